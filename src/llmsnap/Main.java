@@ -1,0 +1,222 @@
+package llmsnap;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.management.ManagementFactory;
+import java.lang.reflect.Proxy;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import llmsnap.config.Config;
+import llmsnap.config.ConfigReader;
+import llmsnap.http.Server;
+import llmsnap.observe.Log;
+import llmsnap.process.ModelServer;
+import llmsnap.swap.SwapLoop;
+
+/** Reads the arguments and the configuration, puts the parts together, and ends them on a signal. Only main exits. */
+public final class Main {
+    private static final long MAX_BODY_BYTES = 1L << 30;
+
+    private Main() {}
+
+    /** A reason to stop at once: the sentence for stderr and the exit status. */
+    private static final class Stop extends Exception {
+        private static final long serialVersionUID = 1;
+        final int status;
+
+        Stop(int status, String message) {
+            super(message, null, false, false);
+            this.status = status;
+        }
+    }
+
+    /** Runs the server until a signal ends it. Exit status 1: configuration or address; 2: command line. */
+    public static void main(String[] args) throws InterruptedException {
+        int status = 0;
+        try {
+            run(args);
+        } catch (Stop e) {
+            (e.status == 0 ? System.out : System.err).println("llmsnap: ".repeat(e.status == 0 ? 0 : 1) + e.getMessage().strip());
+            status = e.status;
+        }
+        System.exit(status);
+    }
+
+    private static void run(String[] args) throws Stop, InterruptedException {
+        Arguments arguments;
+        InetSocketAddress address;
+        try {
+            arguments = Arguments.parse(args);
+            int port = arguments.port();
+            address = arguments.host().isEmpty() ? new InetSocketAddress(port) : new InetSocketAddress(arguments.host(), port);
+        } catch (IllegalArgumentException e) {
+            throw new Stop(2, e.getMessage());
+        }
+        if (arguments.help()) throw new Stop(0, Arguments.USAGE);
+        Properties version = version();
+        if (arguments.version()) throw new Stop(0, "llmsnap " + version.getProperty("version") + " (" + version.getProperty("commit") + ", " + version.getProperty("date") + ")");
+        Config config = arguments.demo() ? read("the demo", demo()) : read(arguments.config());
+        if (arguments.checkConfig()) throw new Stop(0, CheckConfig.describe(config) + "the configuration is valid");
+        if (address.isUnresolved()) throw new Stop(1, "--listen: there is no host " + arguments.host());
+        serve(arguments, address, config, version);
+    }
+
+    // ---- configuration
+
+    private static Config read(String given) throws Stop {
+        String file = given == null ? "config.yaml" : given;
+        try {
+            return read(file, Files.readAllBytes(Path.of(file)));
+        } catch (NoSuchFileException e) {
+            throw new Stop(1, "there is no file " + file + (given == null ? " here; name one with --config FILE, or try llmsnap without one: --demo" : ""));
+        } catch (IOException e) {
+            throw new Stop(1, "cannot read " + file + ": " + e.getMessage());
+        }
+    }
+
+    /** Reads a configuration; its problems go to stderr, one per line. */
+    private static Config read(String file, byte[] text) throws Stop {
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of());
+        result.warnings().forEach(problem -> System.err.println(problem.at(file) + " (warning)"));
+        result.errors().forEach(problem -> System.err.println(problem.at(file)));
+        if (result.config() == null) {
+            int count = result.errors().size();
+            throw new Stop(1, file + " has " + (count == 1 ? "an error" : count + " errors") + "; nothing was started");
+        }
+        return result.config();
+    }
+
+    /** Two simulated models, run from this jar. */
+    private static byte[] demo() {
+        String program = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        StringBuilder yaml = new StringBuilder("models:\n");
+        for (String name : new String[] {"small", "large"}) {
+            yaml.append("  ").append(name).append(":\n    name: \"simulated ").append(name).append(" model\"\n    cmd:\n");
+            for (String word : new String[] {program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
+                    "llmsnap.demo.SimulatedModel", "--port", "${PORT}", "--name", name, "--ready-ms", name.equals("small") ? "500" : "1500", "--token-ms", "30"}) {
+                yaml.append("      - '").append(word.replace("'", "''")).append("'\n");
+            }
+        }
+        return yaml.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static Properties version() {
+        Properties properties = new Properties();
+        try (InputStream in = Main.class.getResourceAsStream("version.properties")) {
+            if (in != null) properties.load(in);
+        } catch (IOException e) {
+            // then it is not known
+        }
+        for (String key : new String[] {"version", "commit", "date"}) properties.putIfAbsent(key, "unknown");
+        return properties;
+    }
+
+    // ---- serving
+
+    private static void serve(Arguments arguments, InetSocketAddress address, Config config, Properties version) throws Stop, InterruptedException {
+        Log log = new Log(config.logging());
+        CompletableFuture<HttpClient> client = new CompletableFuture<>();
+        String instance = ProcessHandle.current().pid() + "-" + System.nanoTime();
+        SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(instance, log, client::join), new SwapLoop.SwapLog() {
+            @Override public void info(String line) {
+                log.info(line);
+            }
+
+            @Override public void warn(String line) {
+                log.warn(line);
+            }
+        });
+        Server server;
+        try {
+            server = new Server(address, MAX_BODY_BYTES, loop, log, client::join, version);
+        } catch (IOException e) {
+            throw new Stop(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage() + "; choose another address with --listen HOST:PORT");
+        }
+        CompletableFuture<String> signal = onSignals(loop);
+        server.start();
+        loop.started();
+        String url = "http://" + (address.getAddress().isAnyLocalAddress() ? "localhost" : arguments.host().contains(":") ? "[" + arguments.host() + "]" : arguments.host())
+            + ":" + server.address().getPort();
+        System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url + "\nUI at " + url + "/ui\n"
+            + config.models().size() + (config.models().size() == 1 ? " model" : " models"));
+        if (!address.getAddress().isLoopbackAddress() && config.apiKeys().isEmpty()) {
+            System.out.println("WARNING: anybody who can reach port " + server.address().getPort() + " of this machine may use and control the models:"
+                + " set apiKeys in the configuration, or listen on 127.0.0.1");
+        }
+        System.out.flush();
+        log.startStdout();
+        Thread.ofPlatform().daemon().name("warm-up").start(() -> warmUp(client, url));
+        String name = signal.join();
+        log.info("got " + name + ", stopping");
+        server.stop(0);
+        loop.shutdown();
+        log.info("stopped");
+        log.flush();
+    }
+
+    /** What would make the first request slow, done in the background once the port is open. */
+    private static void warmUp(CompletableFuture<HttpClient> client, String url) {
+        client.complete(Server.newClient());
+        giveHeapBack();
+        try {
+            client.join().send(HttpRequest.newBuilder(URI.create(url + "/health")).build(), HttpResponse.BodyHandlers.discarding());
+            new ProcessBuilder("true").start().waitFor();
+        } catch (IOException | InterruptedException e) {
+            // then the first request pays for it
+        }
+    }
+
+    /** Without flags the JVM keeps what its heap once grew to; these say that an idle server gives memory back. */
+    private static void giveHeapBack() {
+        try {
+            var options = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+            options.setVMOption("MinHeapFreeRatio", "10");
+            options.setVMOption("MaxHeapFreeRatio", "30");
+            options.setVMOption("G1PeriodicGCInterval", "15000");
+        } catch (RuntimeException e) {
+            // another collector, or another JVM
+        }
+    }
+
+    /**
+     * Completed with the first SIGTERM's or SIGINT's name; a second one kills at once. By reflection, since javac warns of
+     * sun.misc in a way that cannot be turned off; without it the JVM's own handling holds, which ends with status 143.
+     */
+    private static CompletableFuture<String> onSignals(SwapLoop loop) {
+        CompletableFuture<String> first = new CompletableFuture<>();
+        AtomicInteger count = new AtomicInteger();
+        try {
+            Class<?> signal = Class.forName("sun.misc.Signal");
+            Class<?> handler = Class.forName("sun.misc.SignalHandler");
+            Object proxy = Proxy.newProxyInstance(Main.class.getClassLoader(), new Class<?>[] {handler}, (self, method, arguments) -> {
+                if (!method.getName().equals("handle")) return null;
+                if (count.incrementAndGet() == 1) {
+                    first.complete(arguments[0].toString());
+                } else {
+                    loop.killAll();
+                    Runtime.getRuntime().halt(130);
+                }
+                return null;
+            });
+            for (String name : new String[] {"TERM", "INT"}) {
+                signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance(name), proxy);
+            }
+        } catch (ReflectiveOperationException | IllegalArgumentException e) {
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> first.complete("end of the process")));
+        }
+        return first;
+    }
+}

@@ -1,0 +1,239 @@
+package llmsnap.demo;
+
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import llmsnap.text.Json;
+
+/**
+ * A small model server without a model: it speaks enough of the OpenAI and Anthropic APIs to show llmsnap at work, to
+ * test it and to measure it, and it can misbehave. Plain sockets, so that it starts quickly and can break HTTP's rules.
+ *
+ * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then), {@code --bind-late}
+ * (not even listening until then), {@code --reply-ms N}, {@code --tokens N}, {@code --token-ms N}, {@code --exit CODE}
+ * (instead of getting ready), {@code --ignore-term}, {@code --hang-health}, {@code --flood BYTES} (of log at start),
+ * {@code --stop-ms N} (to exit). A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
+ * {@code die_after}, {@code cut_after} (tokens), {@code "raw"} (sent as the whole answer).
+ */
+public final class SimulatedModel {
+    private static final String[] WORDS = ("this answer comes from a simulated model which counts its words and means none of them"
+        + " but streams them one by one like a real one would").split(" ");
+
+    private final Map<String, String> flags;
+    private final String name;
+    private final long readyAtNanos;
+    private volatile boolean asleep;
+
+    private SimulatedModel(Map<String, String> flags) {
+        this.flags = flags;
+        this.name = flags.getOrDefault("name", "simulated");
+        this.readyAtNanos = System.nanoTime() + number("ready-ms", 0) * 1_000_000L;
+    }
+
+    /** Serves until it is ended. */
+    public static void main(String[] args) throws IOException, InterruptedException {
+        Map<String, String> flags = new HashMap<>();
+        for (int i = 0; i < args.length; i++) {
+            boolean hasValue = i + 1 < args.length && !args[i + 1].startsWith("--");
+            flags.put(args[i].replaceFirst("^--", ""), hasValue ? args[++i] : "");
+        }
+        new SimulatedModel(flags).run();
+    }
+
+    private int number(String flag, int otherwise) {
+        return Integer.parseInt(flags.getOrDefault(flag, String.valueOf(otherwise)));
+    }
+
+    private void run() throws IOException, InterruptedException {
+        System.out.println(name + ": loading on port " + flags.get("port"));
+        for (int left = number("flood", 0); left > 0; left -= 100) System.out.println("x".repeat(99));
+        if (flags.containsKey("ignore-term") || flags.containsKey("stop-ms")) {
+            int stopMs = number("stop-ms", Integer.MAX_VALUE);
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
+        }
+        boolean exits = flags.containsKey("exit");
+        if (exits || flags.containsKey("bind-late")) pause(number("ready-ms", 0));
+        if (exits) {
+            System.out.println(name + ": error: simulated failure");
+            System.out.flush();
+            System.exit(number("exit", 1));
+        }
+        try (ServerSocket listener = new ServerSocket()) {
+            listener.setReuseAddress(true);
+            listener.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number("port", 8080)), 1024);
+            System.out.println(name + ": listening");
+            while (true) {
+                Socket socket = listener.accept();
+                Thread.ofVirtual().start(() -> serve(socket));
+            }
+        }
+    }
+
+    private static void pause(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** One request's head and body. */
+    private record Request(String method, String path, Map<String, String> headers, byte[] body) {
+        String text() {
+            return new String(body, StandardCharsets.UTF_8);
+        }
+
+        Json.Obj json() {
+            try {
+                return body.length > 0 && body.length < 1 << 20 && Json.parse(text()) instanceof Json.Obj object ? object : Json.EMPTY;
+            } catch (Json.Malformed e) {
+                return Json.EMPTY;
+            }
+        }
+    }
+
+    private void serve(Socket socket) {
+        try (socket; InputStream in = new BufferedInputStream(socket.getInputStream(), 1 << 16)) {
+            socket.setTcpNoDelay(true);
+            OutputStream out = socket.getOutputStream();
+            for (Request request; (request = read(in)) != null; ) answer(request, out);
+        } catch (IOException e) {
+            // the other side is gone
+        }
+    }
+
+    private static Request read(InputStream in) throws IOException {
+        String line = line(in);
+        if (line == null || line.isEmpty()) return null;
+        String[] parts = line.split(" ");
+        Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        for (String header; !(header = line(in)).isEmpty(); ) {
+            headers.merge(header.substring(0, header.indexOf(':')), header.substring(header.indexOf(':') + 1).strip(), (a, b) -> a + ", " + b);
+        }
+        int length = Integer.parseInt(headers.getOrDefault("Content-Length", "0"));
+        return new Request(parts[0], parts[1], headers, in.readNBytes(length));
+    }
+
+    private static String line(InputStream in) throws IOException {
+        StringBuilder line = new StringBuilder();
+        for (int c; (c = in.read()) != '\n'; ) {
+            if (c < 0) return null;
+            if (c != '\r') line.append((char) c);
+        }
+        return line.toString();
+    }
+
+    private void answer(Request request, OutputStream out) throws IOException {
+        String path = request.path.replaceFirst("\\?.*", "");
+        Json.Obj body = request.json();
+        Json.Obj sim = body.at("sim") instanceof Json.Obj given ? given : Json.EMPTY;
+        if (path.equals("/health")) {
+            if (flags.containsKey("hang-health")) pause(Long.MAX_VALUE);
+            boolean ready = System.nanoTime() - readyAtNanos >= 0;
+            send(out, ready ? "200 OK" : "503 Service Unavailable", "application/json", ready ? "{\"status\":\"ok\"}" : "{\"error\":\"loading\"}");
+            return;
+        }
+        if (sim.text("raw") != null) {
+            out.write(sim.text("raw").getBytes(StandardCharsets.ISO_8859_1));
+            out.flush();
+            throw new IOException("raw answers end the connection");
+        }
+        pause(number(sim, "reply_ms", number("reply-ms", 0)));
+        boolean stream = body.at("stream") instanceof Json.Bool flag && flag.value();
+        switch (path) {
+            case "/v1/chat/completions", "/v1/completions", "/v1/messages" -> {
+                if (stream) stream(path, sim, body, out);
+                else send(out, "200 OK", "application/json", whole(path, sim, body).toString());
+            }
+            case "/v1/embeddings" -> send(out, "200 OK", "application/json", Json.obj("object", "list", "model", body.text("model"),
+                "data", List.of(Json.obj("object", "embedding", "index", 0, "embedding", List.of(0.25, -0.5))),
+                "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)).toString());
+            case "/sleep", "/wake_up", "/collective_rpc", "/reset_prefix_cache" -> {
+                asleep = path.equals("/sleep");
+                System.out.println(name + ": " + request.path + " " + request.text());
+                send(out, "200 OK", "application/json", "{}");
+            }
+            default -> send(out, "200 OK", "application/json", Json.obj("name", name, "method", request.method, "path", request.path,
+                "headers", request.headers, "length", request.body.length,
+                "body", request.body.length < 1 << 20 ? request.text() : "").toString());
+        }
+    }
+
+    private static int number(Json.Obj from, String key, int otherwise) {
+        return from.at(key) instanceof Json.Num given ? (int) given.value() : otherwise;
+    }
+
+    private int tokens(Json.Obj sim, Json.Obj body) {
+        return number(sim, "tokens", number(body, "max_tokens", number("tokens", 20)));
+    }
+
+    private static String word(int i) {
+        return (i == 0 ? "" : " ") + WORDS[i % WORDS.length];
+    }
+
+    private Json.Obj whole(String path, Json.Obj sim, Json.Obj body) {
+        StringBuilder text = new StringBuilder(name + ": ");
+        int tokens = tokens(sim, body);
+        for (int i = 0; i < tokens; i++) text.append(word(i));
+        Json usage = Json.obj("prompt_tokens", 7, "completion_tokens", tokens, "total_tokens", 7 + tokens);
+        return switch (path) {
+            case "/v1/messages" -> Json.obj("id", "msg_1", "type", "message", "role", "assistant", "model", body.text("model"),
+                "content", List.of(Json.obj("type", "text", "text", text.toString())), "stop_reason", "end_turn",
+                "usage", Json.obj("input_tokens", 7, "output_tokens", tokens));
+            case "/v1/completions" -> Json.obj("id", "cmpl-1", "object", "text_completion", "model", body.text("model"),
+                "choices", List.of(Json.obj("index", 0, "text", text.toString(), "finish_reason", "stop")), "usage", usage);
+            default -> Json.obj("id", "chatcmpl-1", "object", "chat.completion", "model", body.text("model"),
+                "choices", List.of(Json.obj("index", 0, "message", Json.obj("role", "assistant", "content", text.toString()),
+                    "finish_reason", "stop")), "usage", usage);
+        };
+    }
+
+    private void stream(String path, Json.Obj sim, Json.Obj body, OutputStream out) throws IOException {
+        out.write(("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+        int tokens = tokens(sim, body);
+        int tokenMs = number(sim, "token_ms", number("token-ms", 0));
+        for (int i = 0; i < tokens; i++) {
+            if (i > 0 && tokenMs > 0) pause(tokenMs);
+            if (i == number(sim, "die_after", -1)) Runtime.getRuntime().halt(9);
+            if (i == number(sim, "cut_after", -1)) throw new IOException("cut");
+            Json event = path.equals("/v1/messages")
+                ? Json.obj("type", "content_block_delta", "index", 0, "delta", Json.obj("type", "text_delta", "text", word(i)))
+                : path.equals("/v1/completions") ? Json.obj("choices", List.of(Json.obj("index", 0, "text", word(i))))
+                : Json.obj("id", "chatcmpl-1", "object", "chat.completion.chunk", "model", body.text("model"),
+                    "choices", List.of(Json.obj("index", 0, "delta", Json.obj("content", word(i)))));
+            chunk(out, (path.equals("/v1/messages") ? "event: content_block_delta\n" : "") + "data: " + event + "\n\n");
+        }
+        if (path.equals("/v1/messages")) chunk(out, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+        else chunk(out, "data: [DONE]\n\n");
+        out.write("0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+    }
+
+    private static void chunk(OutputStream out, String text) throws IOException {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        byte[] head = (Integer.toHexString(bytes.length) + "\r\n").getBytes(StandardCharsets.US_ASCII);
+        byte[] all = new byte[head.length + bytes.length + 2];
+        System.arraycopy(head, 0, all, 0, head.length);
+        System.arraycopy(bytes, 0, all, head.length, bytes.length);
+        all[all.length - 2] = '\r';
+        all[all.length - 1] = '\n';
+        out.write(all);
+    }
+
+    private static void send(OutputStream out, String status, String type, String body) throws IOException {
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+        byte[] head = ("HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + bytes.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII);
+        byte[] all = java.util.Arrays.copyOf(head, head.length + bytes.length);
+        System.arraycopy(bytes, 0, all, head.length, bytes.length);
+        out.write(all);
+    }
+}

@@ -1,0 +1,104 @@
+package llmsnap.http;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Properties;
+import llmsnap.config.Config;
+import llmsnap.config.Config.Model;
+import llmsnap.swap.Scheduler.State;
+import llmsnap.swap.SwapLoop;
+import llmsnap.swap.SwapLoop.Refused;
+import llmsnap.swap.SwapLoop.Snapshot;
+import llmsnap.text.Json;
+
+/** Listing and control: what there is, what is loaded, and putting models in and out. */
+final class Api {
+    private final SwapLoop loop;
+    private final Properties version;
+    private final long startedAtSeconds = System.currentTimeMillis() / 1000;
+
+    Api(SwapLoop loop, Properties version) {
+        this.loop = loop;
+        this.version = version;
+    }
+
+    void health(Exchange exchange) throws IOException {
+        exchange.quiet = true;
+        exchange.sendText(200, "OK");
+    }
+
+    void version(Exchange exchange) throws IOException {
+        exchange.sendJson(200, Json.obj("version", version.getProperty("version"), "commit", version.getProperty("commit"),
+            "build_date", version.getProperty("date")));
+    }
+
+    void models(Exchange exchange) throws IOException {
+        String origin = exchange.requestHeaders().getFirst("Origin");
+        if (origin != null) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
+        List<Json.Obj> list = new ArrayList<>();
+        Config config = loop.config();
+        for (Snapshot snapshot : loop.snapshot()) {
+            Model model = snapshot.status().model();
+            if (model.unlisted()) continue;
+            list.add(entry(model.id(), model, snapshot.status().state()));
+            if (config.includeAliasesInList()) model.aliases().forEach(alias -> {
+                if (model.id().equals(config.names().get(alias))) list.add(entry(alias, model, snapshot.status().state()));
+            });
+        }
+        list.sort(Comparator.comparing(entry -> entry.text("id")));
+        exchange.sendJson(200, Json.obj("object", "list", "data", list));
+    }
+
+    private Json.Obj entry(String id, Model model, State state) {
+        Json.Obj entry = Json.obj("id", id, "object", "model", "created", startedAtSeconds, "owned_by", "llmsnap");
+        if (!model.name().isEmpty()) entry = entry.with("name", Json.of(model.name()));
+        if (!model.description().isEmpty()) entry = entry.with("description", Json.of(model.description()));
+        if (!model.metadata().entries().isEmpty()) entry = entry.with("meta", Json.obj("llamaswap", model.metadata()));
+        String value = switch (state) {
+            case READY -> "loaded";
+            case STARTING, WAKING -> "loading";
+            case ASLEEP, SLEEP_PENDING -> "sleeping";
+            case STOPPED, STOPPING -> "unloaded";
+        };
+        return entry.with("status", Json.obj("value", value));
+    }
+
+    void running(Exchange exchange) throws IOException {
+        List<Json> running = new ArrayList<>();
+        for (Snapshot snapshot : loop.snapshot()) {
+            Model model = snapshot.status().model();
+            if (snapshot.status().state() == State.STOPPED) continue;
+            running.add(Json.obj("model", model.id(), "state", snapshot.status().state().label, "cmd", String.join(" ", model.cmd()),
+                "proxy", model.proxy().toString(), "ttl", model.ttlSeconds(), "name", model.name(), "description", model.description()));
+        }
+        exchange.sendJson(200, Json.obj("running", running));
+    }
+
+    void unloadAll(Exchange exchange, boolean json) throws IOException, InterruptedException {
+        loop.unload(loop.config().models().keySet());
+        if (json) exchange.sendJson(200, Json.obj("msg", "ok"));
+        else exchange.sendText(200, "OK");
+    }
+
+    void unload(Exchange exchange, String name) throws Failure, IOException, InterruptedException {
+        loop.unload(List.of(model(name).id()));
+        exchange.sendText(200, "OK");
+    }
+
+    void load(Exchange exchange, String name) throws Failure, IOException, InterruptedException {
+        try {
+            loop.acquire(model(name).id(), exchange).close();
+        } catch (Refused e) {
+            throw Failure.of(e);
+        }
+        exchange.sendText(200, "OK");
+    }
+
+    private Model model(String name) throws Failure {
+        Model model = loop.config().model(name);
+        if (model == null) throw Inference.unknown(name, loop.config());
+        return model;
+    }
+}

@@ -1,0 +1,121 @@
+package llmsnap.http;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Notices clients that hang up while their request waits. The JDK's server does not tell, so on Linux the kernel's own
+ * table of connections is looked at, twice a second and only while an exchange is older than half a second: a connection
+ * that the client has closed is in CLOSE_WAIT, one that it has reset is not there any more. Also drops clients that take
+ * no byte of their answer for a minute. Elsewhere than on Linux a failed write tells, later.
+ */
+final class ClientWatch {
+    private static final long LOOK_MS = 450;
+    private static final long YOUNG_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+    private static final long STALLED_NANOS = TimeUnit.SECONDS.toNanos(60);
+    private static final String CLOSE_WAIT = "08";
+    private static final Path[] TABLES = {Path.of("/proc/net/tcp6"), Path.of("/proc/net/tcp")};
+
+    private final Set<Exchange> exchanges = ConcurrentHashMap.newKeySet();
+    private final String localPort;
+    private final Thread thread;
+    private volatile boolean asleep;
+
+    ClientWatch(int port) {
+        this.localPort = String.format(":%04X", port);
+        this.thread = Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    void add(Exchange exchange) {
+        exchanges.add(exchange);
+        if (asleep) LockSupport.unpark(thread);
+    }
+
+    void remove(Exchange exchange) {
+        exchanges.remove(exchange);
+    }
+
+    private void run() {
+        Set<Exchange> suspects = new HashSet<>();
+        while (true) {
+            asleep = exchanges.isEmpty();
+            if (asleep && exchanges.isEmpty()) LockSupport.park(this);
+            asleep = false;
+            LockSupport.parkNanos(this, TimeUnit.MILLISECONDS.toNanos(LOOK_MS));
+            suspects = look(suspects);
+        }
+    }
+
+    /** @param before what the last look found gone @return what this one did */
+    private Set<Exchange> look(Set<Exchange> before) {
+        Set<Exchange> suspects = new HashSet<>();
+        long now = System.nanoTime();
+        Map<Exchange, String> old = new HashMap<>();
+        for (Exchange exchange : exchanges) {
+            long writing = exchange.writingSinceNanos();
+            if (writing != 0 && now - writing > STALLED_NANOS) exchange.breakOff(Exchange.CLIENT_LEFT);
+            if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, address(exchange.http.getRemoteAddress()));
+        }
+        if (old.isEmpty()) return suspects;
+        Set<String> open = new HashSet<>();
+        boolean anyTable = false;
+        for (Path table : TABLES) {
+            if (!open.containsAll(old.values())) anyTable |= readOpen(table, open);
+        }
+        if (!anyTable) return suspects;
+        old.forEach((exchange, address) -> {
+            if (open.contains(address)) return;
+            if (before.contains(exchange)) exchange.breakOff(Exchange.CLIENT_LEFT);
+            else suspects.add(exchange);
+        });
+        return suspects;
+    }
+
+    /** Adds the far ends of this server's connections that are not in CLOSE_WAIT. @return false when there is no such table */
+    private boolean readOpen(Path table, Set<String> open) {
+        byte[] text;
+        try {
+            text = Files.readAllBytes(table);
+        } catch (IOException e) {
+            return false;
+        }
+        // "  0: LOCAL_ADDRESS:PORT REMOTE_ADDRESS:PORT STATE ...", all in hex
+        String all = new String(text, java.nio.charset.StandardCharsets.ISO_8859_1);
+        int line = all.indexOf('\n') + 1;
+        while (line > 0 && line < all.length()) {
+            int local = all.indexOf(": ", line) + 2;
+            int localEnd = all.indexOf(' ', local);
+            int remoteEnd = all.indexOf(' ', localEnd + 1);
+            if (all.startsWith(localPort, localEnd - 5) && !all.startsWith(CLOSE_WAIT, remoteEnd + 1)) {
+                String remote = all.substring(localEnd + 1, remoteEnd);
+                open.add(remote.length() > 13 && remote.startsWith("0000000000000000FFFF0000") ? remote.substring(24) : remote);
+            }
+            line = all.indexOf('\n', line) + 1;
+        }
+        return true;
+    }
+
+    /** An address as those tables spell it: each four bytes in the machine's order; IPv4 in its own form. */
+    private static String address(InetSocketAddress remote) {
+        byte[] bytes = remote.getAddress().getAddress();
+        boolean little = java.nio.ByteOrder.nativeOrder() == java.nio.ByteOrder.LITTLE_ENDIAN;
+        StringBuilder hex = new StringBuilder();
+        for (int word = 0; word < bytes.length; word += 4) {
+            for (int i = 0; i < 4; i++) hex.append(String.format("%02X", bytes[word + (little ? 3 - i : i)]));
+        }
+        return hex.append(String.format(":%04X", remote.getPort())).toString();
+    }
+}

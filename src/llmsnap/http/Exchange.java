@@ -1,0 +1,178 @@
+package llmsnap.http;
+
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpExchange;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.locks.ReentrantLock;
+import llmsnap.swap.SwapLoop;
+import llmsnap.text.Json;
+
+/**
+ * One request and its answer. Can be broken off from any thread until its handler is done: that interrupts the handler,
+ * and the reason says why.
+ */
+final class Exchange implements SwapLoop.Client {
+    /** The reason for {@link #breakOff} when the client has hung up. */
+    static final String CLIENT_LEFT = "the client left";
+
+    final HttpExchange http;
+    final long startNanos = System.nanoTime();
+    Failure.Form form = Failure.Form.OPENAI;
+    boolean quiet;                                  // not worth a line in the log
+
+    private final Thread handler = Thread.currentThread();
+    private final ReentrantLock lock = new ReentrantLock();     // guards active and the interrupt that goes with brokenOff
+    private boolean active = true;
+    private volatile String brokenOff;
+    private volatile int status;
+    private volatile long bytesOut;
+    private volatile OutputStream out;              // null until the answer's head was sent
+    private volatile long writingSinceNanos;        // 0 while no write to the client is under way
+    private volatile long reservedBytes;            // of the memory for request bodies, see Body
+
+    Exchange(HttpExchange http) {
+        this.http = http;
+    }
+
+    // ---- the request
+
+    String method() {
+        return http.getRequestMethod();
+    }
+
+    /** The path as it came, percent-encoded. */
+    String rawPath() {
+        String path = http.getRequestURI().getRawPath();
+        return path == null || path.isEmpty() ? "/" : path;
+    }
+
+    /** The query as it came, without the question mark; null when there is none. */
+    String rawQuery() {
+        return http.getRequestURI().getRawQuery();
+    }
+
+    Headers requestHeaders() {
+        return http.getRequestHeaders();
+    }
+
+    // ---- the answer
+
+    Headers responseHeaders() {
+        return http.getResponseHeaders();
+    }
+
+    boolean isCommitted() {
+        return out != null;
+    }
+
+    /** Sends the head. @param length of the body in bytes, 0 for none, -1 when it is not known: it is streamed then */
+    void commit(int status, long length) throws IOException {
+        this.status = status;
+        boolean bodyless = method().equals("HEAD") || status == 204 || status == 304 || length == 0;
+        if (method().equals("HEAD") && length > 0) responseHeaders().set("Content-length", String.valueOf(length));
+        writingSinceNanos = System.nanoTime();
+        http.sendResponseHeaders(status, bodyless ? -1 : Math.max(length, 0));
+        out = bodyless ? OutputStream.nullOutputStream() : http.getResponseBody();
+        if (length < 0) out.flush();        // or the head waits for the first piece of the body
+        writingSinceNanos = 0;
+    }
+
+    /** Writes a piece of the body and sends it at once. */
+    void write(byte[] bytes, int offset, int length) throws IOException {
+        writingSinceNanos = System.nanoTime();
+        out.write(bytes, offset, length);
+        bytesOut += length;
+    }
+
+    void flush() throws IOException {
+        out.flush();
+        writingSinceNanos = 0;
+    }
+
+    /** When the write began that the client has not taken yet, by {@link System#nanoTime}; 0 when there is none. */
+    long writingSinceNanos() {
+        return writingSinceNanos;
+    }
+
+    /** Ends the answer properly. Not for an answer that was cut. */
+    void finish() throws IOException {
+        if (out != null) out.close();
+        http.close();
+    }
+
+    void send(int status, String contentType, byte[] body) throws IOException {
+        responseHeaders().set("Content-Type", contentType);
+        commit(status, body.length);
+        if (body.length > 0 && !method().equals("HEAD")) {
+            write(body, 0, body.length);
+            flush();
+        }
+    }
+
+    void sendText(int status, String text) throws IOException {
+        send(status, "text/plain; charset=utf-8", text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    void sendJson(int status, Json json) throws IOException {
+        send(status, "application/json", json.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    void redirect(int status, String location) throws IOException {
+        responseHeaders().set("Location", location);
+        commit(status, 0);
+    }
+
+    void sendFailure(Failure failure) throws IOException {
+        if (failure.status == 429) responseHeaders().set("Retry-After", "1");
+        sendJson(failure.status, failure.body(form));
+    }
+
+    // ---- breaking off
+
+    @Override public void breakOff(String why) {
+        lock.lock();
+        try {
+            if (!active || brokenOff != null) return;
+            brokenOff = why;
+            handler.interrupt();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Why this exchange was broken off, or null. */
+    String brokenOff() {
+        return brokenOff;
+    }
+
+    /** The handler is done: nothing interrupts its thread any more. */
+    void end() {
+        lock.lock();
+        try {
+            active = false;
+            Thread.interrupted();       // the thread may be a pool's
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    // ---- for others' records
+
+    int status() {
+        return status;
+    }
+
+    long bytesOut() {
+        return bytesOut;
+    }
+
+    long reservedBytes() {
+        return reservedBytes;
+    }
+
+    void reservedBytes(long bytes) {
+        reservedBytes = bytes;
+    }
+}

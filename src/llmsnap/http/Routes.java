@@ -1,0 +1,87 @@
+package llmsnap.http;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import llmsnap.http.Auth.Access;
+
+/** The table of all routes: which method and path leads where, and who may go there. */
+final class Routes {
+    /** Serves a request; {@code rest} is what the path has behind the route's own, decoded. */
+    interface Handler {
+        void serve(Exchange exchange, String rest) throws Failure, IOException, InterruptedException;
+    }
+
+    private static final Set<String> ANY = Set.of("*");
+    private static final Set<String> GET = Set.of("GET", "HEAD");
+    private static final Set<String> POST = Set.of("POST");
+
+    /** One row. A path that ends with a slash and a star stands for all that begin so. */
+    record Route(Set<String> methods, String path, Access access, Handler handler) {
+        boolean takes(String method) {
+            return methods == ANY || methods.contains(method);
+        }
+    }
+
+    /** A row and what the path has behind it. */
+    record Match(Route route, String rest) {}
+
+    private final Map<String, List<Route>> exact = new HashMap<>();
+    private final List<Route> prefixes = new ArrayList<>();     // longer ones first
+
+    Routes(Inference inference, Api api, StaticFiles files) {
+        add(GET, "/", Access.OPEN, (exchange, rest) -> exchange.redirect(302, "/ui"));
+        add(GET, "/health", Access.OPEN, (exchange, rest) -> api.health(exchange));
+        add(GET, "/wol-health", Access.OPEN, (exchange, rest) -> api.health(exchange));
+        add(GET, "/ui", Access.OPEN, files::serve);
+        add(GET, "/ui/*", Access.OPEN, files::serve);
+
+        for (String path : List.of("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages",
+                "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices", "/v1/images/generations", "/v1/rerank",
+                "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion")) {
+            add(POST, path, Access.USE, (exchange, rest) -> inference.json(exchange));
+        }
+        add(GET, "/v1/models", Access.USE, (exchange, rest) -> api.models(exchange));
+        add(GET, "/models", Access.USE, (exchange, rest) -> api.models(exchange));
+
+        add(GET, "/running", Access.CONTROL, (exchange, rest) -> api.running(exchange));
+        add(GET, "/unload", Access.CONTROL, (exchange, rest) -> api.unloadAll(exchange, false));
+        add(POST, "/api/models/unload", Access.CONTROL, (exchange, rest) -> api.unloadAll(exchange, true));
+        add(POST, "/api/models/unload/*", Access.CONTROL, api::unload);
+        add(POST, "/api/models/load/*", Access.CONTROL, api::load);
+        add(GET, "/api/version", Access.CONTROL, (exchange, rest) -> api.version(exchange));
+        prefixes.sort((a, b) -> b.path.length() - a.path.length());
+    }
+
+    private void add(Set<String> methods, String path, Access access, Handler handler) {
+        Route route = new Route(methods, path, access, handler);
+        if (path.endsWith("/*")) prefixes.add(route);
+        else exact.computeIfAbsent(path, each -> new ArrayList<>()).add(route);
+    }
+
+    /**
+     * The row for a request.
+     *
+     * @param path decoded, with single slashes and none at its end
+     * @throws Failure 404 for an unknown path, 405 for another method than its routes take
+     */
+    Match find(String method, String path) throws Failure {
+        Set<String> allowed = new TreeSet<>();
+        for (Route route : exact.getOrDefault(path, List.of())) {
+            if (route.takes(method)) return new Match(route, "");
+            allowed.addAll(route.methods);
+        }
+        for (Route route : prefixes) {
+            String prefix = route.path.substring(0, route.path.length() - 1);
+            if (!path.startsWith(prefix) || path.length() == prefix.length()) continue;
+            if (route.takes(method)) return new Match(route, path.substring(prefix.length()));
+            allowed.addAll(route.methods);
+        }
+        if (allowed.isEmpty()) throw new Failure(404, "there is no " + path + " here; README lists the routes", "not_found", null);
+        throw new Failure(405, path + " takes " + String.join(", ", allowed) + ", not " + method, "method_not_allowed", null);
+    }
+}

@@ -1,0 +1,177 @@
+package llmsnap.http;
+
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.http.HttpClient;
+import java.util.Properties;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import llmsnap.observe.Log;
+import llmsnap.swap.SwapLoop;
+
+/** The HTTP server: listens, finds each request's route, lets nothing but an orderly answer or a cut connection out. */
+public final class Server {
+    static {
+        // Before the first use of HttpServer or HttpClient, so that a bare java -jar is right.
+        System.setProperty("sun.net.httpserver.nodelay", "true");
+        System.setProperty("sun.net.httpserver.idleInterval", "300");
+        System.setProperty("sun.net.httpserver.maxIdleConnections", "10000");
+        System.setProperty("jdk.httpclient.allowRestrictedHeaders", "host");
+        System.setProperty("jdk.httpclient.keepalive.timeout", "4");    // Python servers close idle connections after 5 s
+    }
+
+    private final Log log;
+    private final SwapLoop loop;
+    private final HttpServer http;
+    private final ExecutorService threads = Threads.perTask("http");
+    private final Body bodies;
+    private final Routes routes;
+    private final ClientWatch watch;
+
+    /**
+     * Opens the port; requests are answered from {@link #start} on.
+     *
+     * @param client towards the models; asked for at the first request
+     * @throws IOException when the address cannot be listened on
+     */
+    public Server(InetSocketAddress address, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Properties version)
+            throws IOException {
+        this.log = log;
+        this.loop = loop;
+        this.http = HttpServer.create(address, 1024);
+        this.bodies = new Body(maxBodyBytes);
+        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, version), new StaticFiles());
+        this.watch = new ClientWatch(http.getAddress().getPort());
+        http.setExecutor(threads);
+        http.createContext("/", this::handle);
+    }
+
+    /** The client towards models: one for all, to be made after the port is open. */
+    public static HttpClient newClient() {
+        return Forward.newClient();
+    }
+
+    public InetSocketAddress address() {
+        return http.getAddress();
+    }
+
+    public void start() {
+        http.start();
+        watch.start();
+        holdPoller();
+    }
+
+    /** Stops listening; what is being answered goes on for {@code seconds}. */
+    public void stop(int seconds) {
+        http.stop(seconds);
+    }
+
+    /**
+     * The first blocking read of a virtual thread sets the JDK's poller up, for which it needs file descriptors: if there
+     * are none at that moment, no read ever works again. So one is made now, and never ends.
+     */
+    private static void holdPoller() {
+        Thread.ofVirtual().name("poller-holder").start(() -> {
+            try (ServerSocket listener = new ServerSocket(0, 1, java.net.InetAddress.getLoopbackAddress());
+                    Socket near = new Socket(listener.getInetAddress(), listener.getLocalPort());
+                    Socket far = listener.accept()) {
+                while (near.isConnected() && far.getInputStream().read() >= 0) { }
+            } catch (IOException e) {
+                // then the first request sets it up
+            }
+        });
+    }
+
+    // ---- one request
+
+    private void handle(HttpExchange http) throws IOException {
+        Exchange exchange = new Exchange(http);
+        watch.add(exchange);
+        try {
+            answer(exchange);
+            exchange.finish();
+        } catch (IOException e) {
+            log.debug("cut " + exchange.rawPath() + ": " + (exchange.brokenOff() != null ? exchange.brokenOff() : e));
+            throw e;
+        } catch (Throwable e) {
+            // An Error that leaves a handler would keep the client waiting for ever.
+            log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + java.util.Arrays.stream(e.getStackTrace()).limit(4).toList());
+            throw new IOException(e);
+        } finally {
+            watch.remove(exchange);
+            exchange.end();
+            bodies.release(exchange);
+            if (!exchange.quiet) logRequest(exchange);
+        }
+    }
+
+    /** Serves the request. What throws out of here as IOException cuts the connection; nothing else does. */
+    private void answer(Exchange exchange) throws IOException {
+        try {
+            route(exchange);
+        } catch (Failure e) {
+            if (exchange.isCommitted()) throw new IOException(e.getMessage());
+            exchange.sendFailure(e);
+        } catch (InterruptedException e) {
+            String why = exchange.brokenOff();
+            if (exchange.isCommitted() || why == null || why.equals(Exchange.CLIENT_LEFT)) throw new IOException(why == null ? "interrupted" : why);
+            exchange.sendFailure(new Failure(why.contains("shutting down") ? 503 : 502, why));
+        } catch (IOException e) {
+            throw e;
+        } catch (Exception | Error e) {
+            log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + java.util.Arrays.stream(e.getStackTrace()).limit(4).toList());
+            if (exchange.isCommitted()) throw new IOException(e);
+            exchange.sendFailure(new Failure(500, "llmsnap failed at this request: " + e));
+        }
+    }
+
+    private void route(Exchange exchange) throws Failure, IOException, InterruptedException {
+        String path = path(exchange.http.getRequestURI().getPath());
+        if (path.startsWith("/v1/messages")) exchange.form = Failure.Form.ANTHROPIC;
+        if (exchange.method().equals("OPTIONS")) {
+            preflight(exchange);
+            return;
+        }
+        Routes.Match match = routes.find(exchange.method(), path);
+        try {
+            Auth.check(match.route().access(), exchange.requestHeaders(), loop.config().apiKeys());
+        } catch (Failure e) {
+            if (e.status == 401) exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
+            throw e;
+        }
+        match.route().handler().serve(exchange, match.rest());
+    }
+
+    /** The path that routes are found by: decoded, single slashes, none at the end. */
+    private static String path(String decoded) throws Failure {
+        if (decoded == null || decoded.isEmpty()) return "/";
+        if (decoded.chars().anyMatch(c -> c < ' ' || c == 0x7f)) throw new Failure(400, "the path has a control character in it");
+        String single = decoded.replaceAll("/{2,}", "/");
+        return single.length() > 1 && single.endsWith("/") ? single.substring(0, single.length() - 1) : single;
+    }
+
+    /** Any page may ask what it may send; what it may do is decided when it does. */
+    private static void preflight(Exchange exchange) throws IOException {
+        var headers = exchange.responseHeaders();
+        String asked = exchange.requestHeaders().getFirst("Access-Control-Request-Headers");
+        boolean valid = asked != null && asked.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+(\\s*,\\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*");
+        headers.set("Access-Control-Allow-Origin", "*");
+        headers.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS");
+        headers.set("Access-Control-Allow-Headers", valid ? asked : "Content-Type, Authorization, Accept, X-Requested-With");
+        headers.set("Access-Control-Max-Age", "86400");
+        exchange.commit(204, 0);
+    }
+
+    private void logRequest(Exchange exchange) {
+        long micros = TimeUnit.NANOSECONDS.toMicros(System.nanoTime() - exchange.startNanos);
+        String client = exchange.http.getRemoteAddress().getAddress().getHostAddress();
+        log.info(client + " " + exchange.method() + " " + exchange.rawPath() + " "
+            + (exchange.status() == 0 ? "-" : String.valueOf(exchange.status())) + " " + exchange.bytesOut() + " bytes "
+            + micros / 1000 + "." + micros / 100 % 10 + " ms" + (exchange.brokenOff() == null ? "" : " (" + exchange.brokenOff() + ")"));
+    }
+}

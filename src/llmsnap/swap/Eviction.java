@@ -1,0 +1,20 @@
+package llmsnap.swap;
+
+import llmsnap.config.Config;
+import llmsnap.config.Config.Group;
+
+/** Who has to go before whom may load: a pure function of the configuration. */
+public final class Eviction {
+    private Eviction() {}
+
+    /**
+     * Whether loading {@code model} makes {@code other} go: within a group when it swaps, across groups when the model's
+     * group is exclusive and the other's is not persistent.
+     */
+    public static boolean evicts(Config config, String model, String other) {
+        if (model.equals(other)) return false;
+        Group group = config.group(model);
+        Group others = config.group(other);
+        return group.name().equals(others.name()) ? group.swap() : group.exclusive() && !others.persistent();
+    }
+}

@@ -1,0 +1,320 @@
+package llmsnap.swap;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import llmsnap.config.Config;
+import llmsnap.swap.Scheduler.Effect;
+import llmsnap.swap.Scheduler.Event;
+import llmsnap.swap.Scheduler.Refusal;
+import llmsnap.swap.Scheduler.State;
+
+/**
+ * Owns the {@link Scheduler}: one lock around every event and its effects, which are only handed over here (a thread
+ * started, a waiter woken), never waited for. A request that may go at once costs no thread hand-over.
+ */
+public final class SwapLoop {
+    /** Who holds a lease; told when it has to let go. Must return at once. */
+    public interface Client {
+        void breakOff(String why);
+    }
+
+    /** A request that will not be served. */
+    public static final class Refused extends Exception {
+        private static final long serialVersionUID = 1;
+        public final Refusal refusal;
+
+        Refused(Refusal refusal, String message) {
+            super(message, null, false, false);
+            this.refusal = refusal;
+        }
+    }
+
+    /** The right to use a model's server; the model stays loaded until it is closed. */
+    public final class Lease implements AutoCloseable {
+        private final Ticket ticket;
+        private final ModelRun run;
+
+        private Lease(Ticket ticket, ModelRun run) {
+            this.ticket = ticket;
+            this.run = run;
+        }
+
+        public ModelRun run() {
+            return run;
+        }
+
+        @Override public void close() {
+            ticket.end(new Event.Release(ticket.model, ticket.id));
+        }
+    }
+
+    /** A place in the queue. */
+    public final class Ticket {
+        private final String model;
+        private final long id;
+        private final Client client;
+        private final CountDownLatch settled = new CountDownLatch(1);
+        private volatile Lease lease;
+        private volatile Refused refused;
+
+        private Ticket(String model, long id, Client client) {
+            this.model = model;
+            this.id = id;
+            this.client = client;
+        }
+
+        /** Waits for the request's turn. @return the lease, or null when {@code patience} is over first */
+        public Lease await(Duration patience) throws Refused, InterruptedException {
+            if (!settled.await(patience.toMillis(), TimeUnit.MILLISECONDS)) return null;
+            return settled();
+        }
+
+        /** Waits for the request's turn for as long as it takes. */
+        public Lease await() throws Refused, InterruptedException {
+            settled.await();
+            return settled();
+        }
+
+        private Lease settled() throws Refused {
+            if (refused != null) throw refused;
+            return lease;
+        }
+
+        /** Gives the place up; a lease that was granted meanwhile is given back. */
+        public void cancel() {
+            end(new Event.Cancel(model, id));
+            if (lease != null) send(new Event.Release(model, id));
+        }
+
+        private void end(Event event) {
+            lock.lock();
+            try {
+                tickets.remove(id);
+                send(event);
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    private final ReentrantLock lock = new ReentrantLock();       // guards all fields below that are not final, and what they hold
+    private final Scheduler scheduler;
+    private final Config config;
+    private final ModelRun.Factory factory;
+    private final SwapLog log;
+    private final Map<Long, Ticket> tickets = new HashMap<>();
+    private final Map<String, ModelRun> runs = new HashMap<>();
+    private final CountDownLatch allStopped = new CountDownLatch(1);
+    private final Thread timer;
+    private volatile long timerMs = Long.MAX_VALUE;
+    private long lastTicket;
+
+    /** What is worth a line in the log. */
+    public interface SwapLog {
+        void info(String line);
+
+        void warn(String line);
+    }
+
+    public SwapLoop(Config config, ModelRun.Factory factory, SwapLog log) {
+        this.config = config;
+        this.scheduler = new Scheduler(config);
+        this.factory = factory;
+        this.log = log;
+        this.timer = Thread.ofVirtual().name("swap-timer").unstarted(this::runTimer);
+    }
+
+    /** Starts the timer for ttl and shutdown. */
+    public SwapLoop started() {
+        timer.start();
+        return this;
+    }
+
+    private static long nowMs() {
+        return System.nanoTime() / 1_000_000;
+    }
+
+    private void runTimer() {
+        while (!Thread.interrupted()) {
+            long at = timerMs;
+            long now = nowMs();
+            if (at == Long.MAX_VALUE) {
+                LockSupport.park();
+            } else if (now < at) {
+                LockSupport.parkNanos((at - now) * 1_000_000);
+            } else {
+                timerMs = Long.MAX_VALUE;
+                send(new Event.Tick());
+            }
+        }
+    }
+
+    // ---- requests
+
+    /** Queues a request for a model that exists; never waits. The ticket has to be awaited or cancelled. */
+    public Ticket request(String model, Client client) {
+        lock.lock();
+        try {
+            Ticket ticket = newTicket(model, client);
+            send(new Event.Request(model, ticket.id));
+            return ticket;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Waits for a lease on {@code model}. @throws InterruptedException when interrupted; its place is free again then */
+    public Lease acquire(String model, Client client) throws Refused, InterruptedException {
+        Ticket ticket = request(model, client);
+        try {
+            return ticket.await();
+        } catch (InterruptedException e) {
+            ticket.cancel();
+            throw e;
+        }
+    }
+
+    private Ticket newTicket(String model, Client client) {
+        Ticket ticket = new Ticket(model, ++lastTicket, client);
+        tickets.put(ticket.id, ticket);
+        return ticket;
+    }
+
+    // ---- control
+
+    /** Stops models, whatever they are at, and waits until they are gone. */
+    public void unload(Collection<String> models) throws InterruptedException {
+        try {
+            control("", id -> new Event.Unload(List.copyOf(models), id));
+        } catch (Refused e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Puts a model to sleep after its requests in flight, and waits until it sleeps (or was stopped instead). */
+    public void sleep(String model) throws Refused, InterruptedException {
+        control(model, id -> new Event.PutToSleep(model, id));
+    }
+
+    private void control(String model, java.util.function.LongFunction<Event> event) throws Refused, InterruptedException {
+        Ticket ticket;
+        lock.lock();
+        try {
+            ticket = newTicket(model, why -> { });
+            send(event.apply(ticket.id));
+        } finally {
+            lock.unlock();
+        }
+        ticket.await();
+    }
+
+    /** Refuses new requests, stops all models side by side, and waits until nothing runs. */
+    public void shutdown() throws InterruptedException {
+        send(new Event.Shutdown());
+        allStopped.await();
+    }
+
+    /** Kills every process that is still there, at once. */
+    public void killAll() {
+        List<ModelRun> left;
+        lock.lock();
+        try {
+            left = new ArrayList<>(runs.values());
+        } finally {
+            lock.unlock();
+        }
+        left.forEach(ModelRun::kill);
+    }
+
+    // ---- what others see
+
+    /** One model now. {@code run} is null when it is stopped; times are of {@link System#nanoTime} in ms. */
+    public record Snapshot(Scheduler.Status status, ModelRun run, long nowMs) {}
+
+    /** Every model now, in file order. */
+    public List<Snapshot> snapshot() {
+        lock.lock();
+        try {
+            long now = nowMs();
+            return scheduler.statuses().stream().map(status ->
+                new Snapshot(status, status.state() == State.STOPPED ? null : runs.get(status.model().id()), now)).toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The configuration in force. */
+    public Config config() {
+        return config;
+    }
+
+    // ---- events and effects
+
+    private void send(Event event) {
+        lock.lock();
+        try {
+            switch (event) {
+                case Event.Ready ready -> log.info("model " + ready.model() + ": ready");
+                case Event.Slept slept -> log.info("model " + slept.model() + ": asleep");
+                case Event.CallFailed failed -> log.warn("model " + failed.model() + ": " + failed.why() + "; stopping it");
+                case Event.Failed failed -> log.warn("model " + failed.model() + ": " + failed.why());
+                case Event.Gone gone -> log.info("model " + gone.model() + ": stopped");
+                default -> { }
+            }
+            for (Effect effect : scheduler.on(event, nowMs())) carryOut(effect);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void carryOut(Effect effect) {
+        switch (effect) {
+            case Effect.Grant grant -> {
+                Ticket ticket = tickets.get(grant.ticket());
+                ticket.lease = new Lease(ticket, runs.get(grant.model()));
+                ticket.settled.countDown();
+            }
+            case Effect.Refuse refuse -> {
+                Ticket ticket = tickets.remove(refuse.ticket());
+                ticket.refused = new Refused(refuse.refusal(), refuse.message());
+                ticket.settled.countDown();
+            }
+            case Effect.Done done -> tickets.remove(done.ticket()).settled.countDown();
+            case Effect.BreakOff off -> {
+                Ticket ticket = tickets.get(off.ticket());
+                if (ticket != null) ticket.client.breakOff(off.why());
+            }
+            case Effect.Start start -> {
+                log.info("model " + start.model().id() + ": starting: " + String.join(" ", start.model().cmd()));
+                ModelRun run = factory.create(start.model(), start.run(), this::send);
+                runs.put(start.model().id(), run);
+                run.start();
+            }
+            case Effect.Wake wake -> {
+                log.info("model " + wake.model().id() + ": waking");
+                runs.get(wake.model().id()).wake();
+            }
+            case Effect.Sleep sleep -> {
+                log.info("model " + sleep.model().id() + ": going to sleep");
+                runs.get(sleep.model().id()).sleep();
+            }
+            case Effect.Stop stop -> {
+                log.info("model " + stop.model().id() + ": stopping, " + stop.why());
+                runs.get(stop.model().id()).stop();
+            }
+            case Effect.Timer wanted -> {
+                timerMs = Math.min(timerMs, wanted.atMs());
+                LockSupport.unpark(timer);
+            }
+            case Effect.AllStopped all -> allStopped.countDown();
+        }
+    }
+}
