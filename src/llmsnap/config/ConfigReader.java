@@ -22,6 +22,7 @@ import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config.Sleep;
 import llmsnap.config.Problems.Problem;
+import llmsnap.text.DeepStack;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 import llmsnap.text.JsonEdit.Edit;
@@ -68,21 +69,30 @@ public final class ConfigReader {
      * @param keptPorts ports by model id to hand out again, so that a reload moves no model that stays; empty at start
      */
     public static Result read(byte[] utf8, UnaryOperator<String> environment, Map<String, Integer> keptPorts) {
-        ConfigReader reader = new ConfigReader(environment, keptPorts);
+        try {
+            return DeepStack.call(() -> new ConfigReader(environment, keptPorts).read(utf8));
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private Result read(byte[] utf8) {
         Config config = null;
         try {
             Node root = Yaml.parse(utf8);
             if (root == null) {
-                config = reader.top(new Mapping(Map.of(), new Place(1, 1)));
+                config = top(new Mapping(Map.of(), new Place(1, 1)));
             } else if (root instanceof Mapping mapping) {
-                config = reader.top((Mapping) reader.withEnvironment(mapping));
+                config = top((Mapping) withEnvironment(mapping));
             } else {
-                reader.problems.error(root.place(), "the file has to be a mapping (models: ...), this is " + kind(root));
+                problems.error(root.place(), "the file has to be a mapping (models: ...), this is " + kind(root));
             }
         } catch (Yaml.Malformed e) {
-            reader.problems.error(e.place, e.getMessage());
+            problems.error(e.place, e.getMessage());
         }
-        return new Result(reader.problems.hasErrors() ? null : config, reader.problems.errors(), reader.problems.warnings());
+        return new Result(problems.hasErrors() ? null : config, problems.errors(), problems.warnings());
     }
 
     // ---- the environment: data, put into scalars after the structure of the file is known
@@ -262,7 +272,7 @@ public final class ConfigReader {
             String expanded = macros.expand(text, unknown -> unknownMacro(unknown.getMessage(), place, key, lenient));
             if (expanded.contains("${PORT}")) {
                 if (port == null) problems.error(place, key + ": ${PORT} can be used only by a model whose cmd uses it");
-                else expanded = expanded.replace("${PORT}", port);
+                expanded = expanded.replace("${PORT}", port == null ? "1" : port);
             }
             if (expanded.contains("${PID}") && !key.equals("cmdStop")) problems.error(place, key + ": ${PID} is known only in cmdStop");
             return expanded;

@@ -242,7 +242,9 @@ public final class Scheduler {
     }
 
     private void cancel(Slot slot, long ticket) {
-        if (slot.waiting.remove(ticket) && slot.waiting.isEmpty()) queue.remove(slot);
+        if (!slot.waiting.remove(ticket) || !slot.waiting.isEmpty()) return;
+        queue.remove(slot);
+        armTtl(slot);
     }
 
     private void release(Slot slot, long ticket) {

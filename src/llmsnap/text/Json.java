@@ -125,7 +125,7 @@ public sealed interface Json {
     /** The JSON spelling of a finite number, whole ones without a fraction; as Go's encoding/json writes it. */
     static String number(double value) {
         if (value == Math.rint(value) && Math.abs(value) < 1e21) {
-            return new java.math.BigDecimal(value).toBigInteger().toString();
+            return new java.math.BigDecimal(Double.toString(value)).toBigInteger().toString();
         }
         java.math.BigDecimal shortest = new java.math.BigDecimal(Double.toString(value)).stripTrailingZeros();
         int exponent = shortest.precision() - shortest.scale() - 1;

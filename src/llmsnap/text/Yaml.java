@@ -88,10 +88,15 @@ public final class Yaml {
 
     /** Reads one document. @return its root, or null when there is nothing but comments @throws Malformed with the place */
     public static Node parse(byte[] utf8) throws Malformed {
-        String text = decode(utf8);
-        Yaml yaml = new Yaml(text);
+        Yaml yaml = new Yaml(decode(utf8));
         yaml.checkCharacters();
-        return yaml.readDocument();
+        try {
+            return DeepStack.call(yaml::readDocument);
+        } catch (Malformed | RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static String decode(byte[] utf8) throws Malformed {
@@ -354,7 +359,7 @@ public final class Yaml {
             items.add(readNode(column, false));
             skipToContent();
             if (atDocumentEnd() || column(at) < column) break;
-            if (column(at) > column) throw wrong("indented deeper than the list's other items");
+            if (column(at) > column) throw wrong("this does not line up with the list's other items");
             if (!atDash()) break;
         }
         return new Seq(items, place);
@@ -368,7 +373,7 @@ public final class Yaml {
             mapping.add(key, value);
             skipToContent();
             if (atDocumentEnd() || column(at) < column) break;
-            if (column(at) > column) throw wrong("indented deeper than the keys before it");
+            if (column(at) > column) throw wrong("this does not line up with the keys before it");
             if (atDash()) throw wrong("a list item among keys");
             if (!atKey()) {
                 if (peek() == '?' && blankOrEnd(peek(1))) throw wrong("complex keys (?) are not supported");
