@@ -173,7 +173,7 @@ public final class Main {
         giveHeapBack();
         try {
             client.join().send(HttpRequest.newBuilder(URI.create(url + "/health")).build(), HttpResponse.BodyHandlers.discarding());
-            new ProcessBuilder("true").start().waitFor();
+            ModelServer.warmUp();
         } catch (IOException | InterruptedException e) {
             // then the first request pays for it
         }

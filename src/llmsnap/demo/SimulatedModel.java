@@ -23,7 +23,8 @@ import llmsnap.text.Json;
  * (not even listening until then), {@code --reply-ms N}, {@code --tokens N}, {@code --token-ms N}, {@code --exit CODE}
  * (instead of getting ready), {@code --ignore-term}, {@code --hang-health}, {@code --flood BYTES} (of log at start),
  * {@code --stop-ms N} (to exit). A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
- * {@code die_after}, {@code cut_after} (tokens), {@code "raw"} (sent as the whole answer).
+ * {@code die_after}, {@code cut_after} (tokens), {@code die_once} (before the answer, unless that file is there; it is made),
+ * {@code raw} (sent as the whole answer).
  */
 public final class SimulatedModel {
     private static final String[] WORDS = ("this answer comes from a simulated model which counts its words and means none of them"
@@ -143,12 +144,14 @@ public final class SimulatedModel {
             send(out, ready ? "200 OK" : "503 Service Unavailable", "application/json", ready ? "{\"status\":\"ok\"}" : "{\"error\":\"loading\"}");
             return;
         }
+        System.out.println(name + ": " + request.method + " " + request.path);
         if (sim.text("raw") != null) {
             out.write(sim.text("raw").getBytes(StandardCharsets.ISO_8859_1));
             out.flush();
             throw new IOException("raw answers end the connection");
         }
         pause(number(sim, "reply_ms", number("reply-ms", 0)));
+        if (sim.text("die_once") != null && new java.io.File(sim.text("die_once")).createNewFile()) Runtime.getRuntime().halt(9);
         boolean stream = body.at("stream") instanceof Json.Bool flag && flag.value();
         switch (path) {
             case "/v1/chat/completions", "/v1/completions", "/v1/messages" -> {
@@ -160,7 +163,6 @@ public final class SimulatedModel {
                 "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)).toString());
             case "/sleep", "/wake_up", "/collective_rpc", "/reset_prefix_cache" -> {
                 asleep = path.equals("/sleep");
-                System.out.println(name + ": " + request.path + " " + request.text());
                 send(out, "200 OK", "application/json", "{}");
             }
             default -> send(out, "200 OK", "application/json", Json.obj("name", name, "method", request.method, "path", request.path,

@@ -5,6 +5,7 @@ import com.sun.net.httpserver.HttpExchange;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
@@ -72,6 +73,8 @@ final class Exchange implements SwapLoop.Client {
         this.status = status;
         boolean bodyless = method().equals("HEAD") || status == 204 || status == 304 || length == 0;
         if (method().equals("HEAD") && length > 0) responseHeaders().set("Content-length", String.valueOf(length));
+        String connection = requestHeaders().getFirst("Connection");
+        if (connection != null && connection.toLowerCase(Locale.ROOT).contains("close")) responseHeaders().set("Connection", "close");
         writingSinceNanos = System.nanoTime();
         http.sendResponseHeaders(status, bodyless ? -1 : Math.max(length, 0));
         out = bodyless ? OutputStream.nullOutputStream() : http.getResponseBody();

@@ -86,6 +86,9 @@ final class Forward {
             String reason = reason(e);
             if (!exchange.isCommitted()) throw new NoAnswer(target.name + " broke the connection off before it answered (" + reason + ")");
             throw new IOException(target.name + " broke its answer off (" + reason + ")", e);
+        } catch (IllegalArgumentException e) {      // the client's own words for a Content-Length that is no number
+            if (exchange.isCommitted()) throw new IOException(e);
+            throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason(e));
         }
     }
 
@@ -108,6 +111,7 @@ final class Forward {
                 }
             }
         });
+        if (!from.containsKey("User-Agent")) to.header("User-Agent", "llmsnap");      // or the JDK's client names itself
         String encodings = readableEncodings(from.get("Accept-encoding"));
         if (encodings != null) to.header("Accept-Encoding", encodings);
     }

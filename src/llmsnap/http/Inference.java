@@ -17,7 +17,7 @@ import llmsnap.text.Words;
 
 /** The routes whose body names a model: read it, edit it, wait for the model, pass the request on and the answer back. */
 final class Inference {
-    private static final long EXIT_PATIENCE_MS = 250;
+    private static final long EXIT_PATIENCE_MS = 150;
 
     private final SwapLoop loop;
     private final Body bodies;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -30,6 +31,7 @@ import llmsnap.swap.Scheduler.Event;
 public final class ModelServer implements ModelRun {
     private static final long PORT_PATIENCE_MS = 1_000;
     private static final long LAST_OUTPUT_MS = 100;
+    private static final long EXIT_REPORT_MS = 2_000;
     private static final int LAST_LINES = 8;
     private static final int LAST_LINES_BYTES = 2_000;
     private static final java.util.concurrent.atomic.AtomicLong RUNS = new java.util.concurrent.atomic.AtomicLong();
@@ -55,7 +57,7 @@ public final class ModelServer implements ModelRun {
     private final int run;
     private final Consumer<Event> report;
     private final AtomicBoolean ending = new AtomicBoolean();       // whoever sets it ends the run and reports Gone
-    private final CountDownLatch ended = new CountDownLatch(1);     // the process is gone, or never came to be
+    private final CountDownLatch ended = new CountDownLatch(1);     // the end was reported, so that nobody is granted this run any more
     private final CountDownLatch outputEnded = new CountDownLatch(1);
     private volatile Process process;
     private volatile ProcessTree tree;
@@ -80,12 +82,19 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
-        return ended.await(millis, TimeUnit.MILLISECONDS);
+        Process started = process;
+        if (started != null && !started.waitFor(millis, TimeUnit.MILLISECONDS)) return false;
+        return ended.await(EXIT_REPORT_MS, TimeUnit.MILLISECONDS);
     }
 
     @Override public String lastLines() {
         String lines = factory.log.model(model.id()).lastLines(LAST_LINES, LAST_LINES_BYTES);
         return lines.isBlank() ? "it logged nothing" : "its last lines:\n" + lines;
+    }
+
+    /** The first process that a JVM starts takes it 20 to 40 ms; this starts one that does nothing. */
+    public static void warmUp() throws IOException, InterruptedException {
+        new ProcessBuilder("true").start().waitFor();
     }
 
     // ---- start
@@ -130,13 +139,26 @@ public final class ModelServer implements ModelRun {
     private void waitForPort() throws StartFailed, InterruptedException {
         if (!model.proxy().isLocal()) return;
         long end = System.nanoTime() + PORT_PATIENCE_MS * 1_000_000;
-        while (connected(addresses()) != null) {
+        while (isTaken()) {
             if (System.nanoTime() > end) {
                 throw new StartFailed("the model \"" + model.id() + "\" was not started: port " + model.proxy().port()
                     + " is taken by another program; stop that, or give the model another port");
             }
             TimeUnit.MILLISECONDS.sleep(10);
         }
+    }
+
+    /** Asked by listening on it for a moment, which the stranger does not notice. */
+    private boolean isTaken() {
+        for (InetAddress address : addresses()) {
+            try (ServerSocket socket = new ServerSocket()) {
+                socket.setReuseAddress(true);
+                socket.bind(new InetSocketAddress(address, model.proxy().port()));
+            } catch (IOException e) {
+                if (e.getMessage() != null && e.getMessage().contains("in use")) return true;
+            }
+        }
+        return false;
     }
 
     private boolean spawn() throws StartFailed {
@@ -149,11 +171,10 @@ public final class ModelServer implements ModelRun {
         try {
             started = builder.start();
         } catch (IOException e) {
-            ended.countDown();
             String program = model.cmd().getFirst();
             throw new StartFailed("the model \"" + model.id() + "\" cannot be started: "
-                + (e.getMessage().contains("error=2,") ? "there is no program \"" + program + "\"; is it installed, and is its full path in cmd?"
-                    : e.getMessage().contains("error=13,") ? "\"" + program + "\" may not be executed" : e.getMessage()));
+                + (e.getMessage().matches("(?s).*error[=:] ?2\\b.*") ? "there is no program \"" + program + "\"; is it installed, and is its full path in cmd?"
+                    : e.getMessage().matches("(?s).*error[=:] ?13\\b.*") ? "\"" + program + "\" may not be executed" : e.getMessage()));
         }
         tree = new ProcessTree(started.toHandle(), mark);
         process = started;
@@ -288,7 +309,6 @@ public final class ModelServer implements ModelRun {
 
     /** The process ended, asked or not. */
     private void exited() {
-        ended.countDown();
         if (!ending.compareAndSet(false, true)) return;
         worker.interrupt();
         try {
@@ -299,6 +319,7 @@ public final class ModelServer implements ModelRun {
         int code = process.exitValue();
         String how = code > 128 && code < 128 + 65 ? "was ended by signal " + (code - 128) : "exited with code " + code;
         report.accept(new Event.Failed(model.id(), run, "the server of the model \"" + model.id() + "\" " + how + "; " + lastLines()));
+        ended.countDown();
         tree.endSurvivors(false);
         report.accept(new Event.Gone(model.id(), run));
     }
@@ -335,7 +356,8 @@ public final class ModelServer implements ModelRun {
     private void endProcess() throws InterruptedException {
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(model.unloadTimeoutSeconds());
         tree.noteDescendants();
-        if (model.cmdStop().isEmpty() || !stopByCommand(deadline)) process.destroy();
+        // Through the handle: Process.destroy would close the pipe of its output, too, and break its last words off.
+        if (model.cmdStop().isEmpty() || !stopByCommand(deadline)) process.toHandle().destroy();
         tree.noteMarked();      // while it exits, so that the usual single process costs no time afterwards
         boolean inTime = process.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
         if (!inTime) {

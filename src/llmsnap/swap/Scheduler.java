@@ -31,6 +31,11 @@ public final class Scheduler {
     private static final long FAILURE_WINDOW_MS = 60_000;
     private static final long BACK_OFF_MS = 10_000;
     private static final long SHUTDOWN_GRACE_MS = 5_000;
+    /**
+     * How long a model that has just answered its last request stays, within the grace, when others wait for it to go:
+     * the client's next request is often on its way, and a swap there and back costs a thousand times as much.
+     */
+    private static final long LINGER_MS = 5;
 
     /** A model's state; {@link #label} is its name in the API. */
     public enum State {
@@ -126,6 +131,7 @@ public final class Scheduler {
         int run;                                    // counts starts; what an older run reports is ignored
         long stateSinceMs;
         long idleSinceMs;
+        long lingerUntilMs;
         Leave leave = Leave.NO;
         String lastStop = "";
         long firstWaitMs;
@@ -254,6 +260,7 @@ public final class Scheduler {
     /** The last request in flight has ended. */
     private void idle(Slot slot) {
         slot.idleSinceMs = nowMs;
+        if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
         if (isShuttingDown()) stop(slot, "shutdown");
         else if (slot.leave == Leave.SLEEP) putAway(slot, "asked to sleep");
         else if (slot.leave == Leave.STOP) stop(slot, slot.lastStop);
@@ -477,6 +484,13 @@ public final class Scheduler {
         for (Slot other : mustGo) {
             boolean loadingForSomebody = (other.state == State.STARTING || other.state == State.WAKING) && !other.waiting.isEmpty();
             if (!other.isIdle() || loadingForSomebody) return false;
+        }
+        if (nowMs - slot.firstWaitMs < config.swapGraceSeconds() * 1000L) {
+            long lingerUntilMs = mustGo.stream().filter(other -> other.state == State.READY).mapToLong(other -> other.lingerUntilMs).max().orElse(0);
+            if (nowMs < lingerUntilMs) {
+                arm(lingerUntilMs);
+                return false;
+            }
         }
         for (Slot other : mustGo) {
             boolean going = other.state == State.STOPPING || other.state == State.SLEEP_PENDING;

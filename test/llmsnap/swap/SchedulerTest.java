@@ -70,6 +70,14 @@ class SchedulerTest {
         on(new Event.Release(model, ticket), effects);
     }
 
+    /** The last request in flight ends; 5 ms later, when no other has come, what waits for that happens. */
+    private void releaseLast(String model, long ticket, String... effects) {
+        now += 7;
+        on(new Event.Release(model, ticket), "timer " + (now + 5));
+        now += 5;
+        on(new Event.Tick(), effects);
+    }
+
     private void ready(String model, int run, String... effects) {
         on(new Event.Ready(model, run), effects);
     }
@@ -104,7 +112,7 @@ class SchedulerTest {
         aBusy();
         request("b", 2);
         assertThat(scheduler.queuePosition("b")).isEqualTo(1);
-        release("a", 1, "stop a1");
+        releaseLast("a", 1, "stop a1");
         gone("a", 1, "start b1");
         ready("b", 1, "grant 2");
     }
@@ -150,7 +158,7 @@ class SchedulerTest {
         release("b", 4, "stop b1");
         gone("b", 1, "start a2");
         ready("a", 2, "grant 3");
-        release("a", 3, "stop a2");
+        releaseLast("a", 3, "stop a2");
         gone("a", 2, "start b2");
         ready("b", 2, "grant 5");
     }
@@ -161,11 +169,11 @@ class SchedulerTest {
         request("c", 3);
         request("b", 4);
         assertThat(scheduler.queuePosition("c")).isEqualTo(2);
-        release("a", 1, "stop a1");
+        releaseLast("a", 1, "stop a1");
         gone("a", 1, "start b1");
         ready("b", 1, "grant 2", "grant 4");
         release("b", 2);
-        release("b", 4, "stop b1");
+        releaseLast("b", 4, "stop b1");
         gone("b", 1, "start c1");
         ready("c", 1, "grant 3");
     }
@@ -198,7 +206,7 @@ class SchedulerTest {
         request("a", 1, "start a1");
         request("b", 2);
         ready("a", 1, "grant 1");
-        release("a", 1, "stop a1");
+        releaseLast("a", 1, "stop a1");
         gone("a", 1, "start b1");
     }
 
@@ -216,14 +224,14 @@ class SchedulerTest {
         ready("b", 1, "grant 2");
         ready("a", 1, "grant 1");
         release("b", 2);                    // waits for both
-        release("a", 1, "stop a1", "stop b1");
+        releaseLast("a", 1, "stop a1", "stop b1");
         gone("b", 1);
         gone("a", 1, "start z1");
         ready("p", 1, "grant 3");
         request("q", 5, "start q1");        // excludes nobody
         request("a", 6);                    // excludes z, which loads for somebody
         ready("z", 1, "grant 4");
-        release("z", 4, "stop z1");
+        releaseLast("z", 4, "stop z1");
         gone("z", 1, "start a2");
         assertThat(state("p")).isEqualTo(State.READY);
     }
@@ -233,7 +241,7 @@ class SchedulerTest {
         request("b", 1002);
         request("c", 1003);
         on(new Event.Cancel("b", 1002));
-        release("a", 1, "stop a1");
+        releaseLast("a", 1, "stop a1");
         gone("a", 1, "start c1");
     }
 
@@ -266,7 +274,7 @@ class SchedulerTest {
     @Test void aFailedStartFailsAllWhoWaitAndNothingElse() {
         aBusy();
         request("b", 2);
-        release("a", 1, "stop a1");
+        releaseLast("a", 1, "stop a1");
         request("b", 3);
         request("c", 9);
         gone("a", 1, "start b1");
@@ -309,7 +317,7 @@ class SchedulerTest {
         release("a", 1);            // of the run that died: unknown by now
         ready("a", 2, "grant 2");
         request("s", 3);
-        release("a", 2, "stop a2");
+        releaseLast("a", 2, "stop a2");
         failed("a", 2);             // exits because it is asked to
         gone("a", 2, "start s1");
         ready("s", 1, "grant 3");
@@ -367,7 +375,7 @@ class SchedulerTest {
         request("s", 3);                    // while it falls asleep: waits and is served
         on(new Event.Slept("s", 1), "start a1");
         ready("a", 1, "grant 2");
-        release("a", 2, "stop a1");
+        releaseLast("a", 2, "stop a1");
         gone("a", 1, "wake s1");
         ready("s", 1, "grant 3");
     }
@@ -467,6 +475,7 @@ class SchedulerTest {
                 time += 500;
                 report();
                 any(inFlight, false);
+                on(new Event.Tick());
             }
             assertThat(waiting).as(label + " waiting").isEmpty();
             assertThat(controls).as(label + " controls").isEmpty();
