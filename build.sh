@@ -12,6 +12,7 @@ usage: ./build.sh [command]
   run [flags]  make the jar and start it; without flags on two embedded simulated models
   test [what]  make the jar and run every test, or only the test classes whose name contains WHAT
   clean        remove build/
+  java         print which java is used
   help         this text
 Needs a JDK of 21 or newer: JAVA_HOME, then the PATH, then the usual places are looked at.
 Tests also need JUnit and AssertJ: downloaded with Maven's client, or taken from the folder
@@ -74,6 +75,7 @@ main() {
   case $command in
     help|-h|--help) help; return ;;
     clean) rm -rf build; return ;;
+    java) jdk=$(find_jdk); echo "$jdk/bin/java"; return ;;
     jar|run|test) ;;
     *) echo "build.sh: there is no command \"$command\"" >&2; help >&2; return 2 ;;
   esac

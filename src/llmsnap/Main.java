@@ -29,6 +29,7 @@ import llmsnap.swap.SwapLoop;
 /** Reads the arguments and the configuration, puts the parts together, and ends them on a signal. Only main exits. */
 public final class Main {
     private static final long MAX_BODY_BYTES = 1L << 30;
+    private static final long QUIET_HEAP_BYTES = 32L << 20;
 
     private Main() {}
 
@@ -52,7 +53,9 @@ public final class Main {
             (e.status == 0 ? System.out : System.err).println("llmsnap: ".repeat(e.status == 0 ? 0 : 1) + e.getMessage().strip());
             status = e.status;
         }
-        System.exit(status);
+        System.out.flush();
+        System.err.flush();
+        Runtime.getRuntime().halt(status);      // exit would wait 300 ms for threads that are inside the kernel
     }
 
     private static void run(String[] args) throws Stop, InterruptedException {
@@ -158,7 +161,7 @@ public final class Main {
         }
         System.out.flush();
         log.startStdout();
-        Thread.ofPlatform().daemon().name("warm-up").start(() -> warmUp(client, url));
+        Thread.ofPlatform().daemon().name("warm-up").start(() -> warmUp(client, server, url));
         String name = signal.join();
         log.info("got " + name + ", stopping");
         server.stop(0);
@@ -168,26 +171,35 @@ public final class Main {
     }
 
     /** What would make the first request slow, done in the background once the port is open. */
-    private static void warmUp(CompletableFuture<HttpClient> client, String url) {
+    private static void warmUp(CompletableFuture<HttpClient> client, Server server, String url) {
         client.complete(Server.newClient());
-        giveHeapBack();
         try {
             client.join().send(HttpRequest.newBuilder(URI.create(url + "/health")).build(), HttpResponse.BodyHandlers.discarding());
             ModelServer.warmUp();
+            giveHeapBackWhenQuiet(server);
         } catch (IOException | InterruptedException e) {
             // then the first request pays for it
         }
     }
 
-    /** Without flags the JVM keeps what its heap once grew to; these say that an idle server gives memory back. */
-    private static void giveHeapBack() {
+    /**
+     * Without flags the JVM takes a 64th of the machine's memory at start, and keeps what its heap once grew to. So a
+     * collection that gives memory back is asked for when nobody has asked for anything for a second; it takes some ms.
+     */
+    private static void giveHeapBackWhenQuiet(Server server) throws InterruptedException {
         try {
             var options = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
             options.setVMOption("MinHeapFreeRatio", "10");
             options.setVMOption("MaxHeapFreeRatio", "30");
-            options.setVMOption("G1PeriodicGCInterval", "15000");
         } catch (RuntimeException e) {
-            // another collector, or another JVM
+            return;     // another collector, or another JVM
+        }
+        long kept = 0;
+        while (true) {
+            Thread.sleep(1_000);
+            if (Runtime.getRuntime().totalMemory() <= Math.max(kept, QUIET_HEAP_BYTES) || !server.isQuietFor(1_000)) continue;
+            System.gc();
+            kept = Runtime.getRuntime().totalMemory();
         }
     }
 

@@ -58,16 +58,17 @@ public final class SimulatedModel {
     private void run() throws IOException, InterruptedException {
         System.out.println(name + ": loading on port " + flags.get("port"));
         for (int left = number("flood", 0); left > 0; left -= 100) System.out.println("x".repeat(99));
-        if (flags.containsKey("ignore-term") || flags.containsKey("stop-ms")) {
-            int stopMs = number("stop-ms", Integer.MAX_VALUE);
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
-        }
+        int stopMs = number("stop-ms", flags.containsKey("ignore-term") ? Integer.MAX_VALUE : 0);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            pause(stopMs);
+            Runtime.getRuntime().halt(143);     // or the JVM waits 300 ms for the thread that accepts
+        }));
         boolean exits = flags.containsKey("exit");
         if (exits || flags.containsKey("bind-late")) pause(number("ready-ms", 0));
         if (exits) {
             System.out.println(name + ": error: simulated failure");
             System.out.flush();
-            System.exit(number("exit", 1));
+            Runtime.getRuntime().halt(number("exit", 1));
         }
         try (ServerSocket listener = new ServerSocket()) {
             listener.setReuseAddress(true);

@@ -7,7 +7,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** Reads request bodies into memory, within bounds: one for each body, one for all that are in memory at a time. */
 final class Body {
-    private static final int FIRST_BYTES = 1 << 20;
+    private static final int FIRST_BYTES = 16 << 20;
     private static final int MAX_ARRAY = Integer.MAX_VALUE - 16;
 
     private final long maxBytes;
@@ -28,7 +28,7 @@ final class Body {
         long length = declared == null ? -1 : Long.parseLong(declared.strip());
         if (length > maxBytes) throw tooLarge(length);
         InputStream in = exchange.http.getRequestBody();
-        // A large body grows with what has come: a client that only announces one takes no memory.
+        // A very large body grows with what has come: a client that only announces one takes little memory.
         byte[] bytes = new byte[(int) (length >= 0 ? Math.min(length, FIRST_BYTES) : 8192)];
         reserve(exchange, bytes.length);
         int read = 0;

@@ -48,6 +48,10 @@ final class ClientWatch {
         exchanges.remove(exchange);
     }
 
+    boolean isEmpty() {
+        return exchanges.isEmpty();
+    }
+
     private void run() {
         Set<Exchange> suspects = new HashSet<>();
         while (true) {

@@ -19,6 +19,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import llmsnap.text.JsonEdit.Slice;
 
 /**
@@ -31,6 +32,7 @@ final class Forward {
         "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade");
     private static final Set<String> NOT_SENT_ON = Set.of("host", "content-length", "expect", "accept-encoding");
     private static final Set<String> READABLE_ENCODINGS = Set.of("gzip", "deflate", "identity");
+    private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int COPY_BYTES = 16 * 1024;
 
     /** The server broke the connection before the first byte of its answer: nothing was sent to the client yet. */
@@ -129,8 +131,9 @@ final class Forward {
 
     /** The header names that a Connection header declares to belong to the connection. */
     private static Set<String> listed(List<String> connection) {
+        if (connection == null || connection.isEmpty()) return Set.of();
         Set<String> names = new TreeSet<>();
-        if (connection != null) for (String name : String.join(",", connection).split(",")) names.add(name.strip().toLowerCase(Locale.ROOT));
+        for (String name : String.join(",", connection).split(",")) names.add(name.strip().toLowerCase(Locale.ROOT));
         return names;
     }
 
@@ -177,7 +180,7 @@ final class Forward {
             }
             if (lengths.isEmpty()) return status == 204 || status == 304 ? 0 : -1;
             String text = lengths.getFirst();
-            if (!text.matches("[0-9]{1,18}")) throw new Failure(502, target.name + " sent an answer with the Content-Length \"" + text + "\"");
+            if (!LENGTH.matcher(text).matches()) throw new Failure(502, target.name + " sent an answer with the Content-Length \"" + text + "\"");
             return Long.parseLong(text);
         }
 

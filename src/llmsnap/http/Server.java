@@ -32,6 +32,7 @@ public final class Server {
     private final Body bodies;
     private final Routes routes;
     private final ClientWatch watch;
+    private volatile long lastEndNanos = System.nanoTime();
 
     /**
      * Opens the port; requests are answered from {@link #start} on.
@@ -64,6 +65,11 @@ public final class Server {
         http.start();
         watch.start();
         holdPoller();
+    }
+
+    /** Whether no request was served for {@code millis}. */
+    public boolean isQuietFor(long millis) {
+        return watch.isEmpty() && System.nanoTime() - lastEndNanos > millis * 1_000_000;
     }
 
     /** Stops listening; what is being answered goes on for {@code seconds}. */
@@ -104,6 +110,7 @@ public final class Server {
             throw new IOException(e);
         } finally {
             watch.remove(exchange);
+            lastEndNanos = System.nanoTime();
             exchange.end();
             bodies.release(exchange);
             if (!exchange.quiet) logRequest(exchange);
@@ -150,9 +157,14 @@ public final class Server {
     /** The path that routes are found by: decoded, single slashes, none at the end. */
     private static String path(String decoded) throws Failure {
         if (decoded == null || decoded.isEmpty()) return "/";
-        if (decoded.chars().anyMatch(c -> c < ' ' || c == 0x7f)) throw new Failure(400, "the path has a control character in it");
-        String single = decoded.replaceAll("/{2,}", "/");
-        return single.length() > 1 && single.endsWith("/") ? single.substring(0, single.length() - 1) : single;
+        StringBuilder single = new StringBuilder(decoded.length());
+        for (int i = 0; i < decoded.length(); i++) {
+            char c = decoded.charAt(i);
+            if (c < ' ' || c == 0x7f) throw new Failure(400, "the path has a control character in it");
+            if (c != '/' || i == 0 || decoded.charAt(i - 1) != '/') single.append(c);
+        }
+        if (single.length() > 1 && single.charAt(single.length() - 1) == '/') single.setLength(single.length() - 1);
+        return single.toString();
     }
 
     /** Any page may ask what it may send; what it may do is decided when it does. */

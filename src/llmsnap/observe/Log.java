@@ -8,6 +8,8 @@ import java.time.format.DateTimeFormatter;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import llmsnap.config.Config.Level;
 import llmsnap.config.Config.Logging;
 import llmsnap.config.Config.Stdout;
@@ -19,6 +21,7 @@ import llmsnap.config.Config.Stdout;
 public final class Log {
     private static final int KEPT_BYTES = 100 * 1024;
     private static final int STDOUT_BYTES = 4 << 20;
+    private static final long STDOUT_PAUSE_NANOS = 10_000_000;
 
     private static final Map<String, DateTimeFormatter> TIME_FORMATS = Map.ofEntries(
         format("ansic", "EEE MMM ppd HH:mm:ss yyyy"), format("unixdate", "EEE MMM ppd HH:mm:ss zzz yyyy"),
@@ -43,7 +46,8 @@ public final class Log {
     private final LogBuffer stdout = new LogBuffer(STDOUT_BYTES);       // the same, with room for a slow terminal
     private final Map<String, LogBuffer> models = new ConcurrentHashMap<>();
     private volatile Logging logging;
-    private volatile boolean stdoutIdle = true;
+    private final AtomicLong shownBytes = new AtomicLong();
+    private final AtomicLong written = new AtomicLong();                // to stdout
 
     public Log(Logging logging) {
         this.logging = logging;
@@ -94,7 +98,7 @@ public final class Log {
 
     private void show(byte[] bytes, int length) {
         shown.append(bytes, 0, length);
-        stdoutIdle = false;
+        shownBytes.addAndGet(length);
         stdout.append(bytes, 0, length);
     }
 
@@ -118,27 +122,26 @@ public final class Log {
         return models.computeIfAbsent(id, each -> new LogBuffer(KEPT_BYTES));
     }
 
-    /** Starts the thread that writes to stdout. */
+    /** Starts the thread that writes to stdout, some lines at a time: a wake-up per line would cost more than the line. */
     public void startStdout() {
         LogBuffer.Reader reader = stdout.reader(true);
         Thread.ofPlatform().daemon().name("stdout").start(() -> {
             try (FileOutputStream out = new FileOutputStream(FileDescriptor.out)) {
                 while (true) {
-                    byte[] bytes = reader.read(64 * 1024, 0);
-                    if (bytes == null) {
-                        stdoutIdle = true;
-                        bytes = reader.read(64 * 1024, 60_000);
-                    }
-                    if (bytes != null) out.write(bytes);
+                    byte[] bytes = reader.read(64 * 1024, 60_000);
+                    if (bytes == null) continue;
+                    out.write(bytes);
+                    written.addAndGet(bytes.length);
+                    LockSupport.parkNanos(STDOUT_PAUSE_NANOS);
                 }
             } catch (IOException | InterruptedException e) {
-                stdoutIdle = true;      // nobody reads stdout any more; /logs still shows everything
+                written.set(Long.MAX_VALUE / 2);    // nobody reads stdout any more; /logs still shows everything
             }
         });
     }
 
     /** Waits a moment for stdout to take what was logged; before exit. */
     public void flush() throws InterruptedException {
-        for (int i = 0; i < 50 && !stdoutIdle; i++) Thread.sleep(4);
+        for (int i = 0; i < 50 && written.get() < shownBytes.get(); i++) Thread.sleep(4);
     }
 }

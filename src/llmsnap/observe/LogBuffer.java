@@ -1,8 +1,6 @@
 package llmsnap.observe;
 
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -20,8 +18,9 @@ public final class LogBuffer {
     private final int maxBytes;
     private final ReentrantLock lock = new ReentrantLock();     // guards the fields below
     private final Condition grown = lock.newCondition();
-    private final Deque<Piece> pieces = new ArrayDeque<>();
+    private Piece[] ring = new Piece[64];       // piece number n is at n & (ring.length - 1)
     private long firstPiece;        // number of the oldest piece kept; pieces are numbered from 0
+    private long endPiece;          // number of the next one
     private long lines;
     private int bytes;
     private int waiting;
@@ -51,13 +50,24 @@ public final class LogBuffer {
     }
 
     private void add(byte[] piece) {
-        pieces.addLast(new Piece(piece, lines));
+        if (endPiece - firstPiece == ring.length) grow();
+        ring[slot(endPiece++)] = new Piece(piece, lines);
         bytes += piece.length;
         for (byte b : piece) if (b == '\n') lines++;
-        while (bytes > maxBytes && pieces.size() > 1) {
-            bytes -= pieces.removeFirst().bytes.length;
-            firstPiece++;
+        while (bytes > maxBytes && endPiece - firstPiece > 1) {
+            bytes -= ring[slot(firstPiece)].bytes.length;
+            ring[slot(firstPiece++)] = null;
         }
+    }
+
+    private void grow() {
+        Piece[] larger = new Piece[ring.length * 2];
+        for (long number = firstPiece; number < endPiece; number++) larger[(int) (number & larger.length - 1)] = ring[slot(number)];
+        ring = larger;
+    }
+
+    private int slot(long number) {
+        return (int) (number & ring.length - 1);
     }
 
     /** The newest {@code max} bytes. */
@@ -66,9 +76,10 @@ public final class LogBuffer {
         try {
             byte[] all = new byte[bytes];
             int at = 0;
-            for (Piece piece : pieces) {
-                System.arraycopy(piece.bytes, 0, all, at, piece.bytes.length);
-                at += piece.bytes.length;
+            for (long number = firstPiece; number < endPiece; number++) {
+                byte[] piece = ring[slot(number)].bytes;
+                System.arraycopy(piece, 0, all, at, piece.length);
+                at += piece.length;
             }
             return all.length <= max ? all : java.util.Arrays.copyOfRange(all, all.length - max, all.length);
         } finally {
@@ -88,11 +99,14 @@ public final class LogBuffer {
     public Reader reader(boolean withHistory) {
         lock.lock();
         try {
-            return withHistory ? new Reader(firstPiece, pieces.isEmpty() ? lines : pieces.getFirst().linesBefore)
-                : new Reader(firstPiece + pieces.size(), lines);
+            return withHistory ? new Reader(firstPiece, linesBefore(firstPiece)) : new Reader(endPiece, lines);
         } finally {
             lock.unlock();
         }
+    }
+
+    private long linesBefore(long number) {
+        return number == endPiece ? lines : ring[slot(number)].linesBefore;
     }
 
     /** Follows the log. For one thread. */
@@ -117,7 +131,7 @@ public final class LogBuffer {
                 long patience = TimeUnit.MILLISECONDS.toNanos(patienceMs);
                 waiting++;
                 try {
-                    while (next == firstPiece + pieces.size()) {
+                    while (next == endPiece) {
                         if (patience <= 0) return null;
                         patience = grown.awaitNanos(patience);
                     }
@@ -133,25 +147,13 @@ public final class LogBuffer {
         private byte[] take(int max) {
             var out = new java.io.ByteArrayOutputStream();
             if (next < firstPiece) {
-                long lost = Math.max(1, pieces.getFirst().linesBefore - linesSeen);
+                long lost = Math.max(1, linesBefore(firstPiece) - linesSeen);
                 out.writeBytes(("[" + lost + (lost == 1 ? " line" : " lines") + " lost, this reader is too slow]\n").getBytes(StandardCharsets.UTF_8));
                 next = firstPiece;
             }
-            long number = firstPiece;
-            for (Piece piece : pieces) {
-                if (number++ < next) continue;
-                if (out.size() >= max) break;
-                out.writeBytes(piece.bytes);
-                next = number;
-            }
-            linesSeen = next == firstPiece + pieces.size() ? lines : linesBefore(next);
+            while (next < endPiece && out.size() < max) out.writeBytes(ring[slot(next++)].bytes);
+            linesSeen = linesBefore(next);
             return out.toByteArray();
-        }
-
-        private long linesBefore(long number) {
-            long at = firstPiece;
-            for (Piece piece : pieces) if (at++ == number) return piece.linesBefore;
-            return lines;
         }
     }
 }

@@ -1,5 +1,8 @@
 package llmsnap.text;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -247,6 +250,10 @@ public final class JsonEdit {
 
     /** Checks JSON in bytes without recursion and notes the members of the outermost object. */
     private static final class Scanner {
+        private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+        private static final long ONES = 0x0101010101010101L;
+        private static final long HIGH_BITS = ONES << 7;
+
         private final byte[] bytes;
         private final int from;
         private final int end;
@@ -386,6 +393,8 @@ public final class JsonEdit {
             byte[] b = bytes;
             int i = at + 1;
             while (i < end) {
+                while (i + 8 <= end && !hasSpecial((long) LONGS.get(b, i))) i += 8;
+                if (i == end) break;
                 byte c = b[i];
                 if (c == '"') {
                     at = i + 1;
@@ -403,6 +412,13 @@ public final class JsonEdit {
             }
             at = end;
             throw wrong("unclosed string");
+        }
+
+        /** Whether one of eight bytes is a quote, a backslash or below 0x20. May say so of a byte above 0x7f, too. */
+        private static boolean hasSpecial(long eight) {
+            long quote = eight ^ ONES * '"';
+            long backslash = eight ^ ONES * '\\';
+            return ((quote - ONES | backslash - ONES | eight - ONES * 0x20) & HIGH_BITS) != 0;
         }
 
         private int escape(int i) throws Json.Malformed {

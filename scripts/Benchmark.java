@@ -1,0 +1,386 @@
+import java.io.BufferedInputStream;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * What llmsnap adds to a simulated model: every figure is measured through it and direct, in the same run. CPU is that
+ * of llmsnap's process alone, from /proc. Run by benchmark.sh with the path of java and a filter.
+ */
+class Benchmark {
+    static final String JAR = "build/llmsnap.jar";
+    static String java;
+    static int nextPort = 19000;
+
+    /** A process that is ended by its pid. */
+    record Server(Process process, int port) implements AutoCloseable {
+        @Override public void close() throws Exception {
+            process.toHandle().destroy();
+            process.waitFor();
+        }
+
+        /** CPU seconds of the process so far. */
+        double cpu() throws IOException {
+            String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
+            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+            return (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) / 100.0;
+        }
+
+        long residentMb() throws IOException {
+            for (String line : Files.readAllLines(Path.of("/proc/" + process.pid() + "/status"))) {
+                if (line.startsWith("VmRSS:")) return Long.parseLong(line.replaceAll("[^0-9]", "")) / 1024;
+            }
+            return 0;
+        }
+    }
+
+    /** One keep-alive connection. */
+    static final class Connection implements AutoCloseable {
+        final Socket socket;
+        final InputStream in;
+
+        Connection(int port) throws IOException {
+            socket = new Socket("127.0.0.1", port);
+            socket.setTcpNoDelay(true);
+            in = new BufferedInputStream(socket.getInputStream(), 1 << 16);
+        }
+
+        void send(String path, byte[] body) throws IOException {
+            byte[] head = ("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII);
+            byte[] all = Arrays.copyOf(head, head.length + body.length);
+            System.arraycopy(body, 0, all, head.length, body.length);
+            socket.getOutputStream().write(all);
+        }
+
+        /** Reads one answer. @return when its first byte came, by nanoTime */
+        long receive() throws IOException {
+            in.mark(1);
+            in.read();
+            long first = System.nanoTime();
+            in.reset();
+            String status = line();
+            int length = -1;
+            for (String header; !(header = line()).isEmpty(); ) {
+                if (header.toLowerCase().startsWith("content-length:")) length = Integer.parseInt(header.substring(15).strip());
+            }
+            if (!status.contains(" 200")) throw new IOException(status);
+            if (length >= 0) {
+                in.skipNBytes(length);
+            } else {
+                for (int chunk; (chunk = Integer.parseInt(line(), 16)) > 0; ) in.skipNBytes(chunk + 2);
+                line();
+            }
+            return first;
+        }
+
+        long call(String path, byte[] body) throws IOException {
+            send(path, body);
+            return receive();
+        }
+
+        private String line() throws IOException {
+            StringBuilder line = new StringBuilder();
+            for (int c; (c = in.read()) != '\n'; ) {
+                if (c < 0) throw new IOException("cut");
+                if (c != '\r') line.append((char) c);
+            }
+            return line.toString();
+        }
+
+        @Override public void close() throws IOException {
+            socket.close();
+        }
+    }
+
+    static byte[] chat(String model, String more) {
+        return ("{\"model\":\"" + model + "\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]" + more + "}").getBytes(StandardCharsets.UTF_8);
+    }
+
+    static List<String> sim(String name, int port, String... more) {
+        List<String> words = new ArrayList<>(List.of(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", JAR,
+            "llmsnap.demo.SimulatedModel", "--port", String.valueOf(port), "--name", name));
+        words.addAll(List.of(more));
+        return words;
+    }
+
+    static Server start(List<String> command) throws IOException {
+        int port = Integer.parseInt(command.get(command.indexOf("--port") + 1));
+        return new Server(new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start(), port);
+    }
+
+    static Server direct(String... more) throws Exception {
+        Server server = start(sim("m", nextPort++, more));
+        awaitHealth(server.port);
+        return server;
+    }
+
+    static Server llmsnap(String yaml) throws Exception {
+        Path config = Files.createTempFile("benchmark", ".yaml");
+        nextPort += 20;
+        Files.writeString(config, "startPort: " + (nextPort - 20) + "\nmacros:\n  sim: '" + String.join(" ", sim("${MODEL_ID}", 0)).replace("--port 0", "--port ${PORT}") + "'\n" + yaml);
+        Process process = new ProcessBuilder(java, "-jar", JAR, "--config", config.toString(), "--listen", "127.0.0.1:0").redirectErrorStream(true).start();
+        BufferedReader out = new BufferedReader(new InputStreamReader(process.getInputStream()));
+        for (String line; (line = out.readLine()) != null; ) {
+            if (!line.startsWith("listening")) continue;
+            Thread drain = new Thread(() -> out.lines().forEach(each -> { }));
+            drain.setDaemon(true);
+            drain.start();
+            return new Server(process, Integer.parseInt(line.substring(line.lastIndexOf(':') + 1)));
+        }
+        throw new IOException("llmsnap did not start");
+    }
+
+    static void awaitHealth(int port) throws Exception {
+        byte[] request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
+        for (long end = System.nanoTime() + 30_000_000_000L; System.nanoTime() < end; Thread.sleep(1)) {
+            try (Connection connection = new Connection(port)) {
+                connection.socket.getOutputStream().write(request);
+                connection.receive();
+                return;
+            } catch (IOException e) {
+                // not yet
+            }
+        }
+        throw new IOException("not healthy");
+    }
+
+    static double median(List<Double> values) {
+        List<Double> sorted = values.stream().sorted().toList();
+        return sorted.get(sorted.size() / 2);
+    }
+
+    static double ms(long fromNanos, long toNanos) {
+        return (toNanos - fromNanos) / 1e6;
+    }
+
+    static void row(String what, String through, String direct, String ratio) {
+        System.out.printf("| %-46s | %14s | %14s | %16s |%n", what, through, direct, ratio);
+    }
+
+    static String f(String format, Object... values) {
+        return String.format(format, values);
+    }
+
+    public static void main(String[] args) throws Exception {
+        java = args[0];
+        System.out.println("| what | through llmsnap | direct | added or ratio |\n|---|---|---|---|");
+        String[] names = {"start", "swap", "thrash", "stampede", "latency", "load", "stream", "large"};
+        List<Callable<Void>> parts = List.of(Benchmark::startAndMemory, Benchmark::swap, Benchmark::thrash, Benchmark::stampede,
+            Benchmark::latency, Benchmark::load, Benchmark::stream, Benchmark::large);
+        for (int i = 0; i < names.length; i++) if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
+        System.exit(0);
+    }
+
+    static Void startAndMemory() throws Exception {
+        List<Double> times = new ArrayList<>();
+        for (int i = 0; i < 7; i++) {
+            Path config = Files.createTempFile("benchmark", ".yaml");
+            Files.writeString(config, "models:\n  a: {cmd: 'x ${PORT}'}\n");
+            int port = nextPort++;
+            long from = System.nanoTime();
+            Process process = new ProcessBuilder(java, "-jar", JAR, "--config", config.toString(), "--listen", "127.0.0.1:" + port).redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+            awaitHealth(port);
+            times.add(ms(from, System.nanoTime()));
+            try (Server server = new Server(process, port)) {
+                if (i < 6) continue;
+                Thread.sleep(1500);
+                row("resident when idle", server.residentMb() + " MB", "-", "-");
+            }
+        }
+        row("start to the first 200 on /health", f("%.0f ms", median(times)), "-", "-");
+        return null;
+    }
+
+    /** Request to first byte of a swap, less what the same command takes when started and asked by hand. */
+    static Void swap() throws Exception {
+        for (int readyMs : new int[] {0, 50, 400, 1500}) {
+            List<Double> own = new ArrayList<>();
+            List<Double> swapped = new ArrayList<>();
+            try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms " + readyMs + "'}\n  b: {cmd: '${sim} --ready-ms " + readyMs + "'}\n");
+                    Connection connection = new Connection(llmsnap.port)) {
+                Thread.sleep(1000);
+                connection.call("/v1/chat/completions", chat("b", ""));
+                for (int i = 0; i < (readyMs > 1000 ? 5 : 9); i++) {
+                    long from = System.nanoTime();
+                    try (Server server = start(sim("m", nextPort++, "--ready-ms", String.valueOf(readyMs)))) {
+                        awaitHealth(server.port);
+                        try (Connection client = new Connection(server.port)) {
+                            own.add(ms(from, client.call("/v1/chat/completions", chat("m", ""))));
+                        }
+                    }
+                    from = System.nanoTime();
+                    swapped.add(ms(from, connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""))));
+                }
+            }
+            row("swap, model ready after " + readyMs + " ms: first byte", f("%.0f ms", median(swapped)), f("%.0f ms", median(own)), f("%+.0f ms", median(swapped) - median(own)));
+        }
+        return null;
+    }
+
+    static Void thrash() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n  b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n");
+                ExecutorService pool = Executors.newCachedThreadPool()) {
+            Thread.sleep(1000);
+            AtomicInteger next = new AtomicInteger();
+            long from = System.nanoTime();
+            List<Future<Integer>> clients = new ArrayList<>();
+            for (int c = 0; c < 8; c++) clients.add(pool.submit(() -> {
+                int errors = 0;
+                try (Connection connection = new Connection(llmsnap.port)) {
+                    for (int i; (i = next.getAndIncrement()) < 60; ) connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""));
+                } catch (IOException e) {
+                    errors++;
+                }
+                return errors;
+            }));
+            int errors = 0;
+            for (Future<Integer> client : clients) errors += client.get();
+            row("60 requests alternating over 2 models, 8 clients", f("%.1f s", ms(from, System.nanoTime()) / 1000), "-", errors + " errors");
+        }
+        return null;
+    }
+
+    static Void stampede() throws Exception {
+        List<Double> own = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            long from = System.nanoTime();
+            try (Server server = start(sim("m", nextPort++, "--ready-ms", "300"))) {
+                awaitHealth(server.port);
+                own.add(ms(from, System.nanoTime()));
+            }
+        }
+        List<Double> last = new ArrayList<>();
+        for (int round = 0; round < 3; round++) {
+            try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms 300'}\n"); ExecutorService pool = Executors.newCachedThreadPool()) {
+                Thread.sleep(1000);
+                long from = System.nanoTime();
+                List<Future<Long>> clients = new ArrayList<>();
+                for (int c = 0; c < 50; c++) clients.add(pool.submit(() -> {
+                    try (Connection connection = new Connection(llmsnap.port)) {
+                        return connection.call("/v1/chat/completions", chat("a", ""));
+                    }
+                }));
+                long end = from;
+                for (Future<Long> client : clients) end = Math.max(end, client.get());
+                last.add(ms(from, end));
+            }
+        }
+        row("50 at once for one cold model: the last answer", f("%.0f ms", median(last)), f("%.0f ms (ready)", median(own)), f("%+.0f ms", median(last) - median(own)));
+        return null;
+    }
+
+    static double[] latencies(int port, int count) throws IOException {
+        double[] times = new double[count];
+        byte[] body = chat("a", ",\"max_tokens\":5");
+        try (Connection connection = new Connection(port)) {
+            for (int i = 0; i < count; i++) {
+                long from = System.nanoTime();
+                times[i] = ms(from, connection.call("/v1/chat/completions", body)) * 1000;
+            }
+        }
+        Arrays.sort(times);
+        return times;
+    }
+
+    static Void latency() throws Exception {
+        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
+            latencies(direct.port, 5000);
+            latencies(llmsnap.port, 5000);
+            double[] without = latencies(direct.port, 5000);
+            double[] through = latencies(llmsnap.port, 5000);
+            row("one connection, small JSON: median latency", f("%.0f us", through[2500]), f("%.0f us", without[2500]), f("%+.0f us", through[2500] - without[2500]));
+            row("  the same, 99th percentile", f("%.0f us", through[4950]), f("%.0f us", without[4950]), f("%+.0f us", through[4950] - without[4950]));
+        }
+        return null;
+    }
+
+    /** Requests per second over {@code connections} for {@code millis}. */
+    static long load(int port, int connections, long millis) throws Exception {
+        byte[] body = chat("a", ",\"max_tokens\":5");
+        long end = System.nanoTime() + millis * 1_000_000;
+        try (ExecutorService pool = Executors.newCachedThreadPool()) {
+            List<Future<Long>> clients = new ArrayList<>();
+            for (int c = 0; c < connections; c++) clients.add(pool.submit(() -> {
+                long done = 0;
+                try (Connection connection = new Connection(port)) {
+                    for (; System.nanoTime() < end; done++) connection.call("/v1/chat/completions", body);
+                }
+                return done;
+            }));
+            long done = 0;
+            for (Future<Long> client : clients) done += client.get();
+            return done;
+        }
+    }
+
+    static Void load() throws Exception {
+        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
+            load(direct.port, 32, 2000);
+            load(llmsnap.port, 32, 6000);
+            long without = load(direct.port, 32, 4000) / 4;
+            double cpu = llmsnap.cpu();
+            long done = load(llmsnap.port, 32, 6000);
+            row("32 connections, small JSON: requests/s", String.valueOf(done / 6), String.valueOf(without), f("%.2f", done / 6.0 / without));
+            row("  CPU of llmsnap per request", f("%.0f us", (llmsnap.cpu() - cpu) / done * 1e6), "-", "-");
+            row("  resident after that", llmsnap.residentMb() + " MB", "-", "-");
+        }
+        return null;
+    }
+
+    static Void stream() throws Exception {
+        int streams = 64;
+        int tokens = 1000;
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n"); ExecutorService pool = Executors.newCachedThreadPool()) {
+            for (int round = 0; round < 2; round++) {
+                double cpu = llmsnap.cpu();
+                List<Future<Long>> clients = new ArrayList<>();
+                for (int c = 0; c < streams; c++) clients.add(pool.submit(() -> {
+                    try (Connection connection = new Connection(llmsnap.port)) {
+                        return connection.call("/v1/chat/completions", chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + ",\"token_ms\":5}"));
+                    }
+                }));
+                for (Future<Long> client : clients) client.get();
+                if (round == 1) row("64 streams of 200 tokens/s: CPU per token", f("%.1f us", (llmsnap.cpu() - cpu) / streams / tokens * 1e6), "-", "-");
+            }
+        }
+        return null;
+    }
+
+    static Void large() throws Exception {
+        String text = ",\"text\":\"" + "lorem ipsum dolor \\n".repeat((8 << 20) / 20) + "\"";
+        byte[] first = ("{\"model\":\"a\"" + text + "}").getBytes(StandardCharsets.UTF_8);
+        byte[] last = ("{\"x\":1" + text + ",\"model\":\"a\"}").getBytes(StandardCharsets.UTF_8);
+        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}', useModelName: other}\n")) {
+            for (byte[] body : List.of(first, last)) {
+                List<Double> without = new ArrayList<>();
+                List<Double> through = new ArrayList<>();
+                try (Connection near = new Connection(direct.port); Connection far = new Connection(llmsnap.port)) {
+                    for (int i = 0; i < 30; i++) {
+                        long from = System.nanoTime();
+                        without.add(ms(from, near.call("/v1/rerank", body)));
+                        from = System.nanoTime();
+                        through.add(ms(from, far.call("/v1/rerank", body)));
+                    }
+                }
+                double a = median(through.subList(10, 30));
+                double b = median(without.subList(10, 30));
+                row("8 MB body, model " + (body == first ? "first" : "last") + ", renamed", f("%.1f ms", a), f("%.1f ms", b), f("%+.1f ms", a - b));
+            }
+        }
+        return null;
+    }
+}
