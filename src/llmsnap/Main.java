@@ -53,9 +53,7 @@ public final class Main {
             (e.status == 0 ? System.out : System.err).println("llmsnap: ".repeat(e.status == 0 ? 0 : 1) + e.getMessage().strip());
             status = e.status;
         }
-        System.out.flush();
-        System.err.flush();
-        Runtime.getRuntime().halt(status);      // exit would wait 300 ms for threads that are inside the kernel
+        System.exit(status);
     }
 
     private static void run(String[] args) throws Stop, InterruptedException {
@@ -108,7 +106,7 @@ public final class Main {
         StringBuilder yaml = new StringBuilder("models:\n");
         for (String name : new String[] {"small", "large"}) {
             yaml.append("  ").append(name).append(":\n    name: \"simulated ").append(name).append(" model\"\n    cmd:\n");
-            for (String word : new String[] {program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
+            for (String word : new String[] {program, "-Xrs", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
                     "llmsnap.demo.SimulatedModel", "--port", "${PORT}", "--name", name, "--ready-ms", name.equals("small") ? "500" : "1500", "--token-ms", "30"}) {
                 yaml.append("      - '").append(word.replace("'", "''")).append("'\n");
             }

@@ -30,9 +30,10 @@ import llmsnap.text.Json;
 public final class Running implements AutoCloseable {
     public static final Path JAR = Path.of("build", "llmsnap.jar").toAbsolutePath();
     public static final String JAVA = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    /** A macro: the start of a simulated model's command. */
-    public static final String SIM = "macros:\n  sim: '" + JAVA + " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -cp " + JAR
+    private static final String SIM_ARGS = " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -cp " + JAR
         + " llmsnap.demo.SimulatedModel --port ${PORT} --name ${MODEL_ID}'\n";
+    /** Macros: the start of a simulated model's command, that ends at once at SIGTERM, or that may stop as slowly as it likes. */
+    public static final String SIM = "macros:\n  sim: '" + JAVA + " -Xrs" + SIM_ARGS + "  slow_sim: '" + JAVA + SIM_ARGS;
     private static final AtomicInteger NEXT_PORT = new AtomicInteger(20_000 + (int) (ProcessHandle.current().pid() % 400) * 25);
     private static final HttpClient CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private static final Duration PATIENCE = Duration.ofSeconds(30);

@@ -186,7 +186,7 @@ class ServerTest {
     }
 
     @Test void aModelThatIgnoresSigtermIsKilled() throws Exception {
-        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim} --ignore-term', unloadTimeout: 1}\n")) {
+        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${slow_sim} --ignore-term', unloadTimeout: 1}\n")) {
             llmsnap.chat("a");
             assertThat(llmsnap.get("/unload").statusCode()).isEqualTo(200);
             assertThat(llmsnap.output()).contains("did not exit within 1 s, killing it");
@@ -300,7 +300,7 @@ class ServerTest {
     }
 
     @Test void aSecondSignalKillsAtOnce() throws Exception {
-        Running llmsnap = Running.start("models:\n  a: {cmd: '${sim} --ignore-term', unloadTimeout: 60}\n");
+        Running llmsnap = Running.start("models:\n  a: {cmd: '${slow_sim} --ignore-term', unloadTimeout: 60}\n");
         llmsnap.chat("a");
         llmsnap.terminate();
         Running.await("stopping", () -> llmsnap.output().contains("model a: stopping"));

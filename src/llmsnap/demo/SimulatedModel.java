@@ -22,7 +22,8 @@ import llmsnap.text.Json;
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then), {@code --bind-late}
  * (not even listening until then), {@code --reply-ms N}, {@code --tokens N}, {@code --token-ms N}, {@code --exit CODE}
  * (instead of getting ready), {@code --ignore-term}, {@code --hang-health}, {@code --flood BYTES} (of log at start),
- * {@code --stop-ms N} (to exit). A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
+ * {@code --stop-ms N} (to exit). Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does a native
+ * server: otherwise a JVM takes 300 ms to exit. A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
  * {@code die_after}, {@code cut_after} (tokens), {@code die_once} (before the answer, unless that file is there; it is made),
  * {@code raw} (sent as the whole answer).
  */
@@ -58,11 +59,10 @@ public final class SimulatedModel {
     private void run() throws IOException, InterruptedException {
         System.out.println(name + ": loading on port " + flags.get("port"));
         for (int left = number("flood", 0); left > 0; left -= 100) System.out.println("x".repeat(99));
-        int stopMs = number("stop-ms", flags.containsKey("ignore-term") ? Integer.MAX_VALUE : 0);
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            pause(stopMs);
-            Runtime.getRuntime().halt(143);     // or the JVM waits 300 ms for the thread that accepts
-        }));
+        if (flags.containsKey("ignore-term") || flags.containsKey("stop-ms")) {
+            int stopMs = number("stop-ms", Integer.MAX_VALUE);
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
+        }
         boolean exits = flags.containsKey("exit");
         if (exits || flags.containsKey("bind-late")) pause(number("ready-ms", 0));
         if (exits) {

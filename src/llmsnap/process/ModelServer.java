@@ -226,8 +226,8 @@ public final class ModelServer implements ModelRun {
                     + " s (healthCheckTimeout): no 200 from " + model.proxy() + (model.checkEndpoint() == null ? "" : model.checkEndpoint())
                     + "; " + lastLines());
             }
-            // About every 2% of the time passed: little is lost when it is quick, little is asked when it is slow.
-            TimeUnit.NANOSECONDS.sleep(Math.clamp(passed / 50, 5_000_000, 500_000_000));
+            // About every half percent of the time passed: little is lost when it is quick, little is asked when it is slow.
+            TimeUnit.NANOSECONDS.sleep(Math.clamp(passed / 200, 5_000_000, 500_000_000));
         }
     }
 
