@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLContext;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
@@ -28,7 +29,7 @@ import llmsnap.swap.SwapLoop;
 
 /** Reads the arguments and the configuration, puts the parts together, and ends them on a signal. Only main exits. */
 public final class Main {
-    private static final long MAX_BODY_BYTES = 1L << 30;
+    private static final int SHUTDOWN_SECONDS = 5;
     private static final long QUIET_HEAP_BYTES = 32L << 20;
 
     private Main() {}
@@ -142,14 +143,16 @@ public final class Main {
         });
         Server server;
         try {
-            server = new Server(address, MAX_BODY_BYTES, loop, log, client::join, version);
+            SSLContext tls = arguments.tlsCert() == null ? null : Server.tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));
+            server = new Server(address, tls, arguments.maxBody(), loop, log, client::join, version);
         } catch (IOException e) {
-            throw new Stop(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage() + "; choose another address with --listen HOST:PORT");
+            throw new Stop(1, e instanceof java.net.BindException ? "cannot listen on " + arguments.listen() + ": " + e.getMessage()
+                + "; choose another address with --listen HOST:PORT" : e.getMessage());
         }
         CompletableFuture<String> signal = onSignals(loop);
         server.start();
         loop.started();
-        String url = "http://" + (address.getAddress().isAnyLocalAddress() ? "localhost" : arguments.host().contains(":") ? "[" + arguments.host() + "]" : arguments.host())
+        String url = (arguments.tlsCert() == null ? "http://" : "https://") + (address.getAddress().isAnyLocalAddress() ? "localhost" : arguments.host().contains(":") ? "[" + arguments.host() + "]" : arguments.host())
             + ":" + server.address().getPort();
         System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url + "\nUI at " + url + "/ui\n"
             + config.models().size() + (config.models().size() == 1 ? " model" : " models"));
@@ -162,8 +165,9 @@ public final class Main {
         Thread.ofPlatform().daemon().name("warm-up").start(() -> warmUp(client, server, url));
         String name = signal.join();
         log.info("got " + name + ", stopping");
-        server.stop(0);
+        Thread listening = Thread.ofVirtual().start(() -> server.stop(SHUTDOWN_SECONDS));
         loop.shutdown();
+        listening.join();
         log.info("stopped");
         log.flush();
     }

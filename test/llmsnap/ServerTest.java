@@ -95,7 +95,7 @@ class ServerTest {
             assertThat(anthropic.body()).isEqualTo("{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\",\"message\":\"there is no model \\\"nothing like it\\\"; there are a, b\"}}");
             assertThat(llmsnap.post("/v1/chat/completions", "{\"model\":\"a\"").statusCode()).isEqualTo(400);
             assertThat(llmsnap.post("/v1/chat/completions", "{\"model\":7}").body()).contains("names no model");
-            assertThat(llmsnap.post("/v1/nothing", "{}").statusCode()).isEqualTo(404);
+            assertThat(llmsnap.post("/nothing", "{}").statusCode()).isEqualTo(404);
             assertThat(llmsnap.get("/v1/chat/completions").statusCode()).isEqualTo(405);
             assertThat(llmsnap.running()).isEmpty();
         }

@@ -51,6 +51,15 @@ final class Api {
         exchange.sendJson(200, Json.obj("object", "list", "data", list));
     }
 
+    void model(Exchange exchange, String name) throws Failure, IOException {
+        Model model = model(name);
+        String origin = exchange.requestHeaders().getFirst("Origin");
+        if (origin != null) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
+        for (Snapshot snapshot : loop.snapshot()) {
+            if (snapshot.status().model().id().equals(model.id())) exchange.sendJson(200, entry(name, model, snapshot.status().state()));
+        }
+    }
+
     private Json.Obj entry(String id, Model model, State state) {
         Json.Obj entry = Json.obj("id", id, "object", "model", "created", startedAtSeconds, "owned_by", "llmsnap");
         if (!model.name().isEmpty()) entry = entry.with("name", Json.of(model.name()));
@@ -90,6 +99,15 @@ final class Api {
     void load(Exchange exchange, String name) throws Failure, IOException, InterruptedException {
         try {
             loop.acquire(model(name).id(), exchange).close();
+        } catch (Refused e) {
+            throw Failure.of(e);
+        }
+        exchange.sendText(200, "OK");
+    }
+
+    void sleep(Exchange exchange, String name) throws Failure, IOException, InterruptedException {
+        try {
+            loop.sleep(model(name).id());
         } catch (Refused e) {
             throw Failure.of(e);
         }

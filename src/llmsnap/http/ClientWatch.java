@@ -48,6 +48,11 @@ final class ClientWatch {
         exchanges.remove(exchange);
     }
 
+    /** Breaks the exchanges off that would not end by themselves. */
+    void endEndless() {
+        for (Exchange exchange : exchanges) if (exchange.endless) exchange.breakOff("llmsnap is shutting down");
+    }
+
     boolean isEmpty() {
         return exchanges.isEmpty();
     }
@@ -69,8 +74,7 @@ final class ClientWatch {
         long now = System.nanoTime();
         Map<Exchange, String> old = new HashMap<>();
         for (Exchange exchange : exchanges) {
-            long writing = exchange.writingSinceNanos();
-            if (writing != 0 && now - writing > STALLED_NANOS) exchange.breakOff(Exchange.CLIENT_LEFT);
+            exchange.checkProgress(now, STALLED_NANOS);
             if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, address(exchange.http.getRemoteAddress()));
         }
         if (old.isEmpty()) return suspects;

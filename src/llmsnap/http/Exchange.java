@@ -22,6 +22,7 @@ final class Exchange implements SwapLoop.Client {
     final long startNanos = System.nanoTime();
     Failure.Form form = Failure.Form.OPENAI;
     boolean quiet;                                  // not worth a line in the log
+    boolean endless;                                // goes on until the client or the server leaves: a stop does not wait for it
 
     private final Thread handler = Thread.currentThread();
     private final ReentrantLock lock = new ReentrantLock();     // guards active and the interrupt that goes with brokenOff
@@ -31,6 +32,8 @@ final class Exchange implements SwapLoop.Client {
     private volatile long bytesOut;
     private volatile OutputStream out;              // null until the answer's head was sent
     private volatile long writingSinceNanos;        // 0 while no write to the client is under way
+    private volatile long silenceLimitNanos;        // of the model's server, 0 = none
+    private volatile long waitingSinceNanos;        // for the next byte of the model's server, when there is such a limit
     private volatile long reservedBytes;            // of the memory for request bodies, see Body
 
     Exchange(HttpExchange http) {
@@ -92,11 +95,24 @@ final class Exchange implements SwapLoop.Client {
     void flush() throws IOException {
         out.flush();
         writingSinceNanos = 0;
+        if (silenceLimitNanos != 0) waitingSinceNanos = System.nanoTime();
     }
 
-    /** When the write began that the client has not taken yet, by {@link System#nanoTime}; 0 when there is none. */
-    long writingSinceNanos() {
-        return writingSinceNanos;
+    /** From now on the model's server may be silent for that long, 0 = for ever. */
+    void limitSilence(int seconds) {
+        silenceLimitNanos = seconds * 1_000_000_000L;
+        waitingSinceNanos = System.nanoTime();
+    }
+
+    /** Breaks off what has waited too long: for the client to take a byte, or for the model's server to send one. */
+    void checkProgress(long nowNanos, long maxStallNanos) {
+        long writing = writingSinceNanos;
+        long limit = silenceLimitNanos;
+        if (writing != 0) {
+            if (nowNanos - writing > maxStallNanos) breakOff(CLIENT_LEFT);
+        } else if (limit != 0 && nowNanos - waitingSinceNanos > limit) {
+            breakOff("the model's server sent nothing for " + limit / 1_000_000_000 + " s, its requestTimeout");
+        }
     }
 
     /** Ends the answer properly. Not for an answer that was cut. */

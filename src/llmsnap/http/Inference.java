@@ -1,11 +1,18 @@
 package llmsnap.http;
 
 import java.io.IOException;
+import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.swap.SwapLoop;
@@ -18,6 +25,7 @@ import llmsnap.text.Words;
 /** The routes whose body names a model: read it, edit it, wait for the model, pass the request on and the answer back. */
 final class Inference {
     private static final long EXIT_PATIENCE_MS = 150;
+    private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
 
     private final SwapLoop loop;
     private final Body bodies;
@@ -29,28 +37,138 @@ final class Inference {
         this.forward = forward;
     }
 
-    /** A JSON body with a {@code model} key. */
-    void json(Exchange exchange) throws Failure, IOException, InterruptedException {
+    /** A body that names its model: JSON with a {@code model} key, or a form with a {@code model} field. */
+    void post(Exchange exchange) throws Failure, IOException, InterruptedException {
+        String type = exchange.requestHeaders().getFirst("Content-type");
+        String boundary = Multipart.boundary(type);
+        if (boundary != null) {
+            multipart(exchange, boundary);
+            return;
+        }
         Body.Content content = bodies.read(exchange);
-        JsonEdit body;
+        boolean form = type != null && type.toLowerCase(Locale.ROOT).startsWith("application/x-www-form-urlencoded");
+        // curl -d says "form" of JSON, too
+        if (form && !startsLikeJson(content)) urlEncoded(exchange, content);
+        else json(exchange, content);
+    }
+
+    private void json(Exchange exchange, Body.Content content) throws Failure, IOException, InterruptedException {
         try {
-            body = JsonEdit.read(content.bytes(), content.length());
+            JsonEdit body = JsonEdit.read(content.bytes(), content.length());
+            String name = body.text("model");
+            if (name == null || name.isEmpty()) {
+                throw new Failure(400, "the request body names no model: it needs a top-level \"model\" with a text", "missing_model", "model");
+            }
+            Model model = model(name);
+            List<JsonEdit.Slice> slices = body.edited(model.filters().forName(name));
+            serve(exchange, model, target(exchange), true, () -> Forward.publisher(slices));
         } catch (Json.Malformed e) {
             throw new Failure(400, "the request body is not a JSON object: " + e.getMessage(), "invalid_json", null);
         }
-        String name = body.text("model");
-        if (name == null || name.isEmpty()) {
-            throw new Failure(400, "the request body names no model: it needs a top-level \"model\" with a text", "missing_model", "model");
+    }
+
+    private static boolean startsLikeJson(Body.Content content) {
+        int i = 0;
+        while (i < content.length() && content.bytes()[i] <= ' ') i++;
+        return i == content.length() || content.bytes()[i] == '{';
+    }
+
+    /** Path and query as they came. */
+    private static String target(Exchange exchange) {
+        return exchange.rawPath() + (exchange.rawQuery() == null ? "" : "?" + exchange.rawQuery());
+    }
+
+    private void multipart(Exchange exchange, String boundary) throws Failure, IOException, InterruptedException {
+        try (Body.Form form = bodies.readForm(exchange)) {
+            List<Multipart.Field> fields = Multipart.models(form, boundary);
+            if (fields.isEmpty()) throw new Failure(400, "the form has no field \"model\"", "missing_model", "model");
+            String name = Multipart.text(form, fields.getFirst());
+            Model model = model(name);
+            byte[] value = sentName(model, name).getBytes(StandardCharsets.UTF_8);
+            List<BodyPublisher> pieces = new ArrayList<>();
+            long at = 0;
+            for (Multipart.Field field : fields) {
+                pieces.add(form.piece(at, field.from()));
+                pieces.add(HttpRequest.BodyPublishers.ofByteArray(value));
+                at = field.to();
+            }
+            pieces.add(form.piece(at, form.size()));
+            serve(exchange, model, target(exchange), true, () -> HttpRequest.BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
         }
+    }
+
+    private void urlEncoded(Exchange exchange, Body.Content content) throws Failure, IOException, InterruptedException {
+        String text = new String(content.bytes(), 0, content.length(), StandardCharsets.ISO_8859_1);
+        String name = parameter(text, "model");
+        if (name == null || name.isEmpty()) throw new Failure(400, "the form has no field \"model\"", "missing_model", "model");
         Model model = model(name);
-        List<JsonEdit.Slice> slices;
-        try {
-            slices = body.edited(model.filters().forName(name));
-        } catch (Json.Malformed e) {
-            throw new IllegalStateException(e);     // it was read once already
+        String sent = sentName(model, name);
+        String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(match -> Matcher.quoteReplacement(
+            match.group(1) + "model=" + URLEncoder.encode(sent, StandardCharsets.UTF_8)));
+        byte[] bytes = edited.getBytes(StandardCharsets.ISO_8859_1);
+        serve(exchange, model, target(exchange), true, () -> HttpRequest.BodyPublishers.ofByteArray(bytes));
+    }
+
+    /** The name that the model's server is to see: useModelName, or the one that came. */
+    private static String sentName(Model model, String name) {
+        return model.filters().forName(name).get("model") instanceof JsonEdit.Edit.Set set && set.value() instanceof Json.Str text ? text.text() : name;
+    }
+
+    /** The decoded value of the first {@code key} in a query or an encoded form, or null. */
+    static String parameter(String encoded, String key) throws Failure {
+        if (encoded == null) return null;
+        for (String pair : encoded.split("&")) {
+            int equals = pair.indexOf('=');
+            try {
+                if (equals >= 0 && URLDecoder.decode(pair.substring(0, equals), StandardCharsets.UTF_8).equals(key)) {
+                    return URLDecoder.decode(pair.substring(equals + 1), StandardCharsets.UTF_8);
+                }
+            } catch (IllegalArgumentException e) {
+                throw new Failure(400, "a % that is followed by no two hex digits");
+            }
         }
+        return null;
+    }
+
+    /** A GET whose query names the model. */
+    void get(Exchange exchange) throws Failure, IOException, InterruptedException {
+        String name = parameter(exchange.rawQuery(), "model");
+        if (name == null || name.isEmpty()) throw new Failure(400, "the query names no model: add ?model=ID", "missing_model", "model");
+        serve(exchange, model(name), target(exchange), true, HttpRequest.BodyPublishers::noBody);
+    }
+
+    /** {@code /upstream/ID/rest}: any request to a model's server as it is; the longest ID that there is wins. */
+    void upstream(Exchange exchange) throws Failure, IOException, InterruptedException {
+        String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");      // behind /upstream/, which may be spelled %75pstream
+        Model model = null;
+        int end = 0;
+        for (int i = 1; i <= raw.length(); i++) {
+            if (i < raw.length() && raw.charAt(i) != '/') continue;
+            Model found = loop.config().model(decoded(raw.substring(0, i)));
+            if (found != null) {
+                model = found;
+                end = i;
+            }
+        }
+        if (model == null) throw unknown(decoded(raw.replaceFirst("/.*", "")), loop.config());
         String query = exchange.rawQuery() == null ? "" : "?" + exchange.rawQuery();
-        serve(exchange, model, exchange.rawPath() + query, true, () -> Forward.publisher(slices));
+        boolean get = exchange.method().equals("GET") || exchange.method().equals("HEAD");
+        if (end == raw.length()) {
+            exchange.redirect(get ? 301 : 308, "/upstream/" + raw + "/" + query);
+            return;
+        }
+        if (exchange.requestHeaders().containsKey("Upgrade")) {
+            throw new Failure(501, "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the model's server itself, see /running for its address");
+        }
+        serve(exchange, model, raw.substring(end) + query, get, () -> bodies.passing(exchange));
+    }
+
+    private static String decoded(String raw) throws Failure {
+        try {
+            return URLDecoder.decode(raw.replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            throw new Failure(400, "a % that is followed by no two hex digits");
+        }
     }
 
     private Model model(String name) throws Failure {
@@ -82,6 +200,7 @@ final class Inference {
                 var target = new Forward.Target(lease.run().base(), model.proxy().isHttps() ? null : model.proxy().authority(),
                     "the server of the model \"" + model.id() + "\"");
                 try {
+                    exchange.limitSilence(model.requestTimeoutSeconds());
                     forward.send(exchange, target, path, body.get());
                     return;
                 } catch (Forward.NoAnswer e) {

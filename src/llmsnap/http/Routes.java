@@ -33,27 +33,44 @@ final class Routes {
     private final Map<String, List<Route>> exact = new HashMap<>();
     private final List<Route> prefixes = new ArrayList<>();     // longer ones first
 
-    Routes(Inference inference, Api api, StaticFiles files) {
+    Routes(Inference inference, Api api, LogRoutes logs, StaticFiles files) {
+        Handler post = (exchange, rest) -> inference.post(exchange);
+        Handler get = (exchange, rest) -> inference.get(exchange);
+
         add(GET, "/", Access.OPEN, (exchange, rest) -> exchange.redirect(302, "/ui"));
         add(GET, "/health", Access.OPEN, (exchange, rest) -> api.health(exchange));
         add(GET, "/wol-health", Access.OPEN, (exchange, rest) -> api.health(exchange));
+        add(GET, "/favicon.ico", Access.OPEN, (exchange, rest) -> files.serve(exchange, "icon.svg"));
         add(GET, "/ui", Access.OPEN, files::serve);
         add(GET, "/ui/*", Access.OPEN, files::serve);
 
-        for (String path : List.of("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages",
-                "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices", "/v1/images/generations", "/v1/rerank",
-                "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion")) {
-            add(POST, path, Access.USE, (exchange, rest) -> inference.json(exchange));
+        // Everything under /v1/ that is posted goes to the model it names: new endpoints need no new release.
+        add(POST, "/v1/*", Access.USE, post);
+        for (String path : List.of("/rerank", "/reranking", "/infill", "/completion", "/tokenize", "/detokenize", "/apply-template",
+                "/score", "/classify", "/pooling", "/sdapi/v1/txt2img", "/sdapi/v1/img2img")) {
+            add(POST, path, Access.USE, post);
         }
-        add(GET, "/v1/models", Access.USE, (exchange, rest) -> api.models(exchange));
-        add(GET, "/models", Access.USE, (exchange, rest) -> api.models(exchange));
+        add(GET, "/v1/audio/voices", Access.USE, get);
+        add(GET, "/props", Access.USE, get);
+        for (String path : List.of("/v1/models", "/models")) add(GET, path, Access.USE, (exchange, rest) -> api.models(exchange));
+        add(GET, "/v1/models/*", Access.USE, api::model);
 
+        add(ANY, "/upstream/*", Access.CONTROL, (exchange, rest) -> inference.upstream(exchange));
+        add(GET, "/upstream", Access.CONTROL, (exchange, rest) -> exchange.redirect(302, "/ui/models"));
         add(GET, "/running", Access.CONTROL, (exchange, rest) -> api.running(exchange));
         add(GET, "/unload", Access.CONTROL, (exchange, rest) -> api.unloadAll(exchange, false));
-        add(POST, "/api/models/unload", Access.CONTROL, (exchange, rest) -> api.unloadAll(exchange, true));
-        add(POST, "/api/models/unload/*", Access.CONTROL, api::unload);
+        for (String base : List.of("/api/models", "/models")) {
+            add(POST, base + "/unload", Access.CONTROL, (exchange, rest) -> api.unloadAll(exchange, true));
+            add(POST, base + "/unload/*", Access.CONTROL, api::unload);
+            add(POST, base + "/sleep/*", Access.CONTROL, api::sleep);
+        }
         add(POST, "/api/models/load/*", Access.CONTROL, api::load);
         add(GET, "/api/version", Access.CONTROL, (exchange, rest) -> api.version(exchange));
+        for (String base : List.of("/logs", "/log")) {
+            add(GET, base, Access.CONTROL, (exchange, rest) -> logs.tail(exchange));
+            add(GET, base + "/stream", Access.CONTROL, logs::stream);
+            add(GET, base + "/stream/*", Access.CONTROL, logs::stream);
+        }
         prefixes.sort((a, b) -> b.path.length() - a.path.length());
     }
 

@@ -2,15 +2,21 @@ package llmsnap.http;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.http.HttpClient;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import javax.net.ssl.SSLContext;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
 
@@ -21,8 +27,27 @@ public final class Server {
         System.setProperty("sun.net.httpserver.nodelay", "true");
         System.setProperty("sun.net.httpserver.idleInterval", "300");
         System.setProperty("sun.net.httpserver.maxIdleConnections", "10000");
+        long connections = maxConnections();
+        if (connections > 0) System.setProperty("jdk.httpserver.maxConnections", String.valueOf(connections));
         System.setProperty("jdk.httpclient.allowRestrictedHeaders", "host");
         System.setProperty("jdk.httpclient.keepalive.timeout", "4");    // Python servers close idle connections after 5 s
+    }
+
+    /**
+     * How many connections leave enough file descriptors for the rest: each may need one more towards a model, and models
+     * have to be started and their logs read. 0 when the limit is not known.
+     */
+    private static long maxConnections() {
+        try {
+            for (String line : Files.readAllLines(Path.of("/proc/self/limits"))) {
+                if (!line.startsWith("Max open files")) continue;
+                long limit = Long.parseLong(line.substring(14).strip().split("\\s+")[0]);
+                return Math.max(16, (limit - 100) / 2);
+            }
+        } catch (IOException | NumberFormatException e) {
+            // not Linux, or no limit
+        }
+        return 0;
     }
 
     private final Log log;
@@ -37,19 +62,31 @@ public final class Server {
     /**
      * Opens the port; requests are answered from {@link #start} on.
      *
+     * @param tls for HTTPS, null for HTTP
      * @param client towards the models; asked for at the first request
      * @throws IOException when the address cannot be listened on
      */
-    public Server(InetSocketAddress address, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Properties version)
+    public Server(InetSocketAddress address, SSLContext tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Properties version)
             throws IOException {
         this.log = log;
         this.loop = loop;
-        this.http = HttpServer.create(address, 1024);
+        this.http = tls == null ? HttpServer.create(address, 1024) : https(address, tls);
         this.bodies = new Body(maxBodyBytes);
-        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, version), new StaticFiles());
+        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, version), new LogRoutes(loop, log), new StaticFiles());
         this.watch = new ClientWatch(http.getAddress().getPort());
         http.setExecutor(threads);
         http.createContext("/", this::handle);
+    }
+
+    private static HttpServer https(InetSocketAddress address, SSLContext tls) throws IOException {
+        HttpsServer server = HttpsServer.create(address, 1024);
+        server.setHttpsConfigurator(new HttpsConfigurator(tls));
+        return server;
+    }
+
+    /** The TLS context of two PEM files. @throws IOException with a sentence that names the file */
+    public static SSLContext tls(Path certificates, Path key) throws IOException {
+        return Tls.context(certificates, key);
     }
 
     /** The client towards models: one for all, to be made after the port is open. */
@@ -72,8 +109,9 @@ public final class Server {
         return watch.isEmpty() && System.nanoTime() - lastEndNanos > millis * 1_000_000;
     }
 
-    /** Stops listening; what is being answered goes on for {@code seconds}. */
+    /** Stops listening, and waits until what is being answered has ended, at most {@code seconds}. */
     public void stop(int seconds) {
+        watch.endEndless();
         http.stop(seconds);
     }
 
@@ -138,6 +176,7 @@ public final class Server {
     }
 
     private void route(Exchange exchange) throws Failure, IOException, InterruptedException {
+        checkProtocol(exchange);
         String path = path(exchange.http.getRequestURI().getPath());
         if (path.startsWith("/v1/messages")) exchange.form = Failure.Form.ANTHROPIC;
         if (exchange.method().equals("OPTIONS")) {
@@ -152,6 +191,48 @@ public final class Server {
             throw e;
         }
         match.route().handler().serve(exchange, match.rest());
+    }
+
+    /** Refuses what the JDK's server lets through and HTTP does not: two servers could read such a request differently. */
+    private static void checkProtocol(Exchange exchange) throws Failure {
+        String protocol = exchange.http.getProtocol();
+        String wrong = null;
+        int status = 400;
+        if (!protocol.equals("HTTP/1.1") && !protocol.equals("HTTP/1.0")) {
+            status = 505;
+            wrong = "the version " + protocol + " is not spoken here, only HTTP/1.1";
+        }
+        List<String> hosts = exchange.requestHeaders().get("Host");
+        boolean oneHost = hosts != null && hosts.size() == 1 && isHost(hosts.getFirst());
+        if (wrong == null && !oneHost && (protocol.equals("HTTP/1.1") || hosts != null)) wrong = "a request needs exactly one valid Host header";
+        List<String> lengths = exchange.requestHeaders().get("Content-length");
+        if (wrong == null && lengths != null && (lengths.size() > 1 || !isDigits(lengths.getFirst()))) wrong = "the Content-Length is not one number";
+        for (var header : exchange.requestHeaders().entrySet()) {
+            for (String value : header.getValue()) {
+                for (int i = 0; i < value.length(); i++) {
+                    char c = value.charAt(i);
+                    if (c < ' ' && c != '\t' || c == 0x7f) wrong = "the header " + header.getKey() + " has a control character in it";
+                }
+            }
+        }
+        if (wrong == null) return;
+        exchange.responseHeaders().set("Connection", "close");
+        throw new Failure(status, wrong);
+    }
+
+    private static boolean isHost(String host) {
+        if (host.isEmpty()) return false;
+        for (int i = 0; i < host.length(); i++) {
+            char c = host.charAt(i);
+            boolean allowed = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || "-._~!$&'()*+;=:[]%".indexOf(c) >= 0;
+            if (!allowed) return false;
+        }
+        return true;
+    }
+
+    private static boolean isDigits(String text) {
+        for (int i = 0; i < text.length(); i++) if (text.charAt(i) < '0' || text.charAt(i) > '9') return false;
+        return !text.isEmpty() && text.length() <= 18;
     }
 
     /** The path that routes are found by: decoded, single slashes, none at the end. */

@@ -8,7 +8,7 @@ import java.util.Map;
 final class StaticFiles {
     private static final Map<String, String> TYPES = Map.of("html", "text/html; charset=utf-8", "css", "text/css; charset=utf-8",
         "js", "text/javascript; charset=utf-8", "svg", "image/svg+xml");
-    private static final java.util.Set<String> FILES = java.util.Set.of("index.html", "style.css", "models.js");
+    private static final java.util.Set<String> FILES = java.util.Set.of("index.html", "style.css", "models.js", "icon.svg");
 
     void serve(Exchange exchange, String rest) throws Failure, IOException {
         String name = FILES.contains(rest) ? rest : "index.html";
