@@ -43,9 +43,9 @@ public final class Running implements AutoCloseable {
     public final Path config;
     private final StringBuffer output = new StringBuffer();
 
-    private Running(Path config, List<String> command) throws IOException {
+    private Running(Path config, Process process) throws IOException {
         this.config = config;
-        this.process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        this.process = process;
         Thread.ofPlatform().daemon().start(() -> {
             try (InputStream in = process.getInputStream()) {
                 byte[] buffer = new byte[8192];
@@ -71,7 +71,12 @@ public final class Running implements AutoCloseable {
     public static Running start(Path config, String... flags) throws IOException {
         List<String> command = new ArrayList<>(List.of(JAVA, "-jar", JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:0"));
         command.addAll(List.of(flags));
-        return new Running(config, command);
+        return of(new ProcessBuilder(command).redirectErrorStream(true).start(), config);
+    }
+
+    /** One that was started by hand. */
+    public static Running of(Process process, Path config) throws IOException {
+        return new Running(config, process);
     }
 
     /** The first of {@code count} ports in a row that nobody listens on, below those that the system hands out. */

@@ -89,15 +89,15 @@ public final class SimulatedModel {
         }
     }
 
-    /** One request's head and body. */
-    private record Request(String method, String path, Map<String, String> headers, byte[] body) {
+    /** One request's head and body, of which only the first megabyte is kept. */
+    private record Request(String method, String path, Map<String, String> headers, byte[] body, long length) {
         String text() {
             return new String(body, StandardCharsets.UTF_8);
         }
 
         Json.Obj json() {
             try {
-                return body.length > 0 && body.length < 1 << 20 && Json.parse(text()) instanceof Json.Obj object ? object : Json.EMPTY;
+                return length > 0 && length == body.length && Json.parse(text()) instanceof Json.Obj object ? object : Json.EMPTY;
             } catch (Json.Malformed e) {
                 return Json.EMPTY;
             }
@@ -122,8 +122,10 @@ public final class SimulatedModel {
         for (String header; !(header = line(in)).isEmpty(); ) {
             headers.merge(header.substring(0, header.indexOf(':')), header.substring(header.indexOf(':') + 1).strip(), (a, b) -> a + ", " + b);
         }
-        int length = Integer.parseInt(headers.getOrDefault("Content-Length", "0"));
-        return new Request(parts[0], parts[1], headers, in.readNBytes(length));
+        long length = Long.parseLong(headers.getOrDefault("Content-Length", "0"));
+        byte[] body = in.readNBytes((int) Math.min(length, 1 << 20));
+        in.skipNBytes(length - body.length);
+        return new Request(parts[0], parts[1], headers, body, length);
     }
 
     private static String line(InputStream in) throws IOException {
@@ -167,8 +169,8 @@ public final class SimulatedModel {
                 send(out, "200 OK", "application/json", "{}");
             }
             default -> send(out, "200 OK", "application/json", Json.obj("name", name, "method", request.method, "path", request.path,
-                "headers", request.headers, "length", request.body.length,
-                "body", request.body.length < 1 << 20 ? request.text() : "").toString());
+                "headers", request.headers, "length", request.length,
+                "body", request.length == request.body.length ? request.text() : "").toString());
         }
     }
 

@@ -24,24 +24,22 @@ final class Auth {
     private Auth() {}
 
     /**
-     * Lets the request pass, with the key taken off, so that no model's server sees it.
+     * Lets the request pass.
      *
+     * @return whether it was let in by a key, which has to be taken off then, so that no model's server sees it
      * @throws Failure 401 without a valid key, 403 for a page of another site
      */
-    static void check(Access access, Headers headers, List<String> keys) throws Failure {
-        if (access == Access.OPEN) return;
+    static boolean check(Access access, Headers headers, List<String> keys) throws Failure {
+        if (access == Access.OPEN) return false;
         Given given = keys.isEmpty() ? Given.NOT : given(headers, keys);
-        if (!keys.isEmpty()) {
-            if (given == Given.NOT) {
-                throw new Failure(401, "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY, or Basic with the key as password",
-                    "invalid_api_key", null);
-            }
-            headers.remove("Authorization");
-            headers.remove("X-api-key");
+        if (!keys.isEmpty() && given == Given.NOT) {
+            throw new Failure(401, "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY, or Basic with the key as password",
+                "invalid_api_key", null);
         }
         // A browser sends Basic credentials along with any page's request, so they prove nothing about the page.
         boolean anyPageCouldSendIt = keys.isEmpty() || given == Given.BASIC;
         if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(headers);
+        return given != Given.NOT;
     }
 
     private static Given given(Headers headers, List<String> keys) {

@@ -19,7 +19,8 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Body {
     private static final int FORM_IN_MEMORY_BYTES = 32 << 20;
-    private static final int FIRST_BYTES = 16 << 20;
+    private static final int FIRST_BYTES = 256 << 10;
+    private static final int SECOND_BYTES = 64 << 20;
     private static final int MAX_ARRAY = Integer.MAX_VALUE - 16;
 
     private final long maxBytes;
@@ -99,7 +100,7 @@ final class Body {
         long length = declared == null ? -1 : Long.parseLong(declared.strip());
         if (length > maxBytes) throw tooLarge(length);
         InputStream in = exchange.http.getRequestBody();
-        // A very large body grows with what has come: a client that only announces one takes little memory.
+        // A large body gets its room when a part of it has come: a client that only announces one takes little memory.
         byte[] bytes = new byte[(int) (length >= 0 ? Math.min(length, FIRST_BYTES) : 8192)];
         reserve(exchange, bytes.length);
         int read = 0;
@@ -107,7 +108,8 @@ final class Body {
             if (read == bytes.length) {
                 int next = length == read ? -1 : in.read();
                 if (next < 0) break;
-                long wanted = Math.min(Math.max(1024, bytes.length * 2L), length >= 0 ? length : MAX_ARRAY);
+                long more = length >= 0 && bytes.length <= FIRST_BYTES ? SECOND_BYTES : Math.max(1024, bytes.length * 2L);
+                long wanted = Math.min(more, length >= 0 ? length : MAX_ARRAY);
                 if (read >= maxBytes || wanted <= read) throw tooLarge(read + 1L);
                 reserve(exchange, wanted - bytes.length);
                 bytes = Arrays.copyOf(bytes, (int) wanted);

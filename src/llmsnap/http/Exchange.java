@@ -22,6 +22,7 @@ final class Exchange implements SwapLoop.Client {
     final long startNanos = System.nanoTime();
     Failure.Form form = Failure.Form.OPENAI;
     boolean quiet;                                  // not worth a line in the log
+    boolean keyed;                                  // let in by a key of ours, which goes no further
     boolean endless;                                // goes on until the client or the server leaves: a stop does not wait for it
 
     private final Thread handler = Thread.currentThread();
@@ -49,7 +50,19 @@ final class Exchange implements SwapLoop.Client {
     /** The path as it came, percent-encoded. */
     String rawPath() {
         String path = http.getRequestURI().getRawPath();
-        return path == null || path.isEmpty() ? "/" : path;
+        return misread() + (path == null || path.isEmpty() && misread().isEmpty() ? "/" : path);
+    }
+
+    /** The path, decoded. */
+    String path() {
+        String path = http.getRequestURI().getPath();
+        return java.net.URI.create(misread().isEmpty() ? "/" : misread().substring(1)).getPath() + (path == null ? "" : path);
+    }
+
+    /** Of a path that starts with two slashes, what java.net.URI takes for a host: slashes and first segment; else "". */
+    private String misread() {
+        java.net.URI uri = http.getRequestURI();
+        return uri.getScheme() == null && uri.getRawAuthority() != null ? "//" + uri.getRawAuthority() : "";
     }
 
     /** The query as it came, without the question mark; null when there is none. */

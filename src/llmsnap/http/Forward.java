@@ -31,6 +31,7 @@ final class Forward {
     private static final Set<String> HOP_BY_HOP = Set.of("connection", "keep-alive", "proxy-connection", "proxy-authenticate",
         "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade");
     private static final Set<String> NOT_SENT_ON = Set.of("host", "content-length", "expect", "accept-encoding");
+    private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
     private static final Set<String> READABLE_ENCODINGS = Set.of("gzip", "deflate", "identity");
     private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int COPY_BYTES = 16 * 1024;
@@ -77,7 +78,7 @@ final class Forward {
      */
     void send(Exchange exchange, Target target, String path, BodyPublisher body) throws NoAnswer, Failure, IOException, InterruptedException {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(target.base + path)).method(exchange.method(), body);
-        requestHeaders(exchange.requestHeaders(), request);
+        requestHeaders(exchange, request);
         if (target.host != null) request.setHeader("Host", target.host);
         Relay relay = new Relay(exchange, target);
         try {
@@ -100,11 +101,13 @@ final class Forward {
         return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
     }
 
-    private static void requestHeaders(Headers from, HttpRequest.Builder to) {
+    private static void requestHeaders(Exchange exchange, HttpRequest.Builder to) {
+        Headers from = exchange.requestHeaders();
         Set<String> listed = listed(from.get("Connection"));
         from.forEach((name, values) -> {
             String lower = name.toLowerCase(Locale.ROOT);
             if (HOP_BY_HOP.contains(lower) || NOT_SENT_ON.contains(lower) || listed.contains(lower)) return;
+            if (exchange.keyed && KEYS.contains(lower)) return;
             for (String value : values) {
                 try {
                     to.header(name, value);

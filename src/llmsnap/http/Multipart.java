@@ -15,6 +15,7 @@ final class Multipart {
     private static final int FIRST_WINDOW_BYTES = 4 * 1024;
     private static final int MAX_WINDOW_BYTES = 1 << 20;
     private static final int MAX_PARTS = 10_000;
+    private static final long NONE = -2;
 
     /** Bytes that can be read anywhere. */
     interface Source {
@@ -69,20 +70,26 @@ final class Multipart {
     private long firstPart() throws IOException, Failure {
         byte[] start = bytes(0, delimiter.length - 2);
         boolean atStart = java.util.Arrays.equals(start, 0, start.length, delimiter, 2, delimiter.length);
-        long found = atStart ? -2 : find(delimiter, 0);
-        if (!atStart && found < 0) throw malformed("its boundary does not occur");
-        return afterDelimiter(found + delimiter.length);
+        long end = atStart ? start.length : find(0);
+        if (end < 0) throw malformed("its boundary does not occur");
+        return afterDelimiter(end);
     }
 
-    /** Behind the rest of a delimiter's line: where its part begins, or -1 at the end of the form. */
+    /** Behind the rest of the delimiter's line that ends at {@code at}: where its part begins, or -1 at the end of the form. */
     private long afterDelimiter(long at) throws IOException, Failure {
-        byte[] next = bytes(at, 2);
-        if (next.length == 2 && next[0] == '-' && next[1] == '-') return -1;
+        long next = next(at);
+        if (next == NONE) throw malformed("after a boundary there has to be a line break");
+        return next;
+    }
+
+    /** Like {@link #afterDelimiter}, {@link #NONE} when text follows, so that it was no delimiter but its part's content. */
+    private long next(long at) throws IOException {
+        byte[] two = bytes(at, 2);
+        if (two.length == 2 && two[0] == '-' && two[1] == '-') return -1;
         long i = at;
         for (byte[] one; (one = bytes(i, 1)).length == 1 && (one[0] == ' ' || one[0] == '\t'); ) i++;
         byte[] end = bytes(i, 2);
-        if (end.length < 2 || end[0] != '\r' || end[1] != '\n') throw malformed("after a boundary there has to be a line break");
-        return i + 2;
+        return end.length == 2 && end[0] == '\r' && end[1] == '\n' ? i + 2 : NONE;
     }
 
     /** Reads the part that begins at {@code at}. @return where the next one does, or -1 */
@@ -92,10 +99,11 @@ final class Multipart {
         int headEnd = latin.startsWith("\r\n") ? 0 : latin.indexOf("\r\n\r\n");
         if (headEnd < 0) throw malformed("a part has no end of its headers within " + MAX_HEAD_BYTES + " bytes");
         long value = at + headEnd + (latin.startsWith("\r\n") ? 2 : 4);
-        long end = find(delimiter, value - 2);      // the value may be empty: then its line break is that of the head
-        if (end < 0) throw malformed("a part has no boundary at its end");
+        long behind = find(value - 2);      // the value may be empty: then its line break is that of the head
+        if (behind < 0) throw malformed("a part has no boundary at its end");
+        long end = behind - delimiter.length;
         if (isModel(latin.substring(0, headEnd))) models.add(new Field(value, Math.max(value, end)));
-        return afterDelimiter(end + delimiter.length);
+        return afterDelimiter(behind);
     }
 
     private static boolean isModel(String head) {
@@ -151,15 +159,16 @@ final class Multipart {
         return bytes;
     }
 
-    /** Where {@code wanted} first stands from {@code from} on, or -1. */
-    private long find(byte[] wanted, long from) throws IOException {
+    /** Where the first delimiter from {@code from} on ends, or -1. */
+    private long find(long from) throws IOException {
         long start = Math.max(0, from);
-        for (int size = FIRST_WINDOW_BYTES; start + wanted.length <= source.size(); size = Math.min(MAX_WINDOW_BYTES, size * 2)) {
-            byte[] window = bytes(start, Math.max(size, wanted.length));
-            for (int i = 0; i + wanted.length <= window.length; i++) {
-                if (window[i] == '\r' && java.util.Arrays.equals(window, i, i + wanted.length, wanted, 0, wanted.length)) return start + i;
+        for (int size = FIRST_WINDOW_BYTES; start + delimiter.length <= source.size(); size = Math.min(MAX_WINDOW_BYTES, size * 2)) {
+            byte[] window = bytes(start, Math.max(size, delimiter.length));
+            for (int i = 0; i + delimiter.length <= window.length; i++) {
+                boolean found = window[i] == '\r' && java.util.Arrays.equals(window, i, i + delimiter.length, delimiter, 0, delimiter.length);
+                if (found && next(start + i + delimiter.length) != NONE) return start + i + delimiter.length;
             }
-            start += window.length - wanted.length + 1;
+            start += window.length - delimiter.length + 1;
         }
         return -1;
     }

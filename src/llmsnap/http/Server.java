@@ -177,7 +177,7 @@ public final class Server {
 
     private void route(Exchange exchange) throws Failure, IOException, InterruptedException {
         checkProtocol(exchange);
-        String path = path(exchange.http.getRequestURI().getPath());
+        String path = path(exchange.path());
         if (path.startsWith("/v1/messages")) exchange.form = Failure.Form.ANTHROPIC;
         if (exchange.method().equals("OPTIONS")) {
             preflight(exchange);
@@ -185,7 +185,7 @@ public final class Server {
         }
         Routes.Match match = routes.find(exchange.method(), path);
         try {
-            Auth.check(match.route().access(), exchange.requestHeaders(), loop.config().apiKeys());
+            exchange.keyed = Auth.check(match.route().access(), exchange.requestHeaders(), loop.config().apiKeys());
         } catch (Failure e) {
             if (e.status == 401) exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
             throw e;
