@@ -72,15 +72,18 @@ final class Forward {
      * Sends the exchange's request with {@code body} to {@code target} at {@code path} (with query, as it came), and the
      * answer to the client. Returns when the answer has passed completely.
      *
+     * @param beforeEnd runs when the server has sent all, before the client can know: what a request holds is free again
+     *     when its client sends the next one
      * @throws NoAnswer when nothing came back
      * @throws Failure when the server's answer cannot be passed on, before anything was sent to the client
      * @throws IOException when the client left or the answer broke off half-way: the client's connection must be cut
      */
-    void send(Exchange exchange, Target target, String path, BodyPublisher body) throws NoAnswer, Failure, IOException, InterruptedException {
+    void send(Exchange exchange, Target target, String path, BodyPublisher body, Runnable beforeEnd)
+            throws NoAnswer, Failure, IOException, InterruptedException {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(target.base + path)).method(exchange.method(), body);
         requestHeaders(exchange, request);
         if (target.host != null) request.setHeader("Host", target.host);
-        Relay relay = new Relay(exchange, target);
+        Relay relay = new Relay(exchange, target, beforeEnd);
         try {
             client.get().send(request.build(), relay);
         } catch (IOException e) {
@@ -145,19 +148,23 @@ final class Forward {
         private final Exchange exchange;
         private final Target target;
         private final CompletableFuture<Void> done = new CompletableFuture<>();
+        private final Runnable beforeEnd;
         private Flow.Subscription subscription;
+        private long left;                              // bytes to come, where the length is known
         private byte[] copy;
         private volatile IOException clientFailure;     // writing to the client failed
         private volatile Failure refused;               // the answer cannot be passed on
 
-        Relay(Exchange exchange, Target target) {
+        Relay(Exchange exchange, Target target, Runnable beforeEnd) {
             this.exchange = exchange;
             this.target = target;
+            this.beforeEnd = beforeEnd;
         }
 
         @Override public HttpResponse.BodySubscriber<Void> apply(HttpResponse.ResponseInfo info) {
             try {
                 long length = length(info);
+                left = length;
                 copyHeaders(info.headers(), exchange.responseHeaders());
                 exchange.commit(info.statusCode(), length);
             } catch (Failure e) {
@@ -209,6 +216,8 @@ final class Forward {
 
         @Override public void onNext(List<ByteBuffer> pieces) {
             try {
+                for (ByteBuffer piece : pieces) left -= piece.remaining();
+                if (left == 0) beforeEnd.run();
                 for (ByteBuffer piece : pieces) write(piece);
                 exchange.flush();
                 subscription.request(1);

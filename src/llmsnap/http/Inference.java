@@ -201,7 +201,7 @@ final class Inference {
                     "the server of the model \"" + model.id() + "\"");
                 try {
                     exchange.limitSilence(model.requestTimeoutSeconds());
-                    forward.send(exchange, target, path, body.get());
+                    forward.send(exchange, target, path, body.get(), lease::close);
                     return;
                 } catch (Forward.NoAnswer e) {
                     boolean dead = lease.run().hasEnded(EXIT_PATIENCE_MS);

@@ -37,7 +37,7 @@ public final class SwapLoop {
         }
     }
 
-    /** The right to use a model's server; the model stays loaded until it is closed. */
+    /** The right to use a model's server; the model stays loaded until it is closed. Closing it again does nothing. */
     public final class Lease implements AutoCloseable {
         private final Ticket ticket;
         private final ModelRun run;
