@@ -132,6 +132,25 @@ class HostileTest {
         }
     }
 
+    @Test void aReaderOfStdoutThatLeavesEndsNothing() throws Exception {
+        Path config = Files.createTempFile("llmsnap-test", ".yaml");
+        Files.writeString(config, "logToStdout: both\nstartPort: " + Running.freePorts(2) + "\n" + Running.SIM + "models:\n  a: {cmd: '${sim} --flood 3000000'}\n");
+        Process process = new ProcessBuilder("bash", "-c", "(echo $BASHPID >\"$1.pid\"; exec \"$0\" -jar \"$2\" --config \"$1\" --listen 127.0.0.1:0) | head -n 3",
+            Running.JAVA, config.toString(), Running.JAR.toString()).redirectErrorStream(true).start();
+        Running piped = Running.of(process, config);
+        try {
+            for (int i = 0; i < 3; i++) {
+                assertThat(piped.chat("a").statusCode()).isEqualTo(200);
+                piped.get("/unload");
+            }
+            assertThat(piped.get("/logs").body()).contains("a: listening");
+        } finally {
+            long pid = Long.parseLong(Files.readString(Path.of(config + ".pid")).strip());
+            ProcessHandle.of(pid).ifPresent(ProcessHandle::destroy);
+            Running.await("it ended", () -> ProcessHandle.of(pid).isEmpty());
+        }
+    }
+
     @Test void runningOutOfDescriptorsPasses() throws Exception {
         Path config = Files.createTempFile("llmsnap-test", ".yaml");
         Files.writeString(config, "startPort: " + Running.freePorts(2) + "\n" + Running.SIM + "models:\n  a: {cmd: '${sim}'}\n");
