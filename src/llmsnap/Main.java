@@ -174,7 +174,12 @@ public final class Main {
 
     /** What would make the first request slow, done in the background once the port is open. */
     private static void warmUp(CompletableFuture<HttpClient> client, Server server, String url) {
-        client.complete(Server.newClient());
+        try {
+            client.complete(Server.newClient());
+        } catch (RuntimeException | Error e) {
+            client.completeExceptionally(e);
+            return;
+        }
         try {
             client.join().send(HttpRequest.newBuilder(URI.create(url + "/health")).build(), HttpResponse.BodyHandlers.discarding());
             ModelServer.warmUp();

@@ -178,7 +178,8 @@ class ServerTest {
 
     @Test void answersOfUnclearLengthAreRefused() throws Exception {
         try (Running llmsnap = Running.start(TWO)) {
-            for (String head : List.of("Content-Length: 1\\r\\nContent-Length: 2", "Content-Length: x", "Content-Length: -5", "Content-Length: 2\\r\\nTransfer-Encoding: chunked")) {
+            for (String head : List.of("Content-Length: 1\\r\\nContent-Length: 2", "Content-Length: x", "Content-Length: -5", "Content-Length: 2\\r\\nTransfer-Encoding: chunked",
+                    "Transfer-Encoding: gzip, chunked", "X-E: a\\u0001b")) {
                 assertThat(llmsnap.chat("a", "\"sim\":{\"raw\":\"HTTP/1.1 200 OK\\r\\n" + head + "\\r\\n\\r\\nxx\"}").statusCode()).as(head).isEqualTo(502);
             }
             assertThat(llmsnap.count("model a: starting")).isEqualTo(1);
@@ -297,6 +298,24 @@ class ServerTest {
             assertThat(llmsnap.process.exitValue()).isZero();
             llmsnap.close();
         }
+    }
+
+    @Test void aSignalLetsRequestsInFlightEnd() throws Exception {
+        Running llmsnap = Running.start(TWO);
+        llmsnap.chat("a");
+        try (ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
+            Future<HttpResponse<String>> flying = pool.submit(() -> llmsnap.chat("a", "\"stream\":true", "\"max_tokens\":10", "\"sim\":{\"token_ms\":100}"));
+            Future<HttpResponse<String>> queued = pool.submit(() -> {
+                Running.await("in flight", () -> llmsnap.get("/logs").body().contains("starting"));
+                return llmsnap.chat("b");
+            });
+            TimeUnit.MILLISECONDS.sleep(300);
+            llmsnap.terminate();
+            assertThat(flying.get().body()).endsWith("[DONE]\n\n");
+            assertThat(queued.get().statusCode()).isEqualTo(503);
+        }
+        assertThat(llmsnap.process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+        llmsnap.close();
     }
 
     @Test void aSecondSignalKillsAtOnce() throws Exception {

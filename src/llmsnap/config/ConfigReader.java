@@ -37,6 +37,7 @@ import llmsnap.text.Yaml.Seq;
 /** Makes a {@link Config} of the text of config.yaml, with all its problems at once, each at its place. */
 public final class ConfigReader {
     private static final Pattern ENV = Pattern.compile("\\$\\{env\\.([^}]*)}");
+    private static final Set<String> COMMANDS = Set.of("cmd", "cmdStop");
     private static final Set<String> TIME_FORMATS = Set.of("", "ansic", "unixdate", "rubydate", "rfc822", "rfc822z", "rfc850",
         "rfc1123", "rfc1123z", "rfc3339", "rfc3339nano", "kitchen", "stamp", "stampmilli", "stampmicro", "stampnano");
     /** Keys of llama-swap that have no meaning here, and what to do instead. */
@@ -105,7 +106,10 @@ public final class ConfigReader {
                 Map<String, Yaml.Entry> entries = new LinkedHashMap<>();
                 mapping.entries().values().forEach(entry -> {
                     Scalar key = withEnvironment(entry.key());
-                    if (entries.put(key.text(), new Yaml.Entry(key, withEnvironment(entry.value()))) != null) {
+                    // What a comment in a command mentions need not be set.
+                    Node value = COMMANDS.contains(key.text()) && entry.value() instanceof Scalar command
+                        ? new Scalar(Words.withoutComments(command.text()), command.plain(), command.place()) : entry.value();
+                    if (entries.put(key.text(), new Yaml.Entry(key, withEnvironment(value))) != null) {
                         problems.error(key.place(), "the key \"" + key.text() + "\" is there twice");
                     }
                 });
@@ -135,9 +139,9 @@ public final class ConfigReader {
     private Config top(Mapping root) {
         Fields top = new Fields(root, "");
         globalMacros = macros(top);
-        int healthCheck = Math.max(15, top.whole("healthCheckTimeout", 120, 0));
+        int healthCheck = Math.max(15, top.whole("healthCheckTimeout", 120, Integer.MIN_VALUE));
         Defaults defaults = new Defaults(healthCheck, top.whole("globalTTL", 0, 0), Math.max(1, top.whole("unloadTimeout", 10, 0)),
-            Math.max(1, top.whole("sleepRequestTimeout", 10, 0)), Math.max(1, top.whole("wakeRequestTimeout", 10, 0)),
+            Math.max(1, top.whole("sleepRequestTimeout", 10, Integer.MIN_VALUE)), Math.max(1, top.whole("wakeRequestTimeout", 10, Integer.MIN_VALUE)),
             top.flag("sendLoadingState", false));
         int startPort = top.whole("startPort", 5800, 1);
         Map<String, Model> models = models(top, startPort, defaults);
@@ -398,7 +402,7 @@ public final class ConfigReader {
             List<String> aliases = fields.scalars("aliases").stream().map(alias -> alias.text().strip()).filter(alias -> !alias.isEmpty()).toList();
             Node metadata = fields.takeMapping("metadata");
             Model model = new Model(id, cmd, cmdStop, proxy, expander.port == null ? 0 : Integer.parseInt(expander.port),
-                check.equals("none") ? null : check.startsWith("/") ? check : "/" + check, aliases, env(),
+                check.equals("none") ? null : path(check, fields.place("checkEndpoint"), "checkEndpoint"), aliases, env(),
                 ttl < 0 ? defaults.ttl : ttl, defaults.healthCheckTimeout,
                 positiveOr(fields.whole("unloadTimeout", 0, 0), defaults.unloadTimeout), fields.whole("requestTimeout", 0, 0),
                 fields.flag("unlisted", false), text("name", "", true).strip(), text("description", "", true).strip(),
@@ -409,7 +413,7 @@ public final class ConfigReader {
         }
 
         private List<String> command(String key, String text) {
-            String expanded = Words.withoutComments(expander.text(text, fields.place(key), key, false));
+            String expanded = expander.text(text, fields.place(key), key, false);
             try {
                 return List.copyOf(Words.split(expanded));
             } catch (IllegalArgumentException e) {
@@ -468,11 +472,22 @@ public final class ConfigReader {
                 }
                 path = expander.text(path, mapping.place(), key, false);
                 String body = expander.text(call.text("body", ""), mapping.place(), key, false);
-                calls.add(new Call(method, path.startsWith("/") ? path : "/" + path, body, positiveOr(call.whole("timeout", 0, 0), timeout)));
+                calls.add(new Call(method, path(path, mapping.place(), key), body, positiveOr(call.whole("timeout", 0, 0), timeout)));
                 call.done();
             }
             return List.copyOf(calls);
         }
+    }
+
+    /** A path to call, with a slash at its start. */
+    private String path(String text, Place place, String key) {
+        String path = text.startsWith("/") ? text : "/" + text;
+        try {
+            java.net.URI.create("http://localhost" + path);
+        } catch (IllegalArgumentException e) {
+            problems.error(place, key + ": \"" + text + "\" is no path of a URL; blanks and other odd characters are written like %20");
+        }
+        return path;
     }
 
     private Address address(String url, Place place, String key) {
@@ -571,7 +586,9 @@ public final class ConfigReader {
         Map<String, String> groupOf = new LinkedHashMap<>();
         if ((here != null ? here : there) instanceof Mapping mapping) {
             mapping.entries().forEach((name, entry) -> {
-                if (entry.value() instanceof Mapping fields) groups.put(name, group(name, entry.key().place(), fields, models, groupOf));
+                boolean missing = entry.value() instanceof Scalar scalar && scalar.value() == Json.NULL;
+                if (missing) groups.put(name, group(name, entry.key().place(), new Mapping(Map.of(), entry.key().place()), models, groupOf));
+                else if (entry.value() instanceof Mapping fields) groups.put(name, group(name, entry.key().place(), fields, models, groupOf));
                 else problems.error(entry.value().place(), "the group \"" + name + "\" has to be a mapping (members: ...)");
             });
         }

@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
+import llmsnap.text.Words;
 
 /**
  * Text substitution as <code>${name}</code>. A macro may use those defined before it; a model's own macros hold inside
@@ -108,8 +109,9 @@ final class Macros {
         out.append(text, end, text.length());
     }
 
-    /** How a value reads inside text: as Go prints it. */
+    /** How a value reads inside text; the comment lines of one over several lines are left out. */
     static String text(Json value) {
-        return value instanceof Json.Str text ? text.text() : value.toString();
+        if (!(value instanceof Json.Str text)) return value.toString();
+        return text.text().contains("\n") ? Words.withoutComments(text.text()) : text.text();
     }
 }

@@ -94,8 +94,23 @@ final class Body {
         this.maxBytes = maxBytes;
     }
 
-    /** Reads all of the body. @throws Failure 413 when it is over a bound; {@link #release} gives the memory free again */
-    Content read(Exchange exchange) throws IOException, Failure {
+    /**
+     * Reads all of the body.
+     *
+     * @throws Failure 413 when it is over a bound, 400 when it cannot be read; {@link #release} gives the memory free again
+     */
+    Content read(Exchange exchange) throws Failure {
+        try {
+            return readAll(exchange);
+        } catch (IOException e) {
+            exchange.unreadable = true;
+            throw new Failure(400, "the request body cannot be read: " + e.getMessage());
+        } catch (OutOfMemoryError e) {
+            throw tooMuch();
+        }
+    }
+
+    private Content readAll(Exchange exchange) throws IOException, Failure {
         String declared = exchange.requestHeaders().getFirst("Content-length");
         long length = declared == null ? -1 : Long.parseLong(declared.strip());
         if (length > maxBytes) throw tooLarge(length);
@@ -111,8 +126,10 @@ final class Body {
                 long more = length >= 0 && bytes.length <= FIRST_BYTES ? SECOND_BYTES : Math.max(1024, bytes.length * 2L);
                 long wanted = Math.min(more, length >= 0 ? length : MAX_ARRAY);
                 if (read >= maxBytes || wanted <= read) throw tooLarge(read + 1L);
-                reserve(exchange, wanted - bytes.length);
+                reserve(exchange, wanted);      // both are there while one is copied
+                int before = bytes.length;
                 bytes = Arrays.copyOf(bytes, (int) wanted);
+                reserve(exchange, -before);
                 bytes[read++] = (byte) next;
             }
             int n = in.read(bytes, read, bytes.length - read);
@@ -159,10 +176,13 @@ final class Body {
 
     private void reserve(Exchange exchange, long bytes) throws Failure {
         exchange.reservedBytes(exchange.reservedBytes() + bytes);
-        if (allBytes.addAndGet(bytes) > maxAllBytes) {
-            throw new Failure(413, "the request bodies in memory are over " + maxAllBytes / (1 << 20)
-                + " MB; start llmsnap with a larger heap (java -Xmx) or send less at a time");
-        }
+        if (allBytes.addAndGet(bytes) > maxAllBytes) throw tooMuch();
+    }
+
+    /** The refusal of a body that the heap has no room for. */
+    Failure tooMuch() {
+        return new Failure(413, "the request bodies in memory are over " + maxAllBytes / (1 << 20)
+            + " MB; start llmsnap with a larger heap (java -Xmx) or send less at a time");
     }
 
     /** Gives back what {@link #read} took for an exchange. */

@@ -14,13 +14,13 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * Notices clients that hang up while their request waits. The JDK's server does not tell, so on Linux the kernel's own
- * table of connections is looked at, twice a second and only while an exchange is older than half a second: a connection
- * that the client has closed is in CLOSE_WAIT, one that it has reset is not there any more. Also drops clients that take
- * no byte of their answer for a minute. Elsewhere than on Linux a failed write tells, later.
+ * table of connections is looked at, about twice a second and only while an exchange takes longer than a moment: a connection
+ * that the client has closed is in CLOSE_WAIT, one that it has reset is not there any more; two looks have to agree. Also
+ * drops clients that take no byte of their answer for a minute, as the length of the connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
  */
 final class ClientWatch {
-    private static final long LOOK_MS = 450;
-    private static final long YOUNG_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+    private static final long LOOK_MS = 420;
+    private static final long YOUNG_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final long STALLED_NANOS = TimeUnit.SECONDS.toNanos(60);
     private static final String CLOSE_WAIT = "08";
     private static final Path[] TABLES = {Path.of("/proc/net/tcp6"), Path.of("/proc/net/tcp")};
@@ -74,33 +74,37 @@ final class ClientWatch {
         long now = System.nanoTime();
         Map<Exchange, String> old = new HashMap<>();
         for (Exchange exchange : exchanges) {
-            exchange.checkProgress(now, STALLED_NANOS);
+            exchange.checkSilence(now);
             if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, address(exchange.http.getRemoteAddress()));
         }
         if (old.isEmpty()) return suspects;
-        Set<String> open = new HashSet<>();
+        Map<String, String> open = new HashMap<>();
         boolean anyTable = false;
         for (Path table : TABLES) {
-            if (!open.containsAll(old.values())) anyTable |= readOpen(table, open);
+            if (!open.keySet().containsAll(old.values())) anyTable |= readOpen(table, open);
         }
         if (!anyTable) return suspects;
         old.forEach((exchange, address) -> {
-            if (open.contains(address)) return;
+            String unsent = open.get(address);
+            if (unsent != null) {
+                exchange.checkProgress(now, STALLED_NANOS, unsent);
+                return;
+            }
             if (before.contains(exchange)) exchange.breakOff(Exchange.CLIENT_LEFT);
             else suspects.add(exchange);
         });
         return suspects;
     }
 
-    /** Adds the far ends of this server's connections that are not in CLOSE_WAIT. @return false when there is no such table */
-    private boolean readOpen(Path table, Set<String> open) {
+    /** Adds the far ends of this server's connections that are not in CLOSE_WAIT, with their send queues. @return false when there is no such table */
+    private boolean readOpen(Path table, Map<String, String> open) {
         byte[] text;
         try {
             text = Files.readAllBytes(table);
         } catch (IOException e) {
             return false;
         }
-        // "  0: LOCAL_ADDRESS:PORT REMOTE_ADDRESS:PORT STATE ...", all in hex
+        // "  0: LOCAL_ADDRESS:PORT REMOTE_ADDRESS:PORT STATE SENDQUEUE:RECEIVEQUEUE ...", all in hex
         String all = new String(text, java.nio.charset.StandardCharsets.ISO_8859_1);
         int line = all.indexOf('\n') + 1;
         while (line > 0 && line < all.length()) {
@@ -109,7 +113,8 @@ final class ClientWatch {
             int remoteEnd = all.indexOf(' ', localEnd + 1);
             if (all.startsWith(localPort, localEnd - 5) && !all.startsWith(CLOSE_WAIT, remoteEnd + 1)) {
                 String remote = all.substring(localEnd + 1, remoteEnd);
-                open.add(remote.length() > 13 && remote.startsWith("0000000000000000FFFF0000") ? remote.substring(24) : remote);
+                open.put(remote.length() > 13 && remote.startsWith("0000000000000000FFFF0000") ? remote.substring(24) : remote,
+                    all.substring(remoteEnd + 4, all.indexOf(':', remoteEnd)));
             }
             line = all.indexOf('\n', line) + 1;
         }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
@@ -23,6 +24,7 @@ final class Exchange implements SwapLoop.Client {
     Failure.Form form = Failure.Form.OPENAI;
     boolean quiet;                                  // not worth a line in the log
     boolean keyed;                                  // let in by a key of ours, which goes no further
+    boolean unreadable;                             // what follows on this connection cannot be told: it is closed after the answer
     boolean endless;                                // goes on until the client or the server leaves: a stop does not wait for it
 
     private final Thread handler = Thread.currentThread();
@@ -31,8 +33,11 @@ final class Exchange implements SwapLoop.Client {
     private volatile String brokenOff;
     private volatile int status;
     private volatile long bytesOut;
+    private final AtomicBoolean committed = new AtomicBoolean();
     private volatile OutputStream out;              // null until the answer's head was sent
     private volatile long writingSinceNanos;        // 0 while no write to the client is under way
+    private String lastUnsent = "";                 // these two belong to the watch's thread
+    private long lastProgressNanos = startNanos;
     private volatile long silenceLimitNanos;        // of the model's server, 0 = none
     private volatile long waitingSinceNanos;        // for the next byte of the model's server, when there is such a limit
     private volatile long reservedBytes;            // of the memory for request bodies, see Body
@@ -81,16 +86,17 @@ final class Exchange implements SwapLoop.Client {
     }
 
     boolean isCommitted() {
-        return out != null;
+        return committed.get();
     }
 
     /** Sends the head. @param length of the body in bytes, 0 for none, -1 when it is not known: it is streamed then */
     void commit(int status, long length) throws IOException {
+        if (!committed.compareAndSet(false, true)) throw new IOException("already answered");     // a failure and an answer may race
         this.status = status;
         boolean bodyless = method().equals("HEAD") || status == 204 || status == 304 || length == 0;
         if (method().equals("HEAD") && length > 0) responseHeaders().set("Content-length", String.valueOf(length));
         String connection = requestHeaders().getFirst("Connection");
-        if (connection != null && connection.toLowerCase(Locale.ROOT).contains("close")) responseHeaders().set("Connection", "close");
+        if (unreadable || connection != null && connection.toLowerCase(Locale.ROOT).contains("close")) responseHeaders().set("Connection", "close");
         writingSinceNanos = System.nanoTime();
         http.sendResponseHeaders(status, bodyless ? -1 : Math.max(length, 0));
         out = bodyless ? OutputStream.nullOutputStream() : http.getResponseBody();
@@ -117,13 +123,25 @@ final class Exchange implements SwapLoop.Client {
         waitingSinceNanos = System.nanoTime();
     }
 
-    /** Breaks off what has waited too long: for the client to take a byte, or for the model's server to send one. */
-    void checkProgress(long nowNanos, long maxStallNanos) {
-        long writing = writingSinceNanos;
+    /**
+     * Breaks off when the client takes no byte for too long. A blocked write alone does not say so: the kernel wakes it
+     * only when a good part of its buffer is free again.
+     *
+     * @param unsent how much of what was written the client has not taken, in any spelling
+     */
+    void checkProgress(long nowNanos, long maxStallNanos, String unsent) {
+        if (writingSinceNanos == 0 || !unsent.equals(lastUnsent)) {
+            lastUnsent = unsent;
+            lastProgressNanos = nowNanos;
+        } else if (nowNanos - lastProgressNanos > maxStallNanos) {
+            breakOff(CLIENT_LEFT);
+        }
+    }
+
+    /** Breaks off when the model's server sends no byte for too long. */
+    void checkSilence(long nowNanos) {
         long limit = silenceLimitNanos;
-        if (writing != 0) {
-            if (nowNanos - writing > maxStallNanos) breakOff(CLIENT_LEFT);
-        } else if (limit != 0 && nowNanos - waitingSinceNanos > limit) {
+        if (writingSinceNanos == 0 && limit != 0 && nowNanos - waitingSinceNanos > limit) {
             breakOff("the model's server sent nothing for " + limit / 1_000_000_000 + " s, its requestTimeout");
         }
     }

@@ -2,6 +2,7 @@ package llmsnap.http;
 
 import com.sun.net.httpserver.Headers;
 import java.io.IOException;
+import java.net.ProtocolException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpHeaders;
@@ -90,12 +91,21 @@ final class Forward {
             if (relay.clientFailure != null) throw relay.clientFailure;
             if (relay.refused != null) throw relay.refused;
             String reason = reason(e);
+            if (!exchange.isCommitted() && isMalformed(e)) throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason);
             if (!exchange.isCommitted()) throw new NoAnswer(target.name + " broke the connection off before it answered (" + reason + ")");
             throw new IOException(target.name + " broke its answer off (" + reason + ")", e);
         } catch (IllegalArgumentException e) {      // the client's own words for a Content-Length that is no number
             if (exchange.isCommitted()) throw new IOException(e);
             throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason(e));
         }
+    }
+
+    /** Whether something came back, but nothing that can be understood: asking again would run the request twice. */
+    private static boolean isMalformed(Throwable e) {
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            if (cause instanceof ProtocolException || cause instanceof IllegalArgumentException) return true;
+        }
+        return false;
     }
 
     private static String reason(Throwable e) {
@@ -187,6 +197,9 @@ final class Forward {
             int status = info.statusCode();
             if (lengths.size() > 1 || (!lengths.isEmpty() && !encodings.isEmpty())) {
                 throw new Failure(502, target.name + " sent an answer whose length is not clear (several Content-Length, or with Transfer-Encoding)");
+            }
+            if (!encodings.isEmpty() && (encodings.size() > 1 || !encodings.getFirst().strip().equalsIgnoreCase("chunked"))) {
+                throw new Failure(502, target.name + " sent an answer with the Transfer-Encoding \"" + String.join(", ", encodings) + "\"; only chunked is understood");
             }
             if (lengths.isEmpty()) return status == 204 || status == 304 ? 0 : -1;
             String text = lengths.getFirst();

@@ -64,6 +64,8 @@ final class Inference {
             serve(exchange, model, target(exchange), true, () -> Forward.publisher(slices));
         } catch (Json.Malformed e) {
             throw new Failure(400, "the request body is not a JSON object: " + e.getMessage(), "invalid_json", null);
+        } catch (OutOfMemoryError e) {
+            throw bodies.tooMuch();
         }
     }
 

@@ -84,9 +84,13 @@ final class Routes {
      * The row for a request.
      *
      * @param path decoded, with single slashes and none at its end
+     * @param slash whether there was one at its end
      * @throws Failure 404 for an unknown path, 405 for another method than its routes take
      */
-    Match find(String method, String path) throws Failure {
+    Match find(String method, String path, boolean slash) throws Failure {
+        // A script whose $ID is empty must not unload everything.
+        boolean idMissing = slash && prefixes.stream().anyMatch(route -> route.methods == POST && route.path.equals(path + "/*"));
+        if (idMissing && !path.equals("/v1")) throw new Failure(404, "the model's id is missing behind " + path + "/", "model_not_found", "model");
         Set<String> allowed = new TreeSet<>();
         for (Route route : exact.getOrDefault(path, List.of())) {
             if (route.takes(method)) return new Match(route, "");

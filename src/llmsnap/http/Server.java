@@ -138,6 +138,7 @@ public final class Server {
         watch.add(exchange);
         try {
             answer(exchange);
+            if (exchange.unreadable) throw new IOException("closed after its answer");     // finish would read on
             exchange.finish();
         } catch (IOException e) {
             log.debug("cut " + exchange.rawPath() + ": " + (exchange.brokenOff() != null ? exchange.brokenOff() : e));
@@ -183,7 +184,7 @@ public final class Server {
             preflight(exchange);
             return;
         }
-        Routes.Match match = routes.find(exchange.method(), path);
+        Routes.Match match = routes.find(exchange.method(), path, exchange.rawPath().endsWith("/"));
         try {
             exchange.keyed = Auth.check(match.route().access(), exchange.requestHeaders(), loop.config().apiKeys());
         } catch (Failure e) {
@@ -216,7 +217,7 @@ public final class Server {
             }
         }
         if (wrong == null) return;
-        exchange.responseHeaders().set("Connection", "close");
+        exchange.unreadable = true;
         throw new Failure(status, wrong);
     }
 

@@ -54,7 +54,8 @@ public final class LogBuffer {
         ring[slot(endPiece++)] = new Piece(piece, lines);
         bytes += piece.length;
         for (byte b : piece) if (b == '\n') lines++;
-        while (bytes > maxBytes && endPiece - firstPiece > 1) {
+        // Tiny pieces are bounded by their number, since each costs more than its bytes.
+        while ((bytes > maxBytes || endPiece - firstPiece > Math.max(1024, maxBytes / 64)) && endPiece - firstPiece > 1) {
             bytes -= ring[slot(firstPiece)].bytes.length;
             ring[slot(firstPiece++)] = null;
         }

@@ -40,6 +40,8 @@ public final class JsonEdit {
     /** Bytes from..to are replaced by {@code text} (empty to cut). */
     private record Patch(int from, int to, byte[] text) {}
 
+    private static final int MAX_MEMBERS = 250_000;     // they take ten times the bytes they stand for
+
     private final byte[] bytes;
     private final int length;
     private final List<Member> members;
@@ -275,7 +277,7 @@ public final class JsonEdit {
         private int skipSpace() {
             while (at < end) {
                 byte b = bytes[at];
-                if (b != ' ' && b != '\n' && b != '\r' && b != '\t') return b;
+                if (b != ' ' && b != '\n' && b != '\r' && b != '\t') return b & 0xff;
                 at++;
             }
             return -1;
@@ -302,6 +304,7 @@ public final class JsonEdit {
                     colon();
                     int valueStart = at;
                     value();
+                    if (members.size() == MAX_MEMBERS) throw new Json.Malformed("more than " + MAX_MEMBERS + " keys in one object", at - from);
                     members.add(new Member(keyStart, keyEnd, valueStart, at));
                     int next = skipSpace();
                     at++;

@@ -257,7 +257,7 @@ public final class Yaml {
                 if (peek() == '&' && anchor == null) {
                     anchor = readName("anchor");
                     if (!openAnchors.add(anchor)) throw wrong("the anchor &" + anchor + " contains itself");
-                    if (!sameLine && lineHasKey()) throw wrong("an anchor on a key is not supported");
+                    if (lineHasKey()) throw wrong("an anchor on a key is not supported");
                     continue;
                 }
                 break;
@@ -388,7 +388,7 @@ public final class Yaml {
     private boolean atKey() {
         int i = at;
         char quote = text.charAt(i);
-        if ("[]{},&*!|>%@`#".indexOf(quote) >= 0) return false;
+        if ("[]{},&*!|>%@`#".indexOf(quote) >= 0 || quote == '?' && blankOrEnd(peek(1))) return false;
         if (quote == '"' || quote == '\'') {
             i++;
             while (i < text.length() && text.charAt(i) != '\n') {
@@ -613,7 +613,11 @@ public final class Yaml {
             if (c == '\n' || c == -1) break;
             if (c == ':' && (blankOrEnd(peek(1)) || (flow && flowMark(peek(1))))) break;
             if (c == '#' && at > start && blank(peek(-1))) break;
-            if (flow && flowMark(c)) break;
+            if (flow && text.startsWith("${env.", at) && text.indexOf('}', at) > 0) {
+                at = text.indexOf('}', at);     // what stands for a text, and is replaced by it before others look
+            } else if (flow && flowMark(c)) {
+                break;
+            }
             at++;
             if (!blank(c)) end = at;
         }

@@ -114,6 +114,17 @@ class ConfigReaderTest {
             """).cmd()).containsExactly("server", "--port", "5800", "-m", "my model.gguf", "--json", "{\"a\": 1}", "--sh", "${VAR:-x}");
     }
 
+    @Test void commentsInCommandsMentionWhatTheyLike() {
+        assertThat(model("macros:\n  tag: '#1'\n  long: |\n    # note\n    --long\nmodels:\n  a:\n    cmd: |\n      # was ${env.UNSET}\n      x ${PORT} --tag\n      ${tag}\n      ${long}\n").cmd())
+            .containsExactly("x", "5800", "--tag", "#1", "--long");
+    }
+
+    @Test void pathsAreChecked() {
+        assertThat(errors("models: {a: {cmd: 'x ${PORT}', checkEndpoint: '/he alth'}}\n")).containsExactly(
+            "f:1:47: checkEndpoint: \"/he alth\" is no path of a URL; blanks and other odd characters are written like %20");
+        assertThat(warnings("healthCheckTimeout: -1\nmodels: {a: {cmd: 'x ${PORT}'}}\ngroups:\n  g:\n")).containsExactly("f:4:3: the group \"g\" has no members");
+    }
+
     @Test void portsGoByTheSortedIds() {
         String yaml = "startPort: 9000\nmodels:\n  b: {cmd: 'x ${PORT}'}\n  c: {cmd: x, proxy: 'http://h:1'}\n  a: {cmd: 'x ${PORT}'}\n";
         Config config = valid(yaml);
@@ -252,7 +263,7 @@ class ConfigReaderTest {
               d: {cmd: 'x ${PORT}', sleepMode: on, sleepEndpoints: [{method: DELETE, timeout: x}]}
             """)).containsExactly(
             "f:1:12: startPort has to be a whole number from 1, this is \"0\"",
-            "f:2:21: healthCheckTimeout has to be a whole number from 0, this is \"soon\"",
+            "f:2:21: healthCheckTimeout has to be a whole number, this is \"soon\"",
             "f:3:11: an API key has a space or control character in it",
             "f:3:16: an API key is empty",
             "f:6:10: cmd: unclosed ' that opens at: run 'x",

@@ -103,6 +103,12 @@ class JsonEditTest {
         assertThatThrownBy(() -> read(json)).as(json).isInstanceOf(Json.Malformed.class);
     }
 
+    @Test void bytesBehindTheObjectAreRefused() {
+        byte[] bytes = {'{', '}', (byte) 0xff, (byte) 0xff, 'x'};
+        assertThatThrownBy(() -> JsonEdit.read(bytes, bytes.length)).isInstanceOf(Json.Malformed.class);
+        assertThatThrownBy(() -> read("{" + "\"\":0,".repeat(300_000) + "\"a\":1}")).hasMessageContaining("more than 250000 keys");
+    }
+
     @Test void depthIsNoLimitAndInvalidUtf8InStringsPasses() throws Json.Malformed {
         String deep = "{\"a\":" + "[{\"b\":".repeat(100_000) + "1" + "}]".repeat(100_000) + ",\"model\":\"m\"}";
         assertThat(read(deep).text("model")).isEqualTo("m");

@@ -112,6 +112,7 @@ class YamlTest {
         reads("a: {\"b\":1, c: [d], e, f: }\n", "{\"a\":{\"b\":1,\"c\":[\"d\"],\"e\":null,\"f\":null}}");
         reads("a: [\n  x, # comment\n  y,\n]\nb: 1\n", "{\"a\":[\"x\",\"y\"],\"b\":1}");
         reads("a: [b: c]\n", "{\"a\":[{\"b\":\"c\"}]}");
+        reads("a: [${env.X}, b${env.Y}c]\n", "{\"a\":[\"${env.X}\",\"b${env.Y}c\"]}");
         reads("a: []\nb: {}\n", "{\"a\":[],\"b\":{}}");
         reads("a: [http://x:1/y, a b]\n", "{\"a\":[\"http://x:1/y\",\"a b\"]}");
     }
@@ -126,6 +127,8 @@ class YamlTest {
     @Test void refusals() {
         refuses("a: !tag b\n", "1:4 tags");
         refuses("? a\n: b\n", "1:1 complex keys");
+        refuses("a:\n?  b: c\n", "2:1 complex keys");
+        refuses("- &k a: 1\n", "1:5 an anchor on a key");
         refuses("a: 1\n---\nb: 2\n", "2:1 a second document");
         refuses("a: 1\n\tb: 2\n", "2:1 a tab");
         refuses("a:\n  b: 1\n\tc: 2\n", "3:1 a tab");
