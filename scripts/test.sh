@@ -9,6 +9,9 @@ find test -name '*.java' >build/test-sources
 "$jdk/bin/javac" --release 21 -Xlint:all,-classfile,-processing -Werror -encoding UTF-8 -cp "build/classes:$jars" -d build/test-classes @build/test-sources || exit 1
 "$jdk/bin/java" -XX:TieredStopAtLevel=1 -jar build/test-jars/junit-platform-console-standalone-*.jar execute \
   --class-path "build/test-classes:build/classes:$jars" --scan-class-path build/test-classes --include-classname "(?=.*${only}).*Test" \
+  --config junit.jupiter.execution.parallel.enabled=true --config junit.jupiter.execution.parallel.mode.default=same_thread \
+  --config junit.jupiter.execution.parallel.mode.classes.default=concurrent \
+  --config junit.jupiter.execution.parallel.config.strategy=fixed --config junit.jupiter.execution.parallel.config.fixed.parallelism=3 \
   --disable-banner --details=tree --details-theme=ascii --disable-ansi-colors >build/test.log 2>&1
 status=$?
 count() { sed -nE "s/^\[ *([0-9]+) tests $1 *\]$/\1/p" build/test.log; }

@@ -13,11 +13,12 @@ import llmsnap.text.Words;
  * @param tlsCert PEM file for HTTPS, null for HTTP; {@code tlsKey} likewise
  * @param maxBody of a request, in bytes
  */
-record Arguments(String config, String listen, String tlsCert, String tlsKey, long maxBody, boolean checkConfig, boolean demo, boolean version, boolean help) {
+record Arguments(String config, String listen, String tlsCert, String tlsKey, long maxBody, boolean watchConfig, boolean checkConfig, boolean demo, boolean version, boolean help) {
     static final String USAGE = """
         usage: java -jar llmsnap.jar [flags]
           --config FILE          the configuration, config.yaml when not given
           --listen [HOST]:PORT   where to listen, 127.0.0.1:8080 when not given; :8080 is every interface
+          --watch-config         read the configuration again when its file changes (so do SIGHUP and POST /api/reload)
           --tls-cert-file FILE   serve HTTPS with this PEM certificate (and its chain),
           --tls-key-file FILE    and this PEM key
           --max-body SIZE        largest request body, like 500MB or 2GB; 1GB when not given
@@ -31,7 +32,7 @@ record Arguments(String config, String listen, String tlsCert, String tlsKey, lo
 
     static {
         for (String flag : List.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body")) TAKES_VALUE.put(flag, true);
-        for (String flag : List.of("check-config", "demo", "version", "help")) TAKES_VALUE.put(flag, false);
+        for (String flag : List.of("watch-config", "check-config", "demo", "version", "help")) TAKES_VALUE.put(flag, false);
     }
 
     /** Reads the arguments. @throws IllegalArgumentException with a sentence */
@@ -67,7 +68,7 @@ record Arguments(String config, String listen, String tlsCert, String tlsKey, lo
             throw new IllegalArgumentException("--tls-cert-file and --tls-key-file go together");
         }
         return new Arguments(given.get("config"), given.getOrDefault("listen", "127.0.0.1:8080"), given.get("tls-cert-file"), given.get("tls-key-file"),
-            bytes(given.getOrDefault("max-body", "1GB")), given.getOrDefault("check-config", "false").equals("true"),
+            bytes(given.getOrDefault("max-body", "1GB")), given.getOrDefault("watch-config", "false").equals("true"), given.getOrDefault("check-config", "false").equals("true"),
             given.getOrDefault("demo", "false").equals("true"), given.getOrDefault("version", "false").equals("true"), given.getOrDefault("help", "false").equals("true"));
     }
 

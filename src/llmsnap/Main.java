@@ -24,11 +24,13 @@ import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
 import llmsnap.observe.Log;
+import llmsnap.process.Leftovers;
 import llmsnap.process.ModelServer;
 import llmsnap.swap.SwapLoop;
 
 /** Reads the arguments and the configuration, puts the parts together, and ends them on a signal. Only main exits. */
 public final class Main {
+    private static final String DEFAULT_CONFIG = "config.yaml";
     private static final int SHUTDOWN_SECONDS = 5;
     private static final long QUIET_HEAP_BYTES = 32L << 20;
 
@@ -79,7 +81,7 @@ public final class Main {
     // ---- configuration
 
     private static Config read(String given) throws Stop {
-        String file = given == null ? "config.yaml" : given;
+        String file = given == null ? DEFAULT_CONFIG : given;
         try {
             return read(file, Files.readAllBytes(Path.of(file)));
         } catch (NoSuchFileException e) {
@@ -87,6 +89,10 @@ public final class Main {
         } catch (IOException e) {
             throw new Stop(1, "cannot read " + file + ": " + e.getMessage());
         }
+    }
+
+    private static String configFile(Arguments arguments) {
+        return arguments.config() == null ? DEFAULT_CONFIG : arguments.config();
     }
 
     /** Reads a configuration; its problems go to stderr, one per line. */
@@ -131,38 +137,28 @@ public final class Main {
     private static void serve(Arguments arguments, InetSocketAddress address, Config config, Properties version) throws Stop, InterruptedException {
         Log log = new Log(config.logging());
         CompletableFuture<HttpClient> client = new CompletableFuture<>();
-        String instance = ProcessHandle.current().pid() + "-" + System.nanoTime();
-        SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(instance, log, client::join), new SwapLoop.SwapLog() {
-            @Override public void info(String line) {
-                log.info(line);
-            }
-
-            @Override public void warn(String line) {
-                log.warn(line);
-            }
-        });
+        Leftovers leftovers = new Leftovers();
+        SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(leftovers, log, client::join), swapLog(log));
+        Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), loop, log);
         Server server;
         try {
             SSLContext tls = arguments.tlsCert() == null ? null : Server.tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));
-            server = new Server(address, tls, arguments.maxBody(), loop, log, client::join, version);
+            server = new Server(address, tls, arguments.maxBody(), loop, log, client::join, reload::now, version);
         } catch (IOException e) {
             throw new Stop(1, e instanceof java.net.BindException ? "cannot listen on " + arguments.listen() + ": " + e.getMessage()
                 + "; choose another address with --listen HOST:PORT" : e.getMessage());
         }
-        CompletableFuture<String> signal = onSignals(loop);
+        CompletableFuture<String> signal = onSignals(loop, reload);
         server.start();
         loop.started();
-        String url = (arguments.tlsCert() == null ? "http://" : "https://") + (address.getAddress().isAnyLocalAddress() ? "localhost" : arguments.host().contains(":") ? "[" + arguments.host() + "]" : arguments.host())
-            + ":" + server.address().getPort();
-        System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url + "\nUI at " + url + "/ui\n"
-            + config.models().size() + (config.models().size() == 1 ? " model" : " models"));
-        if (!address.getAddress().isLoopbackAddress() && config.apiKeys().isEmpty()) {
-            System.out.println("WARNING: anybody who can reach port " + server.address().getPort() + " of this machine may use and control the models:"
-                + " set apiKeys in the configuration, or listen on 127.0.0.1");
-        }
-        System.out.flush();
+        String url = announce(arguments, address, server, config, version);
         log.startStdout();
-        Thread.ofPlatform().daemon().name("warm-up").start(() -> warmUp(client, server, url));
+        Thread.ofPlatform().daemon().name("warm-up").start(() -> {
+            leftovers.end(log);
+            preload(loop, log);
+            warmUp(client, server, url);
+        });
+        if (arguments.watchConfig()) reload.watch();
         String name = signal.join();
         log.info("got " + name + ", stopping");
         Thread listening = Thread.ofVirtual().start(() -> server.stop(SHUTDOWN_SECONDS));
@@ -170,6 +166,48 @@ public final class Main {
         listening.join();
         log.info("stopped");
         log.flush();
+    }
+
+    private static SwapLoop.SwapLog swapLog(Log log) {
+        return new SwapLoop.SwapLog() {
+            @Override public void info(String line) {
+                log.info(line);
+            }
+
+            @Override public void warn(String line) {
+                log.warn(line);
+            }
+        };
+    }
+
+    /** Prints the first lines. @return the address as a URL */
+    private static String announce(Arguments arguments, InetSocketAddress address, Server server, Config config, Properties version) {
+        String host = address.getAddress().isAnyLocalAddress() ? "localhost" : arguments.host().contains(":") ? "[" + arguments.host() + "]" : arguments.host();
+        String url = (arguments.tlsCert() == null ? "http://" : "https://") + host + ":" + server.address().getPort();
+        System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url + "\nUI at " + url + "/ui\n"
+            + config.models().size() + (config.models().size() == 1 ? " model" : " models"));
+        if (!address.getAddress().isLoopbackAddress() && config.apiKeys().isEmpty()) {
+            System.out.println("WARNING: anybody who can reach port " + server.address().getPort() + " of this machine may use and control the models:"
+                + " set apiKeys in the configuration, or listen on 127.0.0.1");
+        }
+        System.out.flush();
+        return url;
+    }
+
+    /** Loads the models of hooks.on_startup.preload, those that may live together side by side. */
+    private static void preload(SwapLoop loop, Log log) {
+        for (String id : loop.config().preload()) {
+            SwapLoop.Ticket ticket = loop.request(id, why -> { });
+            Thread.ofVirtual().name("preload " + id).start(() -> {
+                try {
+                    ticket.await().close();
+                } catch (SwapLoop.Refused e) {
+                    log.warn("preload of " + id + ": " + e.getMessage());
+                } catch (InterruptedException e) {
+                    ticket.cancel();
+                }
+            });
+        }
     }
 
     /** What would make the first request slow, done in the background once the port is open. */
@@ -211,10 +249,10 @@ public final class Main {
     }
 
     /**
-     * Completed with the first SIGTERM's or SIGINT's name; a second one kills at once. By reflection, since javac warns of
+     * Completed with the first SIGTERM's or SIGINT's name; a second one kills at once. SIGHUP reads the configuration again. By reflection, since javac warns of
      * sun.misc in a way that cannot be turned off; without it the JVM's own handling holds, which ends with status 143.
      */
-    private static CompletableFuture<String> onSignals(SwapLoop loop) {
+    private static CompletableFuture<String> onSignals(SwapLoop loop, Reload reload) {
         CompletableFuture<String> first = new CompletableFuture<>();
         AtomicInteger count = new AtomicInteger();
         try {
@@ -222,7 +260,9 @@ public final class Main {
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
             Object proxy = Proxy.newProxyInstance(Main.class.getClassLoader(), new Class<?>[] {handler}, (self, method, arguments) -> {
                 if (!method.getName().equals("handle")) return null;
-                if (count.incrementAndGet() == 1) {
+                if (arguments[0].toString().equals("SIGHUP")) {
+                    Thread.ofVirtual().start(reload::now);
+                } else if (count.incrementAndGet() == 1) {
                     first.complete(arguments[0].toString());
                 } else {
                     loop.killAll();
@@ -230,7 +270,7 @@ public final class Main {
                 }
                 return null;
             });
-            for (String name : new String[] {"TERM", "INT"}) {
+            for (String name : new String[] {"TERM", "INT", "HUP"}) {
                 signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance(name), proxy);
             }
         } catch (ReflectiveOperationException | IllegalArgumentException e) {

@@ -340,8 +340,7 @@ public final class ConfigReader {
     }
 
     private void handOutPorts(Map<String, ModelReader> readers, int startPort) {
-        Set<Integer> taken = new HashSet<>();
-        for (String id : readers.keySet()) if (keptPorts.containsKey(id)) taken.add(keptPorts.get(id));
+        Set<Integer> taken = new HashSet<>(keptPorts.values());      // those of removed models too: they may still run
         int next = startPort;
         for (String id : new TreeSet<>(readers.keySet())) {
             ModelReader reader = readers.get(id);

@@ -22,7 +22,7 @@ import llmsnap.text.Json;
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then), {@code --bind-late}
  * (not even listening until then), {@code --reply-ms N}, {@code --tokens N}, {@code --token-ms N}, {@code --exit CODE}
  * (instead of getting ready), {@code --ignore-term}, {@code --hang-health}, {@code --flood BYTES} (of log at start),
- * {@code --stop-ms N} (to exit). Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does a native
+ * {@code --stop-ms N} (to exit), {@code --fail PATH} (of the sleep and wake calls). Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does a native
  * server: otherwise a JVM takes 300 ms to exit. A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
  * {@code die_after}, {@code cut_after} (tokens), {@code die_once} (before the answer, unless that file is there; it is made),
  * {@code raw} (sent as the whole answer).
@@ -34,7 +34,7 @@ public final class SimulatedModel {
     private final Map<String, String> flags;
     private final String name;
     private final long readyAtNanos;
-    private volatile boolean asleep;
+    private volatile String awake = "awake";
 
     private SimulatedModel(Map<String, String> flags) {
         this.flags = flags;
@@ -155,6 +155,10 @@ public final class SimulatedModel {
         }
         pause(number(sim, "reply_ms", number("reply-ms", 0)));
         if (sim.text("die_once") != null && new java.io.File(sim.text("die_once")).createNewFile()) Runtime.getRuntime().halt(9);
+        if (!awake.equals("awake") && path.startsWith("/v1/")) {
+            send(out, "500 Internal Server Error", "application/json", "{\"error\":\"the model is " + awake + "\"}");
+            return;
+        }
         boolean stream = body.at("stream") instanceof Json.Bool flag && flag.value();
         switch (path) {
             case "/v1/chat/completions", "/v1/completions", "/v1/messages" -> {
@@ -164,14 +168,24 @@ public final class SimulatedModel {
             case "/v1/embeddings" -> send(out, "200 OK", "application/json", Json.obj("object", "list", "model", body.text("model"),
                 "data", List.of(Json.obj("object", "embedding", "index", 0, "embedding", List.of(0.25, -0.5))),
                 "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)).toString());
-            case "/sleep", "/wake_up", "/collective_rpc", "/reset_prefix_cache" -> {
-                asleep = path.equals("/sleep");
-                send(out, "200 OK", "application/json", "{}");
-            }
+            case "/sleep", "/wake_up", "/collective_rpc", "/reset_prefix_cache" -> sleepCall(request, path, out);
             default -> send(out, "200 OK", "application/json", Json.obj("name", name, "method", request.method, "path", request.path,
                 "headers", request.headers, "length", request.length,
                 "body", request.length == request.body.length ? request.text() : "").toString());
         }
+    }
+
+    /** As vLLM does it: after level 2 the weights have to be loaded again, and the cache reset, in that order. */
+    private void sleepCall(Request request, String path, OutputStream out) throws IOException {
+        String next = switch (path) {
+            case "/sleep" -> awake.equals("awake") ? request.path.contains("level=2") ? "asleep, empty" : "asleep" : null;
+            case "/wake_up" -> awake.equals("asleep") ? "awake" : awake.equals("asleep, empty") ? "without weights" : null;
+            case "/collective_rpc" -> awake.equals("without weights") && request.text().contains("reload_weights") ? "with an old cache" : null;
+            default -> awake.equals("with an old cache") ? "awake" : null;
+        };
+        boolean fails = next == null || flags.getOrDefault("fail", "").equals(path);
+        if (!fails) awake = next;
+        send(out, fails ? "500 Internal Server Error" : "200 OK", "application/json", "{}");
     }
 
     private static int number(Json.Obj from, String key, int otherwise) {

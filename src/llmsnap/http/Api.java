@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Properties;
+import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.swap.Scheduler.State;
@@ -16,11 +17,13 @@ import llmsnap.text.Json;
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
 final class Api {
     private final SwapLoop loop;
+    private final Supplier<Server.Reloaded> reload;
     private final Properties version;
     private final long startedAtSeconds = System.currentTimeMillis() / 1000;
 
-    Api(SwapLoop loop, Properties version) {
+    Api(SwapLoop loop, Supplier<Server.Reloaded> reload, Properties version) {
         this.loop = loop;
+        this.reload = reload;
         this.version = version;
     }
 
@@ -47,11 +50,22 @@ final class Api {
                 if (model.id().equals(config.names().get(alias))) list.add(entry(alias, model, snapshot.status().state()));
             });
         }
+        config.peerOf().forEach((name, peer) -> list.add(peerEntry(name, peer)));
         list.sort(Comparator.comparing(entry -> entry.text("id")));
         exchange.sendJson(200, Json.obj("object", "list", "data", list));
     }
 
+    private Json.Obj peerEntry(String name, Config.Peer peer) {
+        return Json.obj("id", name, "object", "model", "created", startedAtSeconds, "owned_by", "llmsnap", "name", peer.id() + ": " + name,
+            "meta", Json.obj("llamaswap", Json.obj("peerID", peer.id())));
+    }
+
     void model(Exchange exchange, String name) throws Failure, IOException {
+        Config.Peer peer = loop.config().model(name) == null ? loop.config().peerOf().get(name) : null;
+        if (peer != null) {
+            exchange.sendJson(200, peerEntry(name, peer));
+            return;
+        }
         Model model = model(name);
         String origin = exchange.requestHeaders().getFirst("Origin");
         if (origin != null) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
@@ -83,6 +97,12 @@ final class Api {
                 "proxy", model.proxy().toString(), "ttl", model.ttlSeconds(), "name", model.name(), "description", model.description()));
         }
         exchange.sendJson(200, Json.obj("running", running));
+    }
+
+    /** Reads the configuration again. */
+    void reload(Exchange exchange) throws IOException {
+        Server.Reloaded reloaded = reload.get();
+        exchange.sendJson(reloaded.done() ? 200 : 400, reloaded.report());
     }
 
     void unloadAll(Exchange exchange, boolean json) throws IOException, InterruptedException {

@@ -23,6 +23,7 @@ final class Exchange implements SwapLoop.Client {
     final long startNanos = System.nanoTime();
     Failure.Form form = Failure.Form.OPENAI;
     boolean quiet;                                  // not worth a line in the log
+    WaitingStream waiting;                          // what a streaming client is told while it waits, or null
     boolean keyed;                                  // let in by a key of ours, which goes no further
     boolean unreadable;                             // what follows on this connection cannot be told: it is closed after the answer
     boolean endless;                                // goes on until the client or the server leaves: a stop does not wait for it

@@ -32,6 +32,7 @@ final class Failure extends Exception {
             case SHUTTING_DOWN -> new Failure(503, refused.getMessage());
             case NO_SLEEP_MODE -> new Failure(400, refused.getMessage());
             case NOT_LOADED -> new Failure(409, refused.getMessage());
+            case REMOVED -> new Failure(404, refused.getMessage(), "model_not_found", "model");
         };
     }
 

@@ -35,6 +35,7 @@ final class Forward {
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
     private static final Set<String> READABLE_ENCODINGS = Set.of("gzip", "deflate", "identity");
     private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
+    private static final int MAX_REFUSAL_BYTES = 64 * 1024;
     private static final int COPY_BYTES = 16 * 1024;
 
     /** The server broke the connection before the first byte of its answer: nothing was sent to the client yet. */
@@ -46,8 +47,8 @@ final class Forward {
         }
     }
 
-    /** Where a request goes: {@code host} is for the Host header, null to derive it from {@code base}. */
-    record Target(URI base, String host, String name) {}
+    /** Where a request goes: {@code host} is for the Host header, null to derive it from {@code base}; {@code apiKey} may be empty. */
+    record Target(URI base, String host, String name, String apiKey) {}
 
     private final Supplier<HttpClient> client;
 
@@ -84,6 +85,11 @@ final class Forward {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(target.base + path)).method(exchange.method(), body);
         requestHeaders(exchange, request);
         if (target.host != null) request.setHeader("Host", target.host);
+        if (!target.apiKey.isEmpty()) {
+            request.setHeader("Authorization", "Bearer " + target.apiKey);
+            request.setHeader("x-api-key", target.apiKey);
+        }
+        if (exchange.waiting != null) request.setHeader("Accept-Encoding", "identity");      // the head may be sent before the server's
         Relay relay = new Relay(exchange, target, beforeEnd);
         try {
             client.get().send(request.build(), relay);
@@ -91,11 +97,11 @@ final class Forward {
             if (relay.clientFailure != null) throw relay.clientFailure;
             if (relay.refused != null) throw relay.refused;
             String reason = reason(e);
-            if (!exchange.isCommitted() && isMalformed(e)) throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason);
-            if (!exchange.isCommitted()) throw new NoAnswer(target.name + " broke the connection off before it answered (" + reason + ")");
+            if (!relay.answered && isMalformed(e)) throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason);
+            if (!relay.answered) throw new NoAnswer(target.name + " broke the connection off before it answered (" + reason + ")");
             throw new IOException(target.name + " broke its answer off (" + reason + ")", e);
         } catch (IllegalArgumentException e) {      // the client's own words for a Content-Length that is no number
-            if (exchange.isCommitted()) throw new IOException(e);
+            if (relay.answered) throw new IOException(e);
             throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason(e));
         }
     }
@@ -162,6 +168,9 @@ final class Forward {
         private Flow.Subscription subscription;
         private long left;                              // bytes to come, where the length is known
         private byte[] copy;
+        private volatile boolean answered;              // the head of an answer has come and can be passed on
+        private java.io.ByteArrayOutputStream refusal;  // the body of an answer that cannot follow the stream already begun
+        private int refusalStatus;
         private volatile IOException clientFailure;     // writing to the client failed
         private volatile Failure refused;               // the answer cannot be passed on
 
@@ -175,6 +184,15 @@ final class Forward {
             try {
                 long length = length(info);
                 left = length;
+                answered = true;
+                if (exchange.waiting != null && exchange.waiting.handOver()) {
+                    boolean stream = info.statusCode() == 200 && info.headers().firstValue("content-type").orElse("").startsWith("text/event-stream");
+                    if (!stream) {
+                        refusal = new java.io.ByteArrayOutputStream();
+                        refusalStatus = info.statusCode();
+                    }
+                    return this;
+                }
                 copyHeaders(info.headers(), exchange.responseHeaders());
                 exchange.commit(info.statusCode(), length);
             } catch (Failure e) {
@@ -231,7 +249,10 @@ final class Forward {
             try {
                 for (ByteBuffer piece : pieces) left -= piece.remaining();
                 if (left == 0) beforeEnd.run();
-                for (ByteBuffer piece : pieces) write(piece);
+                for (ByteBuffer piece : pieces) {
+                    if (refusal == null) write(piece);
+                    else keep(piece);
+                }
                 exchange.flush();
                 subscription.request(1);
             } catch (IOException e) {
@@ -255,11 +276,22 @@ final class Forward {
             }
         }
 
+        private void keep(ByteBuffer piece) {
+            byte[] bytes = new byte[piece.remaining()];
+            piece.get(bytes);
+            if (refusal.size() < MAX_REFUSAL_BYTES) refusal.writeBytes(bytes);
+        }
+
         @Override public void onError(Throwable failure) {
             done.completeExceptionally(failure);
         }
 
         @Override public void onComplete() {
+            if (refusal != null) {
+                refused = new Failure(Math.max(400, refusalStatus), target.name + " answered " + refusalStatus + ": "
+                    + refusal.toString(java.nio.charset.StandardCharsets.UTF_8).strip());
+                done.completeExceptionally(refused);
+            }
             done.complete(null);
         }
     }

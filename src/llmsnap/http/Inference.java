@@ -1,8 +1,12 @@
 package llmsnap.http;
 
 import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.URI;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
+import java.net.UnknownHostException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +18,9 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.config.Config;
+import llmsnap.config.Config.Filters;
 import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Peer;
 import llmsnap.swap.SwapLoop;
 import llmsnap.swap.SwapLoop.Lease;
 import llmsnap.swap.SwapLoop.Refused;
@@ -59,14 +65,24 @@ final class Inference {
             if (name == null || name.isEmpty()) {
                 throw new Failure(400, "the request body names no model: it needs a top-level \"model\" with a text", "missing_model", "model");
             }
-            Model model = model(name);
-            List<JsonEdit.Slice> slices = body.edited(model.filters().forName(name));
-            serve(exchange, model, target(exchange), true, () -> Forward.publisher(slices));
+            Found found = find(name);
+            List<JsonEdit.Slice> slices = body.edited(found.filters().forName(name));
+            if (body.isTrue("stream")) exchange.waiting = waiting(exchange, found);
+            serve(exchange, found, target(exchange), true, () -> Forward.publisher(slices));
         } catch (Json.Malformed e) {
             throw new Failure(400, "the request body is not a JSON object: " + e.getMessage(), "invalid_json", null);
         } catch (OutOfMemoryError e) {
             throw bodies.tooMuch();
         }
+    }
+
+    /** Keeps a client that asked for a stream company while it waits. */
+    private WaitingStream waiting(Exchange exchange, Found found) {
+        boolean text = found instanceof Local local && local.model.sendLoadingState() && exchange.path().endsWith("/v1/chat/completions");
+        return switch (found) {
+            case Local local -> new WaitingStream(exchange, local.model.id(), text ? () -> loop.waitingFor(local.model.id()) : null);
+            case Remote remote -> new WaitingStream(exchange, remote.name, null);
+        };
     }
 
     private static boolean startsLikeJson(Body.Content content) {
@@ -85,8 +101,8 @@ final class Inference {
             List<Multipart.Field> fields = Multipart.models(form, boundary);
             if (fields.isEmpty()) throw new Failure(400, "the form has no field \"model\"", "missing_model", "model");
             String name = Multipart.text(form, fields.getFirst());
-            Model model = model(name);
-            byte[] value = sentName(model, name).getBytes(StandardCharsets.UTF_8);
+            Found found = find(name);
+            byte[] value = sentName(found, name).getBytes(StandardCharsets.UTF_8);
             List<BodyPublisher> pieces = new ArrayList<>();
             long at = 0;
             for (Multipart.Field field : fields) {
@@ -95,7 +111,7 @@ final class Inference {
                 at = field.to();
             }
             pieces.add(form.piece(at, form.size()));
-            serve(exchange, model, target(exchange), true, () -> HttpRequest.BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
+            serve(exchange, found, target(exchange), true, () -> HttpRequest.BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
         }
     }
 
@@ -103,17 +119,17 @@ final class Inference {
         String text = new String(content.bytes(), 0, content.length(), StandardCharsets.ISO_8859_1);
         String name = parameter(text, "model");
         if (name == null || name.isEmpty()) throw new Failure(400, "the form has no field \"model\"", "missing_model", "model");
-        Model model = model(name);
-        String sent = sentName(model, name);
+        Found found = find(name);
+        String sent = sentName(found, name);
         String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(match -> Matcher.quoteReplacement(
             match.group(1) + "model=" + URLEncoder.encode(sent, StandardCharsets.UTF_8)));
         byte[] bytes = edited.getBytes(StandardCharsets.ISO_8859_1);
-        serve(exchange, model, target(exchange), true, () -> HttpRequest.BodyPublishers.ofByteArray(bytes));
+        serve(exchange, found, target(exchange), true, () -> HttpRequest.BodyPublishers.ofByteArray(bytes));
     }
 
     /** The name that the model's server is to see: useModelName, or the one that came. */
-    private static String sentName(Model model, String name) {
-        return model.filters().forName(name).get("model") instanceof JsonEdit.Edit.Set set && set.value() instanceof Json.Str text ? text.text() : name;
+    private static String sentName(Found found, String name) {
+        return found.filters().forName(name).get("model") instanceof JsonEdit.Edit.Set set && set.value() instanceof Json.Str text ? text.text() : name;
     }
 
     /** The decoded value of the first {@code key} in a query or an encoded form, or null. */
@@ -136,17 +152,17 @@ final class Inference {
     void get(Exchange exchange) throws Failure, IOException, InterruptedException {
         String name = parameter(exchange.rawQuery(), "model");
         if (name == null || name.isEmpty()) throw new Failure(400, "the query names no model: add ?model=ID", "missing_model", "model");
-        serve(exchange, model(name), target(exchange), true, HttpRequest.BodyPublishers::noBody);
+        serve(exchange, find(name), target(exchange), true, HttpRequest.BodyPublishers::noBody);
     }
 
     /** {@code /upstream/ID/rest}: any request to a model's server as it is; the longest ID that there is wins. */
     void upstream(Exchange exchange) throws Failure, IOException, InterruptedException {
         String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");      // behind /upstream/, which may be spelled %75pstream
-        Model model = null;
+        Found model = null;
         int end = 0;
         for (int i = 1; i <= raw.length(); i++) {
             if (i < raw.length() && raw.charAt(i) != '/') continue;
-            Model found = loop.config().model(decoded(raw.substring(0, i)));
+            Found found = findOrNull(decoded(raw.substring(0, i)));
             if (found != null) {
                 model = found;
                 end = i;
@@ -173,10 +189,36 @@ final class Inference {
         }
     }
 
-    private Model model(String name) throws Failure {
-        Model model = loop.config().model(name);
-        if (model == null) throw unknown(name, loop.config());
-        return model;
+    /** What a name stands for: a model here, or one of a peer's. */
+    private sealed interface Found {
+        /** The edits of request bodies for a name. */
+        Filters filters();
+    }
+
+    private record Local(Model model) implements Found {
+        @Override public Filters filters() {
+            return model.filters();
+        }
+    }
+
+    private record Remote(Peer peer, String name) implements Found {
+        @Override public Filters filters() {
+            return peer.filters();
+        }
+    }
+
+    private Found find(String name) throws Failure {
+        Found found = findOrNull(name);
+        if (found == null) throw unknown(name, loop.config());
+        return found;
+    }
+
+    private Found findOrNull(String name) {
+        Config config = loop.config();
+        Model model = config.model(name);
+        if (model != null) return new Local(model);
+        Peer peer = config.peerOf().get(name);
+        return peer == null ? null : new Remote(peer, name);
     }
 
     /** 404 with the names that are near, or with some that there are. */
@@ -192,15 +234,33 @@ final class Inference {
     }
 
     /**
-     * Waits for {@code model}, sends the request on and the answer back. When the server breaks off before its first byte,
+     * Waits for the model, sends the request on and the answer back. When the server breaks off before its first byte,
      * tries once more: on a fresh start if its process is gone, else on a new connection.
      */
-    void serve(Exchange exchange, Model model, String path, boolean retry, Supplier<BodyPublisher> body)
+    private void serve(Exchange exchange, Found found, String path, boolean retry, Supplier<BodyPublisher> body)
+            throws Failure, IOException, InterruptedException {
+        try (WaitingStream waiting = exchange.waiting) {
+            try {
+                switch (found) {
+                    case Local local -> serveLocal(exchange, local.model, path, retry, body);
+                    case Remote remote -> serveRemote(exchange, remote.peer, path, retry, body);
+                }
+            } catch (Failure e) {
+                if (waiting == null || !waiting.fail(e)) throw e;
+            } catch (InterruptedException e) {
+                boolean left = exchange.brokenOff() == null || exchange.brokenOff().equals(Exchange.CLIENT_LEFT);
+                if (left || waiting == null || !waiting.handOver()) throw e;
+                throw new IOException(exchange.brokenOff());
+            }
+        }
+    }
+
+    private void serveLocal(Exchange exchange, Model model, String path, boolean retry, Supplier<BodyPublisher> body)
             throws Failure, IOException, InterruptedException {
         for (int attempt = 1; ; attempt++) {
             try (Lease lease = loop.acquire(model.id(), exchange)) {
                 var target = new Forward.Target(lease.run().base(), model.proxy().isHttps() ? null : model.proxy().authority(),
-                    "the server of the model \"" + model.id() + "\"");
+                    "the server of the model \"" + model.id() + "\"", "");
                 try {
                     exchange.limitSilence(model.requestTimeoutSeconds());
                     forward.send(exchange, target, path, body.get(), lease::close);
@@ -213,5 +273,35 @@ final class Inference {
                 throw Failure.of(e);
             }
         }
+    }
+
+    private void serveRemote(Exchange exchange, Peer peer, String path, boolean retry, Supplier<BodyPublisher> body)
+            throws Failure, IOException, InterruptedException {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                forward.send(exchange, target(peer), path, body.get(), () -> { });
+                return;
+            } catch (Forward.NoAnswer e) {
+                if (attempt > 1 || !retry) throw new Failure(502, e.getMessage());
+            }
+        }
+    }
+
+    /** Where a peer answers. The JDK's client refuses host names with an underscore: those are resolved here. */
+    private static Forward.Target target(Peer peer) throws Failure {
+        String name = "the peer \"" + peer.id() + "\" (" + peer.proxy() + ")";
+        String url = peer.proxy().toString();
+        String host = null;
+        if (peer.proxy().host().contains("_") && !peer.proxy().isHttps()) {
+            try {
+                InetAddress address = InetAddress.getByName(peer.proxy().host());
+                url = "http://" + (address instanceof Inet6Address ? "[" + address.getHostAddress().replaceAll("%.*", "") + "]" : address.getHostAddress())
+                    + ":" + peer.proxy().port() + peer.proxy().basePath();
+                host = peer.proxy().authority();
+            } catch (UnknownHostException e) {
+                throw new Failure(502, name + " cannot be found: there is no host " + peer.proxy().host());
+            }
+        }
+        return new Forward.Target(URI.create(url), host, name, peer.apiKey());
     }
 }

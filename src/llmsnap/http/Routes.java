@@ -65,6 +65,7 @@ final class Routes {
             add(POST, base + "/sleep/*", Access.CONTROL, api::sleep);
         }
         add(POST, "/api/models/load/*", Access.CONTROL, api::load);
+        add(POST, "/api/reload", Access.CONTROL, (exchange, rest) -> api.reload(exchange));
         add(GET, "/api/version", Access.CONTROL, (exchange, rest) -> api.version(exchange));
         for (String base : List.of("/logs", "/log")) {
             add(GET, base, Access.CONTROL, (exchange, rest) -> logs.tail(exchange));

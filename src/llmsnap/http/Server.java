@@ -19,6 +19,7 @@ import java.util.function.Supplier;
 import javax.net.ssl.SSLContext;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
+import llmsnap.text.Json;
 
 /** The HTTP server: listens, finds each request's route, lets nothing but an orderly answer or a cut connection out. */
 public final class Server {
@@ -27,6 +28,7 @@ public final class Server {
         System.setProperty("sun.net.httpserver.nodelay", "true");
         System.setProperty("sun.net.httpserver.idleInterval", "300");
         System.setProperty("sun.net.httpserver.maxIdleConnections", "10000");
+        System.setProperty("sun.net.httpserver.drainAmount", String.valueOf(256 << 20));    // or a refused upload never sees why
         long connections = maxConnections();
         if (connections > 0) System.setProperty("jdk.httpserver.maxConnections", String.valueOf(connections));
         System.setProperty("jdk.httpclient.allowRestrictedHeaders", "host");
@@ -50,6 +52,9 @@ public final class Server {
         return 0;
     }
 
+    /** What came of reading the configuration again: what changed, or the problems. */
+    public record Reloaded(boolean done, Json report) {}
+
     private final Log log;
     private final SwapLoop loop;
     private final HttpServer http;
@@ -64,15 +69,17 @@ public final class Server {
      *
      * @param tls for HTTPS, null for HTTP
      * @param client towards the models; asked for at the first request
+     * @param reload reads the configuration again
      * @throws IOException when the address cannot be listened on
      */
-    public Server(InetSocketAddress address, SSLContext tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Properties version)
+    public Server(InetSocketAddress address, SSLContext tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Supplier<Reloaded> reload,
+            Properties version)
             throws IOException {
         this.log = log;
         this.loop = loop;
         this.http = tls == null ? HttpServer.create(address, 1024) : https(address, tls);
         this.bodies = new Body(maxBodyBytes);
-        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, version), new LogRoutes(loop, log), new StaticFiles());
+        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, reload, version), new LogRoutes(loop, log), new StaticFiles());
         this.watch = new ClientWatch(http.getAddress().getPort());
         http.setExecutor(threads);
         http.createContext("/", this::handle);

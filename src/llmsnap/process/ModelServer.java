@@ -36,8 +36,8 @@ public final class ModelServer implements ModelRun {
     private static final int LAST_LINES_BYTES = 2_000;
     private static final java.util.concurrent.atomic.AtomicLong RUNS = new java.util.concurrent.atomic.AtomicLong();
 
-    /** Makes runs that log to {@code log}; {@code instance} tells this server's processes from another's. */
-    public record Factory(String instance, Log log, Supplier<HttpClient> http) implements ModelRun.Factory {
+    /** Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first starts. */
+    public record Factory(Leftovers leftovers, Log log, Supplier<HttpClient> http) implements ModelRun.Factory {
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);
         }
@@ -102,6 +102,7 @@ public final class ModelServer implements ModelRun {
     @Override public void start() {
         work("start", () -> {
             try {
+                factory.leftovers.awaitEnd();
                 waitForPort();
                 if (!spawn()) return;
                 awaitReady();
@@ -164,7 +165,7 @@ public final class ModelServer implements ModelRun {
     private boolean spawn() throws StartFailed {
         ProcessBuilder builder = new ProcessBuilder(model.cmd()).redirectErrorStream(true)
             .redirectInput(ProcessBuilder.Redirect.from(new java.io.File(java.io.File.separatorChar == '/' ? "/dev/null" : "NUL")));
-        String mark = factory.instance + "." + RUNS.incrementAndGet();
+        String mark = factory.leftovers.instance() + "." + RUNS.incrementAndGet();
         addEnvironment(builder);
         builder.environment().put(ProcessTree.MARK, mark);
         Process started;

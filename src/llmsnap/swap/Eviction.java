@@ -13,6 +13,8 @@ public final class Eviction {
      */
     public static boolean evicts(Config config, String model, String other) {
         if (model.equals(other)) return false;
+        // A model that the configuration has lost, and that is still on its way out, is in everybody's way.
+        if (!config.models().containsKey(model) || !config.models().containsKey(other)) return true;
         Group group = config.group(model);
         Group others = config.group(other);
         return group.name().equals(others.name()) ? group.swap() : group.exclusive() && !others.persistent();

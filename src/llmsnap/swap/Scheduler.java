@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
@@ -83,6 +84,9 @@ public final class Scheduler {
 
         record PutToSleep(String model, long ticket) implements Event {}
 
+        /** A new configuration: unchanged models stay as they are, changed and removed ones end their requests and go. */
+        record Reconfigure(Config config) implements Event {}
+
         record Shutdown() implements Event {}
 
         /** The time asked for by {@link Effect.Timer} has come. */
@@ -119,7 +123,7 @@ public final class Scheduler {
     }
 
     /** Why a request was not granted. */
-    public enum Refusal { LIMIT, START_FAILED, UNLOADED, SHUTTING_DOWN, NO_SLEEP_MODE, NOT_LOADED }
+    public enum Refusal { LIMIT, START_FAILED, UNLOADED, SHUTTING_DOWN, NO_SLEEP_MODE, NOT_LOADED, REMOVED }
 
     /** What a model should become once its requests in flight have ended. */
     private enum Leave { NO, SLEEP, STOP }
@@ -133,6 +137,7 @@ public final class Scheduler {
         long idleSinceMs;
         long lingerUntilMs;
         Leave leave = Leave.NO;
+        Model replacement;                          // what the model becomes when this run is gone; itself: it is removed then
         String lastStop = "";
         long firstWaitMs;
         long backOffUntilMs;
@@ -154,8 +159,8 @@ public final class Scheduler {
     /** One model as others see it. */
     public record Status(Model model, State state, int run, long stateSinceMs, long idleSinceMs, int inFlight, int waiting, String lastStop) {}
 
-    private final Config config;
-    private final Map<String, Slot> slots = new LinkedHashMap<>();
+    private Config config;
+    private Map<String, Slot> slots = new LinkedHashMap<>();
     private final Set<Slot> queue = new LinkedHashSet<>();          // models with waiting requests, first come first
     private final Map<Long, Integer> controlsLeft = new HashMap<>(); // models that a control call still waits for
     private List<Effect> effects = new ArrayList<>();
@@ -189,7 +194,8 @@ public final class Scheduler {
         this.nowMs = nowMs;
         effects = new ArrayList<>(4);
         switch (event) {
-            case Event.Request request -> request(slot(request.model), request.ticket);
+            case Event.Request request -> request(request.model, request.ticket);
+            case Event.Reconfigure reconfigure -> reconfigure(reconfigure.config);
             case Event.Cancel cancel -> cancel(slot(cancel.model), cancel.ticket);
             case Event.Release release -> release(slot(release.model), release.ticket);
             case Event.Ready ready -> ready(slot(ready.model), ready.run);
@@ -206,8 +212,10 @@ public final class Scheduler {
         return effects;
     }
 
+    /** A model's slot; for one that is removed and gone an empty one, since late reports of it mean nothing. */
     private Slot slot(String model) {
-        return slots.get(model);
+        Slot slot = slots.get(model);
+        return slot == null ? new Slot(null) : slot;
     }
 
     private boolean isShuttingDown() {
@@ -216,7 +224,12 @@ public final class Scheduler {
 
     // ---- requests
 
-    private void request(Slot slot, long ticket) {
+    private void request(String model, long ticket) {
+        Slot slot = slots.get(model);
+        if (slot == null || slot.replacement == slot.model) {
+            refuse(ticket, Refusal.REMOVED, "the model \"" + model + "\" was removed from the configuration");
+            return;
+        }
         int limit = slot.model.concurrencyLimit();
         if (isShuttingDown()) {
             refuse(ticket, Refusal.SHUTTING_DOWN, "llmsnap is shutting down");
@@ -310,8 +323,10 @@ public final class Scheduler {
         if (slot.run != run || slot.state == State.STOPPED) return;
         become(slot, State.STOPPED);
         slot.inFlight.clear();
-        slot.leave = Leave.NO;
         atRest(slot);
+        if (slot.replacement == slot.model) slots.remove(slot.model.id());
+        else if (slot.replacement != null) slot.model = slot.replacement;
+        slot.replacement = null;
         if (isShuttingDown()) checkAllStopped();
     }
 
@@ -388,6 +403,48 @@ public final class Scheduler {
         }
     }
 
+    private void reconfigure(Config to) {
+        config = to;
+        Map<String, Slot> before = slots;
+        slots = new LinkedHashMap<>();
+        for (Model model : to.models().values()) {
+            Slot slot = before.remove(model.id());
+            if (slot == null) slot = new Slot(model);
+            slots.put(model.id(), slot);
+            slot.replacement = null;
+            if (slot.leave == Leave.STOP) slot.leave = Leave.NO;
+            if (slot.state == State.STOPPED || isSameProcess(slot.model, model)) {
+                slot.model = model;
+                slot.backOffUntilMs = 0;
+                armTtl(slot);
+            } else {
+                slot.replacement = model;
+                retire(slot, "its settings changed");
+            }
+        }
+        for (Slot removed : before.values()) {
+            refuseWaiting(removed, Refusal.REMOVED, "the model \"" + removed.model.id() + "\" was removed from the configuration");
+            if (removed.state == State.STOPPED) continue;
+            slots.put(removed.model.id(), removed);
+            removed.replacement = removed.model;
+            retire(removed, "it was removed from the configuration");
+        }
+    }
+
+    /** Stops a model as soon as its requests in flight have ended; a load is broken off, who waits for it waits on. */
+    private void retire(Slot slot, String why) {
+        if (slot.state == State.STOPPING) return;
+        slot.leave = Leave.STOP;
+        slot.lastStop = why;
+        if (slot.isIdle()) stop(slot, why);
+    }
+
+    /** Whether a running server can go on under the new settings; the others hold from the next request on. */
+    private static boolean isSameProcess(Model a, Model b) {
+        return a.cmd().equals(b.cmd()) && a.cmdStop().equals(b.cmdStop()) && a.env().equals(b.env()) && a.proxy().equals(b.proxy())
+            && Objects.equals(a.checkEndpoint(), b.checkEndpoint()) && Objects.equals(a.sleep(), b.sleep()) && a.unloadTimeoutSeconds() == b.unloadTimeoutSeconds();
+    }
+
     private void shutdown() {
         if (isShuttingDown()) return;
         shutdownAtMs = nowMs + SHUTDOWN_GRACE_MS;
@@ -413,7 +470,7 @@ public final class Scheduler {
     }
 
     private long ttlEndMs(Slot slot) {
-        boolean counts = slot.model.ttlSeconds() > 0 && slot.isIdle() && slot.waiting.isEmpty()
+        boolean counts = slot.model != null && slot.model.ttlSeconds() > 0 && slot.isIdle() && slot.waiting.isEmpty()
             && (slot.state == State.READY || slot.state == State.ASLEEP);
         return counts ? slot.idleSinceMs + slot.model.ttlSeconds() * 1000L : Long.MAX_VALUE;
     }

@@ -107,7 +107,7 @@ public final class SwapLoop {
 
     private final ReentrantLock lock = new ReentrantLock();       // guards all fields below that are not final, and what they hold
     private final Scheduler scheduler;
-    private final Config config;
+    private volatile Config config;
     private final ModelRun.Factory factory;
     private final SwapLog log;
     private final Map<Long, Ticket> tickets = new HashMap<>();
@@ -246,6 +246,37 @@ public final class SwapLoop {
             long now = nowMs();
             return scheduler.statuses().stream().map(status ->
                 new Snapshot(status, status.state() == State.STOPPED ? null : runs.get(status.model().id()), now)).toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Puts another configuration in force: requests in flight go on, models that did not change do not notice. */
+    public void reconfigure(Config to) {
+        lock.lock();
+        try {
+            config = to;
+            send(new Event.Reconfigure(to));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** What a request for {@code model} is waiting for, in a few words. */
+    public String waitingFor(String model) {
+        lock.lock();
+        try {
+            int position = scheduler.queuePosition(model);
+            StringBuilder text = new StringBuilder();
+            for (Scheduler.Status status : scheduler.statuses()) {
+                boolean itself = status.model().id().equals(model);
+                if (itself && (status.state() == State.STARTING || status.state() == State.WAKING)) return "loading";
+                if (!itself && (status.state() == State.STOPPING || status.state() == State.SLEEP_PENDING)) {
+                    text.append(text.isEmpty() ? "unloading " : ", ").append(status.model().id());
+                }
+            }
+            if (!text.isEmpty()) return text.toString();
+            return position > 0 ? "number " + position + " in the queue" : "about to start";
         } finally {
             lock.unlock();
         }

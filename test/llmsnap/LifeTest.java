@@ -1,0 +1,298 @@
+package llmsnap;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.Socket;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import llmsnap.text.Json;
+import org.junit.jupiter.api.Test;
+
+/** The whole life of a model: sleep, reload, peers, preload, loading text, left-overs, stop commands, and faults at any moment. */
+class LifeTest {
+    private static final String SLEEPERS = """
+        logToStdout: both
+        models:
+          one:
+            cmd: ${sim}
+            sleepMode: enable
+            sleepEndpoints: [{endpoint: '/sleep?level=1'}]
+            wakeEndpoints: [{endpoint: /wake_up}]
+          two:
+            cmd: ${sim}
+            sleepMode: enable
+            sleepEndpoints: [{endpoint: '/sleep?level=2'}]
+            wakeEndpoints: [{endpoint: /wake_up}, {endpoint: /collective_rpc, body: '{"method": "reload_weights"}'}, {endpoint: /reset_prefix_cache}]
+        """;
+
+    @Test void modelsSleepAndWakeInsteadOfStopping() throws Exception {
+        try (Running llmsnap = Running.start(SLEEPERS)) {
+            for (String model : List.of("one", "two", "one", "two", "one")) assertThat(llmsnap.chat(model).statusCode()).as(model).isEqualTo(200);
+            assertThat(llmsnap.count(": starting: ")).isEqualTo(2);
+            assertThat(llmsnap.running()).containsExactly("one:ready", "two:asleep");
+            assertThat(llmsnap.get("/v1/models").body()).contains("\"value\":\"sleeping\"");
+            Running.await("printed", () -> llmsnap.count("two: POST /reset_prefix_cache") == 1);
+            assertThat(llmsnap.post("/api/models/sleep/one", "").body()).isEqualTo("OK");
+            assertThat(llmsnap.post("/models/sleep/one", "").body()).isEqualTo("OK");
+            assertThat(llmsnap.running()).containsExactly("one:asleep", "two:asleep");
+            assertThat(llmsnap.post("/api/models/unload/one", "").body()).isEqualTo("OK");
+            assertThat(llmsnap.post("/api/models/sleep/one", "").statusCode()).isEqualTo(409);
+        }
+    }
+
+    @Test void aSleepOrWakeThatFailsFallsBack() throws Exception {
+        for (String fail : List.of("/sleep", "/wake_up", "/collective_rpc")) {
+            try (Running llmsnap = Running.start(SLEEPERS.replace("  two:\n    cmd: ${sim}", "  two:\n    cmd: ${sim} --fail " + fail))) {
+                for (String model : List.of("two", "one", "two", "one")) assertThat(llmsnap.chat(model).statusCode()).as(fail + " " + model).isEqualTo(200);
+                assertThat(llmsnap.count("model two: starting")).isEqualTo(2);
+                assertThat(llmsnap.output()).contains(fail).contains("answered 500; stopping it");
+            }
+        }
+    }
+
+    @Test void aTtlCountsOnWhileAsleep() throws Exception {
+        try (Running llmsnap = Running.start(SLEEPERS.replace("  one:\n", "  one:\n    ttl: 2\n"))) {
+            llmsnap.chat("one");
+            llmsnap.post("/api/models/sleep/one", "");
+            Running.await("gone", () -> llmsnap.running().isEmpty());
+            assertThat(llmsnap.output()).contains("idle for its ttl of 2 s");
+        }
+    }
+
+    @Test void preloadLoadsSideBySideAndAFailureLeavesNothingStuck() throws Exception {
+        try (Running llmsnap = Running.start("models: {a: {cmd: '${sim} --ready-ms 300'}, b: {cmd: '${sim} --ready-ms 300'}, c: {cmd: '${sim} --exit 2'}}\n"
+                + "groups: {g: {swap: false, members: [a, b, c]}}\nhooks: {on_startup: {preload: [c, a, b]}}\n")) {
+            Running.await("both are ready", () -> llmsnap.running().equals(List.of("a:ready", "b:ready")));
+            assertThat(llmsnap.output()).contains("preload of c: ");
+            assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
+        }
+    }
+
+    // ---- reload
+
+    private static String with(Running llmsnap, String more) throws IOException {
+        String text = Files.readString(llmsnap.config);
+        int end = text.indexOf("# end\n");
+        return text.substring(0, end) + "# end\n" + more;
+    }
+
+    private static void replace(Path file, String text) throws IOException {
+        Path next = Files.writeString(file.resolveSibling(file.getFileName() + ".new"), text);
+        Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    @Test void aReloadRestartsOnlyWhatChanged() throws Exception {
+        try (Running llmsnap = Running.start("groups: {g: {swap: false, members: [k, m]}}\nmodels:\n  k: {cmd: '${sim}'}\n# end\n  m: {cmd: '${sim}'}\n")) {
+            llmsnap.chat("k");
+            llmsnap.chat("m");
+            replace(llmsnap.config, with(llmsnap, "  m: {cmd: '${sim} --tokens 3'}\n  a: {cmd: '${sim}'}\n"));
+            assertThat(llmsnap.post("/api/reload", "").body()).isEqualTo("{\"added\":[\"a\"],\"changed\":[\"m\"],\"removed\":[]}");
+            Running.await("m went", () -> llmsnap.running().equals(List.of("k:ready")));
+            assertThat(((Json.Num) Running.json(llmsnap.chat("m")).at("usage", "completion_tokens")).value()).isEqualTo(3);
+            replace(llmsnap.config, with(llmsnap, "  m: [\n"));
+            HttpResponse<String> broken = llmsnap.post("/api/reload", "");
+            assertThat(broken.statusCode()).isEqualTo(400);
+            assertThat(broken.body()).contains(":9:6: this [ is never closed");
+            replace(llmsnap.config, "");
+            assertThat(llmsnap.post("/api/reload", "").body()).contains("not written yet");
+            replace(llmsnap.config, with(llmsnap, "apiKeys: [k1]\n").replace("models:", "models:"));
+            Files.writeString(llmsnap.config, "apiKeys: [secret]\nmodels:\n  k: {cmd: x, proxy: 'http://h'}\n");
+            llmsnap.post("/api/reload", "");
+            assertThat(llmsnap.get("/running").statusCode()).isEqualTo(401);
+            assertThat(llmsnap.count("model k: starting")).isEqualTo(1);
+        }
+    }
+
+    @Test void theFileIsWatchedAndSighupWorks() throws Exception {
+        try (Running llmsnap = Running.start("models:\n  k: {cmd: '${sim}'}\n# end\n", "--watch-config")) {
+            replace(llmsnap.config, with(llmsnap, "  second: {cmd: '${sim}'}\n"));
+            Running.await("noticed", () -> llmsnap.get("/v1/models").body().contains("second"));
+            Path other = Files.writeString(Files.createTempFile("llmsnap-test", ".yaml"), with(llmsnap, "  third: {cmd: '${sim}'}\n"));
+            Path link = llmsnap.config.resolveSibling(llmsnap.config.getFileName() + ".link");
+            Files.createSymbolicLink(link, other);
+            Files.move(link, llmsnap.config, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            Running.await("a switched link too", () -> llmsnap.get("/v1/models").body().contains("third"));
+        }
+        try (Running llmsnap = Running.start("models:\n  k: {cmd: '${sim}'}\n# end\n")) {
+            replace(llmsnap.config, with(llmsnap, "  second: {cmd: '${sim}'}\n"));
+            new ProcessBuilder("kill", "-HUP", String.valueOf(llmsnap.process.pid())).start().waitFor();
+            Running.await("reloaded", () -> llmsnap.get("/v1/models").body().contains("second"));
+        }
+    }
+
+    @Test void twoHundredReloadsUnderLoadFailNoRequest() throws Exception {
+        try (Running llmsnap = Running.start("groups: {g: {swap: false, members: [k, m]}}\nmodels:\n  k: {cmd: '${sim}'}\n  m: {cmd: '${sim}'}\n# end\n"); ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
+            llmsnap.chat("k");
+            AtomicBoolean over = new AtomicBoolean();
+            List<Future<Integer>> clients = new ArrayList<>();
+            for (int c = 0; c < 3; c++) {
+                String model = c == 2 ? "m" : "k";
+                clients.add(pool.submit(() -> {
+                    int served = 0;
+                    for (; !over.get(); served++) assertThat(llmsnap.chat(model, "\"max_tokens\":2").statusCode()).isEqualTo(200);
+                    return served;
+                }));
+            }
+            for (int i = 0; i < 200; i++) {
+                String text = with(llmsnap, i % 2 == 0 ? "  a" + i + ": {cmd: '${sim}'}\n" : "");
+                if (i % 50 == 25) text = text.replace("  m: {cmd: '${sim}", "  m: {cmd: '${sim} --tokens " + i);
+                replace(llmsnap.config, text);
+                assertThat(llmsnap.post("/api/reload", "").statusCode()).isEqualTo(200);
+            }
+            over.set(true);
+            for (Future<Integer> client : clients) assertThat(client.get(60, TimeUnit.SECONDS)).isPositive();
+            assertThat(llmsnap.count("model k: starting")).isEqualTo(1);
+        }
+    }
+
+    // ---- peers
+
+    @Test void peersServeBesideLocalModels() throws Exception {
+        try (Running far = Running.start("apiKeys: [far-key]\nmodels: {r: {cmd: '${sim}'}, shared: {cmd: '${sim}'}}\n");
+                Running near = Running.start("models: {shared: {cmd: '${sim}'}}\npeers:\n  box: {proxy: 'http://localhost:" + far.port + "', apiKey: far-key, models: [r, shared], filters: {setParams: {seed: 7}}}\n"
+                    + "  down: {proxy: 'http://localhost:1', models: [gone]}\n")) {
+            assertThat(Running.json(near.chat("r")).at("model")).isEqualTo(new Json.Str("r"));
+            assertThat(near.chat("r", "\"stream\":true").body()).endsWith("data: [DONE]\n\n");
+            assertThat(Running.json(near.post("/v1/rerank", "{\"model\":\"r\"}")).text("body")).isEqualTo("{\"model\":\"r\",\"seed\":7}");
+            assertThat(Running.json(near.get("/upstream/r/upstream/r/echo")).text("name")).isEqualTo("r");
+            near.chat("shared");
+            assertThat(near.running()).containsExactly("shared:ready");
+            assertThat(near.get("/v1/models").body()).contains("\"name\":\"box: r\"").contains("\"meta\":{\"llamaswap\":{\"peerID\":\"box\"}}");
+            HttpResponse<String> gone = near.chat("gone");
+            assertThat(gone.statusCode()).isEqualTo(502);
+            assertThat(gone.body()).contains("the peer \\\"down\\\" (http://localhost:1)");
+            assertThat(near.chat("shared").statusCode()).isEqualTo(200);
+        }
+    }
+
+    // ---- what a waiting client is told
+
+    @Test void loadingTextComesFirstAndNamesTheModel() throws Exception {
+        try (Running llmsnap = Running.start("sendLoadingState: true\nmodels:\n  a: {cmd: '${sim} --ready-ms 2500'}\n  b: {cmd: '${sim} --ready-ms 2000 --exit 1'}\n  c: {cmd: '${sim} --exit 1'}\n")) {
+            String body = llmsnap.chat("a", "\"stream\":true", "\"max_tokens\":3").body();
+            assertThat(body).startsWith("data: {\"id\":\"llmsnap-loading\"").endsWith("data: [DONE]\n\n");
+            assertThat(body.lines().findFirst().orElse("")).contains("\"delta\":{\"reasoning_content\":\"a: loading, 1 s so far\"}");
+            assertThat(llmsnap.chat("a", "\"stream\":true", "\"max_tokens\":3").body()).doesNotContain("llmsnap-loading");
+            assertThat(llmsnap.chat("c", "\"stream\":true").statusCode()).isEqualTo(502);      // quick: it keeps its status
+            HttpResponse<String> late = llmsnap.chat("b", "\"stream\":true");
+            assertThat(late.statusCode()).isEqualTo(200);
+            assertThat(late.body()).contains("data: {\"error\":{\"message\":").contains("exited with code 1").endsWith("data: [DONE]\n\n");
+        }
+    }
+
+    @Test void otherStreamsAreKeptAliveWhileTheyWait() throws Exception {
+        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim} --ready-ms 16000'}\n")) {
+            HttpResponse<String> answer = llmsnap.post("/v1/messages", "{\"model\":\"a\",\"stream\":true,\"max_tokens\":2}");
+            assertThat(answer.body()).startsWith(": waiting\n\n").contains("event: message_stop");
+        }
+    }
+
+    // ---- left-overs, stop commands
+
+    @Test void whatAKilledServerLeftIsEndedByTheNextOne() throws Exception {
+        Running first = Running.start("models:\n  a: {cmd: 'bash -c \"setsid sleep 4001 & ${sim}\"'}\n");
+        try (Running other = Running.start("models:\n  b: {cmd: '${sim}'}\n")) {
+            first.chat("a");
+            other.chat("b");
+            String mark = "LLMSNAP_RUN=" + first.process.pid() + "-";
+            assertThat(Running.processesWith(mark)).hasSizeGreaterThanOrEqualTo(2);
+            first.process.destroyForcibly().waitFor();
+            assertThat(Running.processesWith(mark)).isNotEmpty();
+            try (Running second = Running.start(first.config)) {
+                assertThat(second.chat("a").statusCode()).isEqualTo(200);
+                assertThat(Running.processesWith(mark)).isEmpty();
+                assertThat(other.running()).containsExactly("b:ready");
+                assertThat(other.count("model b: starting")).isEqualTo(1);
+            }
+        }
+    }
+
+    @Test void cmdStopIsBoundedAndFollowedBySignals() throws Exception {
+        Path docker = Files.createTempDirectory("llmsnap-test").resolve("docker");
+        Files.writeString(docker, "#!/bin/sh\ncase $1 in\n  run) echo $$ >\"$0.$2.pid\"; shift 2; exec \"$@\";;\n  stop) kill \"$(cat \"$0.$2.pid\")\";;\n  hang) sleep 4002;;\n  *) exit 3;;\nesac\n");
+        docker.toFile().setExecutable(true);
+        try (Running llmsnap = Running.start("models:\n  a: {cmd: '" + docker + " run a ${sim}', cmdStop: '" + docker + " stop ${MODEL_ID}'}\n"
+                + "  fails: {cmd: '${sim}', cmdStop: '" + docker + " nothing'}\n  hangs: {cmd: '${sim}', cmdStop: '" + docker + " hang', unloadTimeout: 1}\n  none: {cmd: '${sim}', cmdStop: /no/such/program}\n")) {
+            for (String model : List.of("a", "fails", "hangs", "none", "a")) assertThat(llmsnap.chat(model).statusCode()).as(model).isEqualTo(200);
+            llmsnap.get("/unload");
+            assertThat(Running.processesWith("LLMSNAP_RUN=" + llmsnap.process.pid() + "-")).isEmpty();
+            assertThat(llmsnap.output()).contains("cmdStop exited with code 3").contains("model hangs: cmdStop did not end within 1 s").contains("model none: cmdStop cannot be run");
+        }
+        Running.await("the hanging command went", () -> Running.processesWith("sleep\u00004002").isEmpty());
+    }
+
+    // ---- faults at any moment
+
+    @Test void aServerKilledInMidStreamIsReplacedForTheNextRequest() throws Exception {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim}'}\n")) {
+            for (int i = 0; i < 10; i++) {
+                llmsnap.chat("a");
+                String mark = "LLMSNAP_RUN=" + llmsnap.process.pid() + "-";
+                long pid = Running.processesWith(mark).getFirst();
+                try (Socket client = llmsnap.connect()) {
+                    client.getOutputStream().write(Running.rawChat("{\"model\":\"a\",\"stream\":true,\"max_tokens\":100000,\"sim\":{\"token_ms\":1}}").getBytes(StandardCharsets.US_ASCII));
+                    int wanted = random.nextInt(20_000);
+                    byte[] buffer = new byte[4096];
+                    for (int read = 0; read < wanted; read += client.getInputStream().read(buffer)) assertThat(read).isNotNegative();
+                    ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+                    String rest = new String(client.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+                    assertThat(rest).as("seed " + seed + " round " + i).doesNotContain("\r\n0\r\n").doesNotContain("[DONE]");
+                }
+                assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
+            }
+        }
+    }
+
+    @Test void aThousandRandomOperations() throws Exception {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        String sleepy = ", sleepMode: enable, sleepEndpoints: [{endpoint: /sleep}], wakeEndpoints: [{endpoint: /wake_up}]";
+        try (Running llmsnap = Running.start("logLevel: warn\nmodels:\n  a: {cmd: '${sim}'}\n  b: {cmd: '${sim}'" + sleepy + "}\n  c: {cmd: '${sim} --ready-ms 50'}\n# end\n"); ExecutorService pool = Executors.newFixedThreadPool(4)) {
+            AtomicInteger unanswered = new AtomicInteger();
+            List<Future<?>> operations = new ArrayList<>();
+            for (int i = 0; i < 1000; i++) {
+                String model = List.of("a", "b", "c").get(random.nextInt(3));
+                int kind = random.nextInt(100);
+                String sim = random.nextInt(20) == 0 ? "\"stream\":true,\"sim\":{\"die_after\":1}" : "\"max_tokens\":2";
+                operations.add(pool.submit(() -> {
+                    try {
+                        if (kind < 70) assertThat(llmsnap.chat(model, sim).statusCode()).isIn(200, 502);
+                        else if (kind < 80) leave(llmsnap, model);
+                        else if (kind < 87) assertThat(llmsnap.post("/api/models/unload/" + model, "").statusCode()).isEqualTo(200);
+                        else if (kind < 94) assertThat(llmsnap.post("/api/models/sleep/" + model, "").statusCode()).isIn(200, 400, 409);
+                        else assertThat(llmsnap.post("/api/reload", "").statusCode()).isEqualTo(200);
+                    } catch (java.io.UncheckedIOException e) {
+                        if (e.getCause() instanceof java.net.http.HttpTimeoutException) unanswered.incrementAndGet();      // else: cut, as it has to be
+                    }
+                    List<String> loaded = llmsnap.running().stream().filter(each -> !each.endsWith(":asleep") && !each.endsWith(":stopping")).toList();
+                    assertThat(loaded).as("seed " + seed).hasSizeLessThanOrEqualTo(1);
+                    return null;
+                }));
+            }
+            for (Future<?> operation : operations) operation.get(120, TimeUnit.SECONDS);
+            assertThat(unanswered).as("seed " + seed).hasValue(0);
+            for (String model : List.of("a", "b", "c")) Running.await(model + " is served, seed " + seed, () -> llmsnap.chat(model).statusCode() == 200);
+        }
+    }
+
+    private static void leave(Running llmsnap, String model) throws IOException {
+        try (Socket client = llmsnap.connect()) {
+            client.getOutputStream().write(Running.rawChat("{\"model\":\"" + model + "\",\"sim\":{\"reply_ms\":20}}").getBytes(StandardCharsets.US_ASCII));
+        }
+    }
+}
