@@ -72,10 +72,11 @@ public final class Main {
         if (arguments.help()) throw new Stop(0, Arguments.USAGE);
         Properties version = version();
         if (arguments.version()) throw new Stop(0, "llmsnap " + version.getProperty("version") + " (" + version.getProperty("commit") + ", " + version.getProperty("date") + ")");
+        String stamp = Reload.stamp(Path.of(configFile(arguments)));
         Config config = arguments.demo() ? read("the demo", demo()) : read(arguments.config());
         if (arguments.checkConfig()) throw new Stop(0, CheckConfig.describe(config) + "the configuration is valid");
         if (address.isUnresolved()) throw new Stop(1, "--listen: there is no host " + arguments.host());
-        serve(arguments, address, config, version);
+        serve(arguments, address, config, stamp, version);
     }
 
     // ---- configuration
@@ -134,12 +135,12 @@ public final class Main {
 
     // ---- serving
 
-    private static void serve(Arguments arguments, InetSocketAddress address, Config config, Properties version) throws Stop, InterruptedException {
+    private static void serve(Arguments arguments, InetSocketAddress address, Config config, String stamp, Properties version) throws Stop, InterruptedException {
         Log log = new Log(config.logging());
         CompletableFuture<HttpClient> client = new CompletableFuture<>();
         Leftovers leftovers = new Leftovers();
         SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(leftovers, log, client::join), swapLog(log));
-        Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), loop, log);
+        Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), stamp, loop, log);
         Server server;
         try {
             SSLContext tls = arguments.tlsCert() == null ? null : Server.tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));

@@ -22,14 +22,19 @@ final class Reload {
     private static final long LOOK_MS = 500;
 
     private final Path file;
+    private final String firstLoaded;
     private final SwapLoop loop;
     private final Log log;
     private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
     private final Map<String, Integer> ports = new HashMap<>(); // by model id, of all there ever were: they may still run
 
-    /** @param file null when there is none, as in the demo */
-    Reload(Path file, SwapLoop loop, Log log) {
+    /**
+     * @param file null when there is none, as in the demo
+     * @param loaded the {@link #stamp} of the file before it was first read
+     */
+    Reload(Path file, String loaded, SwapLoop loop, Log log) {
         this.file = file;
+        this.firstLoaded = loaded;
         this.loop = loop;
         this.log = log;
         keepPorts(loop.config());
@@ -84,12 +89,12 @@ final class Reload {
     /** Looks at the file from now on; a change counts when two looks agree, so that a burst of writes counts once. */
     void watch() {
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
-            String loaded = stamp();
+            String loaded = firstLoaded;
             String before = loaded;
             try {
                 while (true) {
                     Thread.sleep(LOOK_MS);
-                    String now = stamp();
+                    String now = stamp(file);
                     boolean settled = now.equals(before);
                     before = now;
                     if (now.isEmpty() || !settled || now.equals(loaded)) continue;
@@ -103,7 +108,7 @@ final class Reload {
     }
 
     /** Tells one state of the file from another, also behind a symlink that was switched; "" when it is not there. */
-    private String stamp() {
+    static String stamp(Path file) {
         try {
             BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
             return file.toRealPath() + " " + attributes.lastModifiedTime() + " " + attributes.size() + " " + attributes.fileKey();

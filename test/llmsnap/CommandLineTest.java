@@ -54,7 +54,7 @@ class CommandLineTest {
 
     @Test void everyInterfaceWithoutKeysIsSaidLoudly() throws Exception {
         try (Running llmsnap = Running.start("models: {}\n", "--listen", ":0")) {
-            assertThat(llmsnap.output()).contains("WARNING: anybody who can reach port");
+            Running.await("the warning", () -> llmsnap.output().contains("WARNING: anybody who can reach port"));
         }
     }
 

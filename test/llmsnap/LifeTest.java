@@ -108,7 +108,6 @@ class LifeTest {
             assertThat(broken.body()).contains(":9:6: this [ is never closed");
             replace(llmsnap.config, "");
             assertThat(llmsnap.post("/api/reload", "").body()).contains("not written yet");
-            replace(llmsnap.config, with(llmsnap, "apiKeys: [k1]\n").replace("models:", "models:"));
             Files.writeString(llmsnap.config, "apiKeys: [secret]\nmodels:\n  k: {cmd: x, proxy: 'http://h'}\n");
             llmsnap.post("/api/reload", "");
             assertThat(llmsnap.get("/running").statusCode()).isEqualTo(401);

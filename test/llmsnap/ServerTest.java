@@ -302,17 +302,14 @@ class ServerTest {
 
     @Test void aSignalLetsRequestsInFlightEnd() throws Exception {
         Running llmsnap = Running.start(TWO);
-        llmsnap.chat("a");
-        try (ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
-            Future<HttpResponse<String>> flying = pool.submit(() -> llmsnap.chat("a", "\"stream\":true", "\"max_tokens\":10", "\"sim\":{\"token_ms\":100}"));
-            Future<HttpResponse<String>> queued = pool.submit(() -> {
-                Running.await("in flight", () -> llmsnap.get("/logs").body().contains("starting"));
-                return llmsnap.chat("b");
-            });
-            TimeUnit.MILLISECONDS.sleep(300);
+        try (Socket flying = llmsnap.connect(); Socket queued = llmsnap.connect()) {
+            flying.getOutputStream().write(Running.rawChat("{\"model\":\"a\",\"stream\":true,\"max_tokens\":30,\"sim\":{\"token_ms\":100}}").getBytes(StandardCharsets.US_ASCII));
+            assertThat(flying.getInputStream().read()).isEqualTo('H');
+            queued.getOutputStream().write(Running.rawChat("{\"model\":\"b\"}").getBytes(StandardCharsets.US_ASCII));
+            for (int i = 0; i < 50; i++) llmsnap.get("/health");     // by now the other one waits
             llmsnap.terminate();
-            assertThat(flying.get().body()).endsWith("[DONE]\n\n");
-            assertThat(queued.get().statusCode()).isEqualTo(503);
+            assertThat(new String(queued.getInputStream().readAllBytes(), StandardCharsets.US_ASCII)).startsWith("HTTP/1.1 503");
+            assertThat(new String(flying.getInputStream().readAllBytes(), StandardCharsets.US_ASCII)).contains("[DONE]").endsWith("\r\n0\r\n\r\n");
         }
         assertThat(llmsnap.process.waitFor(20, TimeUnit.SECONDS)).isTrue();
         llmsnap.close();

@@ -413,6 +413,48 @@ class SchedulerTest {
         on(new Event.PutToSleep("a", 91), "refuse 91 NO_SLEEP_MODE");
     }
 
+    private Config reread(String yaml) {
+        ConfigReader.Result result = ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of());
+        assertThat(result.errors()).isEmpty();
+        return result.config();
+    }
+
+    @Test void aReloadLeavesUnchangedModelsAlone() {
+        aBusy();
+        on(new Event.Reconfigure(reread("models:\n  new: {cmd: x, proxy: http://h}\n  a: {cmd: x, proxy: http://h, ttl: 3, name: A}\n")));
+        request("a", 2, "grant 2");
+        release("a", 1);
+        release("a", 2, "timer 3000");
+        request("b", 3, "refuse 3 REMOVED");
+        request("new", 4, "stop a1");
+        gone("a", 1, "start new1");
+    }
+
+    @Test void aReloadDrainsWhatChangedAndRefusesNobody() {
+        aBusy();
+        on(new Event.Reconfigure(reread(FOUR.replace("a: {cmd: x", "a: {cmd: y"))));
+        request("a", 2);                                    // waits for the new one
+        release("a", 1, "stop a1");
+        gone("a", 1, "start a2");
+        assertThat(scheduler.statuses().getFirst().model().cmd()).containsExactly("y");
+        on(new Event.Reconfigure(reread(FOUR)), "stop a2"); // while it loads
+        gone("a", 2, "start a3");
+        ready("a", 3, "grant 2");
+    }
+
+    @Test void aReloadRemoves() {
+        aBusy();
+        request("b", 2);
+        on(new Event.Reconfigure(reread("models:\n  c: {cmd: x, proxy: http://h}\n")), "refuse 2 REMOVED");
+        request("c", 3);                                    // a is still answering
+        release("a", 1, "stop a1");
+        on(new Event.Reconfigure(reread(FOUR)));            // and comes back while it stops
+        gone("a", 1, "start c1");
+        assertThat(scheduler.statuses()).hasSize(4);
+        ready("c", 1, "grant 3");
+        request("a", 4);
+    }
+
     @Test void shutdownStopsSideBySideAndRefusesTheRest() {
         aBusy();
         request("b", 2);
