@@ -36,7 +36,7 @@ public final class Scheduler {
      * How long a model that has just answered its last request stays, within the grace, when others wait for it to go:
      * the client's next request is often on its way, and a swap there and back costs a thousand times as much.
      */
-    private static final long LINGER_MS = 5;
+    private static final long LINGER_MS = 15;
 
     /** A model's state; {@link #label} is its name in the API. */
     public enum State {

@@ -70,11 +70,11 @@ class SchedulerTest {
         on(new Event.Release(model, ticket), effects);
     }
 
-    /** The last request in flight ends; 5 ms later, when no other has come, what waits for that happens. */
+    /** The last request in flight ends; 15 ms later, when no other has come, what waits for that happens. */
     private void releaseLast(String model, long ticket, String... effects) {
         now += 7;
-        on(new Event.Release(model, ticket), "timer " + (now + 5));
-        now += 5;
+        on(new Event.Release(model, ticket), "timer " + (now + 15));
+        now += 15;
         on(new Event.Tick(), effects);
     }
 
