@@ -12,7 +12,7 @@ find test -name '*.java' >build/test-sources
   --config junit.jupiter.execution.parallel.enabled=true --config junit.jupiter.execution.parallel.mode.default=same_thread \
   --config junit.jupiter.execution.parallel.mode.classes.default=concurrent \
   --config junit.jupiter.execution.parallel.config.strategy=fixed --config junit.jupiter.execution.parallel.config.fixed.parallelism=3 \
-  --disable-banner --details=tree --details-theme=ascii --disable-ansi-colors >build/test.log 2>&1
+  --disable-banner --details=verbose --details-theme=ascii --disable-ansi-colors >build/test.log 2>&1
 status=$?
 count() { sed -nE "s/^\[ *([0-9]+) tests $1 *\]$/\1/p" build/test.log; }
 passed=$(count successful) failed=$(count failed) skipped=$(($(count skipped) + $(count aborted)))

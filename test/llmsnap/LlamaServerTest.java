@@ -45,7 +45,7 @@ class LlamaServerTest {
             Running.await("ttl", () -> llmsnap.running().isEmpty());
             llmsnap.chat("beta", HELLO);
             assertThat(llmsnap.get("/unload").body()).isEqualTo("OK");
-            assertThat(Running.processesWith(MODELS.toString())).isEmpty();
+            assertThat(Running.processesWith("LLMSNAP_RUN=" + llmsnap.process.pid() + "-")).isEmpty();
         }
     }
 }

@@ -251,11 +251,12 @@ class ServerTest {
     @Test void clientsThatLeaveFreeTheirPlace() throws Exception {
         try (Running llmsnap = Running.start("logToStdout: both\nmodels:\n  a: {cmd: '${sim}', concurrencyLimit: 1}\n  b: {cmd: '${sim} --ready-ms 100000'}\n")) {
             llmsnap.chat("a");
+            int probe = 0;
             for (String sim : List.of("{\"model\":\"a\",\"sim\":{\"reply_ms\":100000}}", "{\"model\":\"a\",\"stream\":true,\"max_tokens\":100000,\"sim\":{\"token_ms\":100}}")) {
-                int before = llmsnap.count("a: POST /v1/chat");
+                String marker = "?probe=" + ++probe;
                 try (Socket client = llmsnap.connect()) {
-                    client.getOutputStream().write(Running.rawChat(sim).getBytes(StandardCharsets.US_ASCII));
-                    Running.await("it is in flight", () -> llmsnap.count("a: POST /v1/chat") > before);
+                    client.getOutputStream().write(Running.rawChat(sim).replace("completions HTTP", "completions" + marker + " HTTP").getBytes(StandardCharsets.US_ASCII));
+                    Running.await("it is in flight", () -> llmsnap.output().contains(marker));
                     assertThat(llmsnap.chat("a").statusCode()).isEqualTo(429);
                 }
                 long left = System.nanoTime();
