@@ -19,10 +19,10 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
-import javax.net.ssl.SSLContext;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
+import llmsnap.http.Tls;
 import llmsnap.observe.Log;
 import llmsnap.process.Leftovers;
 import llmsnap.process.ModelServer;
@@ -143,7 +143,8 @@ public final class Main {
         Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), stamp, loop, log);
         Server server;
         try {
-            SSLContext tls = arguments.tlsCert() == null ? null : Server.tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));
+            Tls tls = arguments.tlsCert() == null ? null : new Tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));
+            reload.alsoTls(tls);
             server = new Server(address, tls, arguments.maxBody(), loop, log, client::join, reload::now, version);
         } catch (IOException e) {
             throw new Stop(1, e instanceof java.net.BindException ? "cannot listen on " + arguments.listen() + ": " + e.getMessage()

@@ -13,11 +13,12 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
+import llmsnap.http.Tls;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
 
-/** Reads the configuration again: on request, on SIGHUP, or when its file changes. A broken file changes nothing. */
+/** Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files with it. A broken file changes nothing. */
 final class Reload {
     private static final long LOOK_MS = 500;
 
@@ -25,6 +26,7 @@ final class Reload {
     private final String firstLoaded;
     private final SwapLoop loop;
     private final Log log;
+    private volatile Tls tls;
     private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
     private final Map<String, Integer> ports = new HashMap<>(); // by model id, of all there ever were: they may still run
 
@@ -38,6 +40,11 @@ final class Reload {
         this.loop = loop;
         this.log = log;
         keepPorts(loop.config());
+    }
+
+    /** Reads these files again, too; null for none. Before the first reload. */
+    void alsoTls(Tls tls) {
+        this.tls = tls;
     }
 
     private void keepPorts(Config config) {
@@ -54,9 +61,10 @@ final class Reload {
             ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports);
             result.warnings().forEach(problem -> log.warn(problem.at(file.toString())));
             if (result.config() == null) return failed(result.errors().stream().map(problem -> problem.at(file.toString())).toList());
+            if (tls != null) tls.reload();
             return new Server.Reloaded(true, apply(result.config()));
         } catch (IOException e) {
-            return failed(List.of("cannot read " + file + ": " + e));
+            return failed(List.of(e instanceof java.nio.file.FileSystemException ? "cannot read " + file + ": " + e : e.getMessage()));
         } finally {
             lock.unlock();
         }
@@ -89,12 +97,12 @@ final class Reload {
     /** Looks at the file from now on; a change counts when two looks agree, so that a burst of writes counts once. */
     void watch() {
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
-            String loaded = firstLoaded;
+            String loaded = firstLoaded + tlsStamp();
             String before = loaded;
             try {
                 while (true) {
                     Thread.sleep(LOOK_MS);
-                    String now = stamp(file);
+                    String now = stamp(file) + tlsStamp();
                     boolean settled = now.equals(before);
                     before = now;
                     if (now.isEmpty() || !settled || now.equals(loaded)) continue;
@@ -105,6 +113,10 @@ final class Reload {
                 Thread.currentThread().interrupt();
             }
         });
+    }
+
+    private String tlsStamp() {
+        return tls == null ? "" : stamp(tls.files()[0]) + stamp(tls.files()[1]);
     }
 
     /** Tells one state of the file from another, also behind a symlink that was switched; "" when it is not there. */

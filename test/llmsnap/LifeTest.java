@@ -143,6 +143,20 @@ class LifeTest {
         }
     }
 
+    @Test void twoServersAreEachOthersPeers() throws Exception {
+        int port = Running.freePorts(1);
+        try (Running left = Running.start("models: {l: {cmd: '${sim}'}}\npeers: {right: {proxy: 'http://127.0.0.1:" + port + "', models: [r]}}\n")) {
+            java.nio.file.Path config = Files.writeString(Files.createTempFile("llmsnap-test", ".yaml"), "startPort: " + Running.freePorts(5) + "\n" + Running.SIM
+                + "models: {r: {cmd: '${sim}'}}\npeers: {left: {proxy: 'http://127.0.0.1:" + left.port + "', models: [l]}}\n");
+            Process process = new ProcessBuilder(Running.JAVA, "-jar", Running.JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:" + port).redirectErrorStream(true).start();
+            try (Running right = Running.of(process, config)) {
+                for (Running each : List.of(left, right)) for (String model : List.of("l", "r")) assertThat(each.chat(model).statusCode()).isEqualTo(200);
+                assertThat(left.running()).containsExactly("l:ready");
+                assertThat(right.running()).containsExactly("r:ready");
+            }
+        }
+    }
+
     // ---- what a waiting client is told
 
     @Test void loadingTextComesFirstAndNamesTheModel() throws Exception {

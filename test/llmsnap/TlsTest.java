@@ -36,6 +36,10 @@ class TlsTest {
         assertThat(exec(("openssl " + arguments).split(" "))).as(arguments).isZero();
     }
 
+    private static void hangUp(Running llmsnap) throws Exception {
+        new ProcessBuilder("kill", "-HUP", String.valueOf(llmsnap.process.pid())).start().waitFor();
+    }
+
     private String get(Running llmsnap) throws Exception {
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(null, new TrustManager[] {new X509TrustManager() {
@@ -70,9 +74,28 @@ class TlsTest {
                 assertThat(llmsnap.output()).contains("listening on https://");
             }
         }
+        Files.copy(folder.resolve("rsa.pem"), folder.resolve("live.pem"));
+        Files.copy(folder.resolve("rsa8.pem"), folder.resolve("live-key.pem"));
+        try (Running llmsnap = Running.start("models: {}\n", "--tls-cert-file", folder.resolve("live.pem").toString(), "--tls-key-file", folder.resolve("live-key.pem").toString())) {
+            assertThat(get(llmsnap)).startsWith("1 ");
+            Files.copy(folder.resolve("chain.pem"), folder.resolve("live.pem"), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+            hangUp(llmsnap);
+            Running.await("a key that does not fit is said", () -> llmsnap.output().contains("live-key.pem does not go with"));
+            assertThat(get(llmsnap)).startsWith("1 ");
+            Files.copy(folder.resolve("leaf-key.pem"), folder.resolve("live-key.pem"), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+            hangUp(llmsnap);
+            Running.await("reloaded", () -> {
+                try {
+                    return get(llmsnap).startsWith("2 ");
+                } catch (Exception e) {
+                    return false;
+                }
+            });
+        }
         openssl("pkcs8 -topk8 -in rsa8.pem -out secret.pem -passout pass:x");
         assertThat(refusal("rsa.pem", "secret.pem")).contains("secret.pem is encrypted");
         assertThat(refusal("rsa.pem", "ec8.pem")).contains("holds no key that can be used (RSA)");
+        assertThat(refusal("rsa.pem", "leaf-key.pem")).contains("it is another certificate's key");
         assertThat(refusal("rsa8.pem", "rsa8.pem")).contains("certificate");
         assertThat(refusal("none.pem", "rsa8.pem")).contains("there is no file");
     }

@@ -16,7 +16,6 @@ import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import javax.net.ssl.SSLContext;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
@@ -72,7 +71,7 @@ public final class Server {
      * @param reload reads the configuration again
      * @throws IOException when the address cannot be listened on
      */
-    public Server(InetSocketAddress address, SSLContext tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Supplier<Reloaded> reload,
+    public Server(InetSocketAddress address, Tls tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Supplier<Reloaded> reload,
             Properties version)
             throws IOException {
         this.log = log;
@@ -85,15 +84,10 @@ public final class Server {
         http.createContext("/", this::handle);
     }
 
-    private static HttpServer https(InetSocketAddress address, SSLContext tls) throws IOException {
+    private static HttpServer https(InetSocketAddress address, Tls tls) throws IOException {
         HttpsServer server = HttpsServer.create(address, 1024);
-        server.setHttpsConfigurator(new HttpsConfigurator(tls));
+        server.setHttpsConfigurator(new HttpsConfigurator(tls.context()));
         return server;
-    }
-
-    /** The TLS context of two PEM files. @throws IOException with a sentence that names the file */
-    public static SSLContext tls(Path certificates, Path key) throws IOException {
-        return Tls.context(certificates, key);
     }
 
     /** The client towards models: one for all, to be made after the port is open. */
