@@ -177,9 +177,9 @@ class Benchmark {
     public static void main(String[] args) throws Exception {
         java = args[0];
         System.out.println("| what | through llmsnap | direct | added or ratio |\n|---|---|---|---|");
-        String[] names = {"start", "swap", "thrash", "stampede", "latency", "load", "stream", "large"};
-        List<Callable<Void>> parts = List.of(Benchmark::startAndMemory, Benchmark::swap, Benchmark::thrash, Benchmark::stampede,
-            Benchmark::latency, Benchmark::load, Benchmark::stream, Benchmark::large);
+        String[] names = {"start", "swap", "wake", "thrash", "stampede", "latency", "reload", "load", "stream", "large"};
+        List<Callable<Void>> parts = List.of(Benchmark::startAndMemory, Benchmark::swap, Benchmark::wake, Benchmark::thrash, Benchmark::stampede,
+            Benchmark::latency, Benchmark::reload, Benchmark::load, Benchmark::stream, Benchmark::large);
         for (int i = 0; i < names.length; i++) if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
         System.exit(0);
     }
@@ -227,6 +227,53 @@ class Benchmark {
                 }
             }
             row("swap, model ready after " + readyMs + " ms: first byte", f("%.0f ms", median(swapped)), f("%.0f ms", median(own)), f("%+.0f ms", median(swapped) - median(own)));
+        }
+        return null;
+    }
+
+    /** A request for a model that sleeps, against the wake call and the request by hand. */
+    static Void wake() throws Exception {
+        List<Double> own = new ArrayList<>();
+        List<Double> through = new ArrayList<>();
+        String yaml = "models:\n  a:\n    cmd: ${sim}\n    sleepMode: enable\n    sleepEndpoints: [{endpoint: /sleep}]\n    wakeEndpoints: [{endpoint: /wake_up}]\n";
+        try (Server direct = direct(); Server llmsnap = llmsnap(yaml); Connection near = new Connection(direct.port); Connection far = new Connection(llmsnap.port)) {
+            byte[] none = new byte[0];
+            for (int i = 0; i < 200; i++) {
+                near.call("/sleep", none);
+                long from = System.nanoTime();
+                near.call("/wake_up", none);
+                own.add(ms(from, near.call("/v1/chat/completions", chat("m", ""))));
+                if (i == 0) far.call("/v1/chat/completions", chat("a", ""));
+                far.call("/api/models/sleep/a", none);
+                from = System.nanoTime();
+                through.add(ms(from, far.call("/v1/chat/completions", chat("a", ""))));
+            }
+        }
+        double a = median(through.subList(100, 200));
+        double b = median(own.subList(100, 200));
+        row("request for a sleeping model: first byte", f("%.1f ms", a), f("%.1f ms", b), f("%+.1f ms", a - b));
+        return null;
+    }
+
+    /** The slowest of the requests that are made while the unchanged configuration is read five times a second. */
+    static Void reload() throws Exception {
+        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n"); ExecutorService pool = Executors.newCachedThreadPool()) {
+            latencies(llmsnap.port, 30000);
+            double[] without = latencies(llmsnap.port, 10000);
+            Future<?> reloads = pool.submit(() -> {
+                try (Connection connection = new Connection(llmsnap.port)) {
+                    while (!Thread.interrupted()) {
+                        connection.call("/api/reload", new byte[0]);
+                        Thread.sleep(200);
+                    }
+                } catch (InterruptedException e) {
+                    // over
+                }
+                return null;
+            });
+            double[] during = latencies(llmsnap.port, 10000);
+            reloads.cancel(true);
+            row("slowest of 10,000 requests, reloading 5 times a second", f("%.1f ms", during[9999] / 1000), f("%.1f ms (no reload)", without[9999] / 1000), f("%+.1f ms", (during[9999] - without[9999]) / 1000));
         }
         return null;
     }

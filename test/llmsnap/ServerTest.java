@@ -211,7 +211,7 @@ class ServerTest {
     }
 
     @Test void aFloodOfLogHoldsNobodyUp() throws Exception {
-        try (Running llmsnap = Running.start("logToStdout: both\nmodels:\n  a: {cmd: '${sim} --flood 5000000'}\n")) {
+        try (Running llmsnap = Running.start("logToStdout: both\nmodels:\n  a: {cmd: '${sim} --flood 50000000'}\n")) {
             assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
         }
     }
