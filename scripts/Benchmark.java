@@ -213,7 +213,8 @@ class Benchmark {
             try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms " + readyMs + "'}\n  b: {cmd: '${sim} --ready-ms " + readyMs + "'}\n");
                     Connection connection = new Connection(llmsnap.port)) {
                 Thread.sleep(1000);
-                connection.call("/v1/chat/completions", chat("b", ""));
+                for (int i = 0; i < 4; i++) connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""));
+                load(llmsnap.port, 8, 5000, "b");
                 for (int i = 0; i < (readyMs > 1000 ? 5 : 9); i++) {
                     long from = System.nanoTime();
                     try (Server server = start(sim("m", nextPort++, "--ready-ms", String.valueOf(readyMs)))) {
@@ -367,7 +368,11 @@ class Benchmark {
 
     /** Requests per second over {@code connections} for {@code millis}. */
     static long load(int port, int connections, long millis) throws Exception {
-        byte[] body = chat("a", ",\"max_tokens\":5");
+        return load(port, connections, millis, "a");
+    }
+
+    static long load(int port, int connections, long millis, String model) throws Exception {
+        byte[] body = chat(model, ",\"max_tokens\":5");
         long end = System.nanoTime() + millis * 1_000_000;
         try (ExecutorService pool = Executors.newCachedThreadPool()) {
             List<Future<Long>> clients = new ArrayList<>();
