@@ -23,7 +23,10 @@ import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
 import llmsnap.http.Tls;
+import llmsnap.observe.Activity;
+import llmsnap.observe.Insight;
 import llmsnap.observe.Log;
+import llmsnap.observe.Prometheus;
 import llmsnap.process.Leftovers;
 import llmsnap.process.ModelServer;
 import llmsnap.swap.SwapLoop;
@@ -137,15 +140,17 @@ public final class Main {
 
     private static void serve(Arguments arguments, InetSocketAddress address, Config config, String stamp, Properties version) throws Stop, InterruptedException {
         Log log = new Log(config.logging());
+        Prometheus prometheus = new Prometheus(version.getProperty("version"));
+        Insight insight = new Insight(log, new Activity(config, prometheus::count), prometheus);
         CompletableFuture<HttpClient> client = new CompletableFuture<>();
         Leftovers leftovers = new Leftovers();
-        SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(leftovers, log, client::join), swapLog(log));
-        Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), stamp, loop, log);
+        SwapLoop loop = new SwapLoop(config, new ModelServer.Factory(leftovers, log, client::join), observer(insight));
+        Reload reload = new Reload(arguments.demo() ? null : Path.of(configFile(arguments)), stamp, loop, insight);
         Server server;
         try {
             Tls tls = arguments.tlsCert() == null ? null : new Tls(Path.of(arguments.tlsCert()), Path.of(arguments.tlsKey()));
             reload.alsoTls(tls);
-            server = new Server(address, tls, arguments.maxBody(), loop, log, client::join, reload::now, version);
+            server = new Server(address, tls, arguments.maxBody(), loop, insight, client::join, reload::now, version);
         } catch (IOException e) {
             throw new Stop(1, e instanceof java.net.BindException ? "cannot listen on " + arguments.listen() + ": " + e.getMessage()
                 + "; choose another address with --listen HOST:PORT" : e.getMessage());
@@ -170,14 +175,18 @@ public final class Main {
         log.flush();
     }
 
-    private static SwapLoop.SwapLog swapLog(Log log) {
-        return new SwapLoop.SwapLog() {
+    private static SwapLoop.Observer observer(Insight insight) {
+        return new SwapLoop.Observer() {
             @Override public void info(String line) {
-                log.info(line);
+                insight.log().info(line);
             }
 
             @Override public void warn(String line) {
-                log.warn(line);
+                insight.log().warn(line);
+            }
+
+            @Override public void loaded(String model, long millis) {
+                insight.prometheus().loaded(model, millis);
             }
         };
     }

@@ -14,6 +14,7 @@ import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.Server;
 import llmsnap.http.Tls;
+import llmsnap.observe.Insight;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
@@ -25,6 +26,7 @@ final class Reload {
     private final Path file;
     private final String firstLoaded;
     private final SwapLoop loop;
+    private final Insight insight;
     private final Log log;
     private volatile Tls tls;
     private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
@@ -34,11 +36,12 @@ final class Reload {
      * @param file null when there is none, as in the demo
      * @param loaded the {@link #stamp} of the file before it was first read
      */
-    Reload(Path file, String loaded, SwapLoop loop, Log log) {
+    Reload(Path file, String loaded, SwapLoop loop, Insight insight) {
         this.file = file;
         this.firstLoaded = loaded;
         this.loop = loop;
-        this.log = log;
+        this.insight = insight;
+        this.log = insight.log();
         keepPorts(loop.config());
     }
 
@@ -89,6 +92,8 @@ final class Reload {
         }
         keepPorts(to);
         log.configure(to.logging());
+        log.forgetAllBut(to.models().keySet());
+        insight.activity().configure(to);
         loop.reconfigure(to);
         log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed " + removed);
         return Json.obj("added", added, "changed", changed, "removed", removed);

@@ -8,7 +8,9 @@ import java.util.Properties;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
+import llmsnap.swap.Scheduler.Outlook;
 import llmsnap.swap.Scheduler.State;
+import llmsnap.swap.Scheduler.Status;
 import llmsnap.swap.SwapLoop;
 import llmsnap.swap.SwapLoop.Refused;
 import llmsnap.swap.SwapLoop.Snapshot;
@@ -86,6 +88,46 @@ final class Api {
             case STOPPED, STOPPING -> "unloaded";
         };
         return entry.with("status", Json.obj("value", value));
+    }
+
+    /** What a request for {@code ?model=} would meet, and why the model last went. */
+    void explain(Exchange exchange) throws Failure, IOException {
+        String name = Inference.parameter(exchange.rawQuery(), "model");
+        if (name == null || name.isEmpty()) throw new Failure(400, "the query names no model: add ?model=ID", "missing_model", "model");
+        Config.Peer peer = loop.config().model(name) == null ? loop.config().peerOf().get(name) : null;
+        if (peer != null) {
+            exchange.sendJson(200, Json.obj("model", name, "peer", peer.id(), "summary", "It is a model of the peer " + peer.id() + ": nothing has to go for it here."));
+            return;
+        }
+        SwapLoop.Look look = loop.look(model(name).id());
+        if (look.snapshot() == null) throw Inference.unknown(name, loop.config());      // removed this moment
+        Status status = look.snapshot().status();
+        Outlook outlook = look.outlook();
+        Json lastStop = status.lastStop().isEmpty() ? Json.NULL : Json.obj("why", status.lastStop(), "seconds_ago", (look.snapshot().nowMs() - status.lastStopMs()) / 1000);
+        exchange.sendJson(200, Json.obj("model", status.model().id(), "state", status.state().label, "group", loop.config().group(status.model().id()).name(),
+            "in_flight", status.inFlight(), "waiting", status.waiting(), "position", outlook.position(), "must_go", outlook.mustGo(), "busy", outlook.busy(),
+            "ahead", outlook.ahead(), "last_load_ms", status.loadMs(), "last_unload", lastStop, "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
+            "summary", summary(status, outlook)));
+    }
+
+    private static String summary(Status status, Outlook outlook) {
+        StringBuilder text = new StringBuilder(switch (status.state()) {
+            case READY -> outlook.ahead().isEmpty() ? "It is loaded: a request goes at once." : "It is loaded.";
+            case STARTING, WAKING -> "It is loading.";
+            case STOPPING -> "It is stopping, and would be started again.";
+            case SLEEP_PENDING -> "It is falling asleep, and would be woken again.";
+            case STOPPED, ASLEEP -> outlook.mustGo().isEmpty() ? "Nothing has to go for it." : String.join(", ", outlook.mustGo()) + " would have to go for it.";
+        });
+        if (!outlook.busy().isEmpty()) text.append(" Before that, ").append(String.join(", ", outlook.busy())).append(" would end what is in flight.");
+        if (!outlook.ahead().isEmpty()) text.append(" Requests for ").append(String.join(", ", outlook.ahead())).append(" are ahead.");
+        if (outlook.backOffMs() > 0) text.append(" It failed to start several times, and is not tried for now: ").append(firstLine(outlook.lastFailure()));
+        if (!status.lastStop().isEmpty()) text.append(" The last time it went: ").append(firstLine(status.lastStop())).append('.');
+        return text.toString();
+    }
+
+    /** Without the log lines that reasons may end with. */
+    private static String firstLine(String reason) {
+        return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
     }
 
     void running(Exchange exchange) throws IOException {

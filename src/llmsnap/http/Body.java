@@ -19,6 +19,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Body {
     private static final int FORM_IN_MEMORY_BYTES = 32 << 20;
+    private static final int READ_AT_ONCE_BYTES = 256 << 10;
     private static final int FIRST_BYTES = 256 << 10;
     private static final int SECOND_BYTES = 64 << 20;
     private static final int MAX_ARRAY = Integer.MAX_VALUE - 16;
@@ -163,6 +164,12 @@ final class Body {
             new Spilled(file, channel, size).close();
             throw e;
         }
+    }
+
+    /** The body if it is a small one, read at once; null for one that is to be passed on as it comes. */
+    Content readSmall(Exchange exchange) throws Failure {
+        String declared = exchange.requestHeaders().getFirst("Content-length");
+        return declared != null && Long.parseLong(declared.strip()) <= READ_AT_ONCE_BYTES ? read(exchange) : null;
     }
 
     /** The body as it comes, read while it is sent on. */

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
+import llmsnap.observe.Activity;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
 
@@ -18,11 +19,14 @@ import llmsnap.text.Json;
 final class Exchange implements SwapLoop.Client {
     /** The reason for {@link #breakOff} when the client has hung up. */
     static final String CLIENT_LEFT = "the client left";
+    /** The reason for {@link #breakOff} when somebody has cancelled the request. */
+    static final String CANCELLED = "the request was cancelled";
 
     final HttpExchange http;
     final long startNanos = System.nanoTime();
     Failure.Form form = Failure.Form.OPENAI;
     boolean quiet;                                  // not worth a line in the log
+    Activity.Request activity;                      // what is noted of it, or null
     WaitingStream waiting;                          // what a streaming client is told while it waits, or null
     boolean keyed;                                  // let in by a key of ours, which goes no further
     boolean unreadable;                             // what follows on this connection cannot be told: it is closed after the answer
@@ -177,7 +181,14 @@ final class Exchange implements SwapLoop.Client {
 
     void sendFailure(Failure failure) throws IOException {
         if (failure.status == 429) responseHeaders().set("Retry-After", "1");
-        sendJson(failure.status, failure.body(form));
+        byte[] body = failure.body(form).toString().getBytes(StandardCharsets.UTF_8);
+        noteEnd(failure.status, failure.getMessage(), body);
+        send(failure.status, "application/json", body);
+    }
+
+    /** Notes the end in the activity, if this is a request for a model; only the first call counts. See {@link Activity.Request#end}. */
+    void noteEnd(int status, String error, byte[] said) {
+        if (activity != null) activity.end(status, error, said);
     }
 
     // ---- breaking off

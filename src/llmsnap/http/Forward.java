@@ -94,7 +94,7 @@ final class Forward {
         try {
             client.get().send(request.build(), relay);
         } catch (IOException e) {
-            if (relay.clientFailure != null) throw relay.clientFailure;
+            if (relay.clientFailure != null) throw new IOException(Exchange.CLIENT_LEFT, relay.clientFailure);
             if (relay.refused != null) throw relay.refused;
             String reason = reason(e);
             if (!relay.answered && isMalformed(e)) throw new Failure(502, target.name + " sent an answer that HTTP does not allow: " + reason);
@@ -191,9 +191,11 @@ final class Forward {
                         refusal = new java.io.ByteArrayOutputStream();
                         refusalStatus = info.statusCode();
                     }
+                    noteHead(info.headers());
                     return this;
                 }
                 copyHeaders(info.headers(), exchange.responseHeaders());
+                noteHead(info.headers());
                 exchange.commit(info.statusCode(), length);
             } catch (Failure e) {
                 refused = e;
@@ -206,6 +208,11 @@ final class Forward {
                 done.completeExceptionally(e);
             }
             return this;
+        }
+
+        private void noteHead(HttpHeaders headers) {
+            if (exchange.activity == null) return;
+            exchange.activity.answered(headers.map(), headers.firstValue("content-type").orElse(null), headers.firstValue("content-encoding").orElse(null));
         }
 
         /** The length of the body, -1 when it is not known before its end. */
@@ -247,8 +254,6 @@ final class Forward {
 
         @Override public void onNext(List<ByteBuffer> pieces) {
             try {
-                for (ByteBuffer piece : pieces) left -= piece.remaining();
-                if (left == 0) beforeEnd.run();
                 for (ByteBuffer piece : pieces) {
                     if (refusal == null) write(piece);
                     else keep(piece);
@@ -264,7 +269,7 @@ final class Forward {
 
         private void write(ByteBuffer piece) throws IOException {
             if (piece.hasArray()) {
-                exchange.write(piece.array(), piece.arrayOffset() + piece.position(), piece.remaining());
+                write(piece.array(), piece.arrayOffset() + piece.position(), piece.remaining());
                 return;
             }
             if (copy == null) copy = new byte[Math.min(COPY_BYTES, Math.max(512, piece.remaining()))];
@@ -272,8 +277,18 @@ final class Forward {
                 if (copy.length < piece.remaining() && copy.length < COPY_BYTES) copy = new byte[COPY_BYTES];
                 int n = Math.min(copy.length, piece.remaining());
                 piece.get(copy, 0, n);
-                exchange.write(copy, 0, n);
+                write(copy, 0, n);
             }
+        }
+
+        private void write(byte[] bytes, int offset, int length) throws IOException {
+            if (exchange.activity != null) exchange.activity.passed(bytes, offset, length);
+            left -= length;
+            if (left == 0) {        // the last byte: with it the client knows the end
+                exchange.noteEnd(exchange.status(), "", null);
+                beforeEnd.run();
+            }
+            exchange.write(bytes, offset, length);
         }
 
         private void keep(ByteBuffer piece) {

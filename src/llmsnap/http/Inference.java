@@ -21,6 +21,7 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.Filters;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
+import llmsnap.observe.Activity;
 import llmsnap.swap.SwapLoop;
 import llmsnap.swap.SwapLoop.Lease;
 import llmsnap.swap.SwapLoop.Refused;
@@ -36,11 +37,13 @@ final class Inference {
     private final SwapLoop loop;
     private final Body bodies;
     private final Forward forward;
+    private final Activity activity;
 
-    Inference(SwapLoop loop, Body bodies, Forward forward) {
+    Inference(SwapLoop loop, Body bodies, Forward forward, Activity activity) {
         this.loop = loop;
         this.bodies = bodies;
         this.forward = forward;
+        this.activity = activity;
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with a {@code model} field. */
@@ -68,7 +71,7 @@ final class Inference {
             Found found = find(name);
             List<JsonEdit.Slice> slices = body.edited(found.filters().forName(name));
             if (body.isTrue("stream")) exchange.waiting = waiting(exchange, found);
-            serve(exchange, found, target(exchange), true, () -> Forward.publisher(slices));
+            serve(exchange, found, target(exchange), true, content, () -> Forward.publisher(slices));
         } catch (Json.Malformed e) {
             throw new Failure(400, "the request body is not a JSON object: " + e.getMessage(), "invalid_json", null);
         } catch (OutOfMemoryError e) {
@@ -111,7 +114,7 @@ final class Inference {
                 at = field.to();
             }
             pieces.add(form.piece(at, form.size()));
-            serve(exchange, found, target(exchange), true, () -> HttpRequest.BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
+            serve(exchange, found, target(exchange), true, form instanceof Body.Content content ? content : null, () -> HttpRequest.BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
         }
     }
 
@@ -124,7 +127,7 @@ final class Inference {
         String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(match -> Matcher.quoteReplacement(
             match.group(1) + "model=" + URLEncoder.encode(sent, StandardCharsets.UTF_8)));
         byte[] bytes = edited.getBytes(StandardCharsets.ISO_8859_1);
-        serve(exchange, found, target(exchange), true, () -> HttpRequest.BodyPublishers.ofByteArray(bytes));
+        serve(exchange, found, target(exchange), true, content, () -> HttpRequest.BodyPublishers.ofByteArray(bytes));
     }
 
     /** The name that the model's server is to see: useModelName, or the one that came. */
@@ -152,7 +155,7 @@ final class Inference {
     void get(Exchange exchange) throws Failure, IOException, InterruptedException {
         String name = parameter(exchange.rawQuery(), "model");
         if (name == null || name.isEmpty()) throw new Failure(400, "the query names no model: add ?model=ID", "missing_model", "model");
-        serve(exchange, find(name), target(exchange), true, HttpRequest.BodyPublishers::noBody);
+        serve(exchange, find(name), target(exchange), true, null, HttpRequest.BodyPublishers::noBody);
     }
 
     /** {@code /upstream/ID/rest}: any request to a model's server as it is; the longest ID that there is wins. */
@@ -178,7 +181,9 @@ final class Inference {
         if (exchange.requestHeaders().containsKey("Upgrade")) {
             throw new Failure(501, "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the model's server itself, see /running for its address");
         }
-        serve(exchange, model, raw.substring(end) + query, get, () -> bodies.passing(exchange));
+        Body.Content small = exchange.method().equals("POST") ? bodies.readSmall(exchange) : null;
+        serve(exchange, model, raw.substring(end) + query, get, small, () -> small == null ? bodies.passing(exchange)
+            : HttpRequest.BodyPublishers.ofByteArray(small.bytes(), 0, small.length()));
     }
 
     private static String decoded(String raw) throws Failure {
@@ -191,11 +196,18 @@ final class Inference {
 
     /** What a name stands for: a model here, or one of a peer's. */
     private sealed interface Found {
+        /** The model's id, or the peer's name for it. */
+        String name();
+
         /** The edits of request bodies for a name. */
         Filters filters();
     }
 
     private record Local(Model model) implements Found {
+        @Override public String name() {
+            return model.id();
+        }
+
         @Override public Filters filters() {
             return model.filters();
         }
@@ -236,9 +248,15 @@ final class Inference {
     /**
      * Waits for the model, sends the request on and the answer back. When the server breaks off before its first byte,
      * tries once more: on a fresh start if its process is gone, else on a new connection.
+     *
+     * @param asked the request's body as it came, for the capture; null when it is not at hand
      */
-    private void serve(Exchange exchange, Found found, String path, boolean retry, Supplier<BodyPublisher> body)
+    private void serve(Exchange exchange, Found found, String path, boolean retry, Body.Content asked, Supplier<BodyPublisher> body)
             throws Failure, IOException, InterruptedException {
+        if (exchange.method().equals("POST")) {
+            exchange.activity = activity.begin(found.name(), target(exchange), () -> exchange.breakOff(Exchange.CANCELLED));
+            if (asked != null) exchange.activity.asked(exchange.requestHeaders(), asked.bytes(), asked.length());
+        }
         try (WaitingStream waiting = exchange.waiting) {
             try {
                 switch (found) {
@@ -262,12 +280,14 @@ final class Inference {
                 var target = new Forward.Target(lease.run().base(), model.proxy().isHttps() ? null : model.proxy().authority(),
                     "the server of the model \"" + model.id() + "\"", "");
                 try {
+                    if (exchange.activity != null) exchange.activity.taken();
                     exchange.limitSilence(model.requestTimeoutSeconds());
                     forward.send(exchange, target, path, body.get(), lease::close);
                     return;
                 } catch (Forward.NoAnswer e) {
                     boolean dead = lease.run().hasEnded(EXIT_PATIENCE_MS);
                     if (attempt > 1 || !retry) throw new Failure(502, e.getMessage() + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
+                    if (exchange.activity != null) exchange.activity.again();
                 }
             } catch (Refused e) {
                 throw Failure.of(e);
@@ -277,6 +297,7 @@ final class Inference {
 
     private void serveRemote(Exchange exchange, Peer peer, String path, boolean retry, Supplier<BodyPublisher> body)
             throws Failure, IOException, InterruptedException {
+        if (exchange.activity != null) exchange.activity.taken();
         for (int attempt = 1; ; attempt++) {
             try {
                 forward.send(exchange, target(peer), path, body.get(), () -> { });

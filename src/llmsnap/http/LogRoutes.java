@@ -59,6 +59,7 @@ final class LogRoutes {
             }
             default -> {
                 Model model = loop.config().model(which);
+                if (model == null && log.hasModel(which)) return log.model(which);      // it was removed; its log is there
                 if (model == null) throw Inference.unknown(which, loop.config());
                 return log.model(model.id());
             }

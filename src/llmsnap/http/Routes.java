@@ -33,7 +33,7 @@ final class Routes {
     private final Map<String, List<Route>> exact = new HashMap<>();
     private final List<Route> prefixes = new ArrayList<>();     // longer ones first
 
-    Routes(Inference inference, Api api, LogRoutes logs, StaticFiles files) {
+    Routes(Inference inference, Api api, LogRoutes logs, ActivityRoutes activity, Events events, StaticFiles files) {
         Handler post = (exchange, rest) -> inference.post(exchange);
         Handler get = (exchange, rest) -> inference.get(exchange);
 
@@ -67,6 +67,12 @@ final class Routes {
         add(POST, "/api/models/load/*", Access.CONTROL, api::load);
         add(POST, "/api/reload", Access.CONTROL, (exchange, rest) -> api.reload(exchange));
         add(GET, "/api/version", Access.CONTROL, (exchange, rest) -> api.version(exchange));
+        add(GET, "/api/explain", Access.CONTROL, (exchange, rest) -> api.explain(exchange));
+        add(GET, "/api/events", Access.CONTROL, (exchange, rest) -> events.stream(exchange));
+        add(GET, "/api/metrics", Access.CONTROL, (exchange, rest) -> activity.rows(exchange));
+        add(GET, "/api/captures/*", Access.CONTROL, activity::capture);
+        add(POST, "/api/inflight/*", Access.CONTROL, activity::cancel);
+        add(GET, "/metrics", Access.CONTROL, (exchange, rest) -> activity.prometheus(exchange));
         for (String base : List.of("/logs", "/log")) {
             add(GET, base, Access.CONTROL, (exchange, rest) -> logs.tail(exchange));
             add(GET, base + "/stream", Access.CONTROL, logs::stream);

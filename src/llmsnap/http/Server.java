@@ -16,6 +16,7 @@ import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import llmsnap.observe.Insight;
 import llmsnap.observe.Log;
 import llmsnap.swap.SwapLoop;
 import llmsnap.text.Json;
@@ -54,6 +55,9 @@ public final class Server {
     /** What came of reading the configuration again: what changed, or the problems. */
     public record Reloaded(boolean done, Json report) {}
 
+    /** The status of a request whose client left before an answer, as nginx notes it. */
+    private static final int CLIENT_CLOSED = 499;
+
     private final Log log;
     private final SwapLoop loop;
     private final HttpServer http;
@@ -71,14 +75,15 @@ public final class Server {
      * @param reload reads the configuration again
      * @throws IOException when the address cannot be listened on
      */
-    public Server(InetSocketAddress address, Tls tls, long maxBodyBytes, SwapLoop loop, Log log, Supplier<HttpClient> client, Supplier<Reloaded> reload,
-            Properties version)
+    public Server(InetSocketAddress address, Tls tls, long maxBodyBytes, SwapLoop loop, Insight insight, Supplier<HttpClient> client,
+            Supplier<Reloaded> reload, Properties version)
             throws IOException {
-        this.log = log;
+        this.log = insight.log();
         this.loop = loop;
         this.http = tls == null ? HttpServer.create(address, 1024) : https(address, tls);
         this.bodies = new Body(maxBodyBytes);
-        this.routes = new Routes(new Inference(loop, bodies, new Forward(client)), new Api(loop, reload, version), new LogRoutes(loop, log), new StaticFiles());
+        this.routes = new Routes(new Inference(loop, bodies, new Forward(client), insight.activity()), new Api(loop, reload, version), new LogRoutes(loop, log),
+            new ActivityRoutes(loop, insight), new Events(loop, insight), new StaticFiles());
         this.watch = new ClientWatch(http.getAddress().getPort());
         http.setExecutor(threads);
         http.createContext("/", this::handle);
@@ -139,13 +144,17 @@ public final class Server {
         watch.add(exchange);
         try {
             answer(exchange);
+            exchange.noteEnd(exchange.status(), "", null);      // before the client can know: it may ask for the list next
             if (exchange.unreadable) throw new IOException("closed after its answer");     // finish would read on
             exchange.finish();
         } catch (IOException e) {
+            String why = exchange.brokenOff() != null ? exchange.brokenOff() : e.getMessage();
+            exchange.noteEnd(exchange.status() == 0 ? CLIENT_CLOSED : exchange.status(), why == null ? "the answer broke off" : why, null);
             log.debug("cut " + exchange.rawPath() + ": " + (exchange.brokenOff() != null ? exchange.brokenOff() : e));
             throw e;
         } catch (Throwable e) {
             // An Error that leaves a handler would keep the client waiting for ever.
+            exchange.noteEnd(exchange.status() == 0 ? 500 : exchange.status(), "llmsnap failed at this request: " + e, null);
             log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + java.util.Arrays.stream(e.getStackTrace()).limit(4).toList());
             throw new IOException(e);
         } finally {

@@ -100,9 +100,10 @@ final class WaitingStream implements AutoCloseable {
     /** Ends a stream that has begun with an error event, in the form of its route. @return false when it had not begun */
     boolean fail(Failure failure) throws IOException {
         if (!handOver()) return false;
-        String event = exchange.form == Failure.Form.ANTHROPIC ? "event: error\n" : "";
-        send(event + "data: " + failure.body(exchange.form) + "\n\n");
-        if (exchange.form == Failure.Form.OPENAI) send("data: [DONE]\n\n");
+        String event = (exchange.form == Failure.Form.ANTHROPIC ? "event: error\n" : "") + "data: " + failure.body(exchange.form) + "\n\n"
+            + (exchange.form == Failure.Form.OPENAI ? "data: [DONE]\n\n" : "");
+        exchange.noteEnd(failure.status, failure.getMessage(), event.getBytes(StandardCharsets.UTF_8));
+        send(event);
         return true;
     }
 

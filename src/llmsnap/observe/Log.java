@@ -7,6 +7,7 @@ import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -19,6 +20,7 @@ import llmsnap.config.Config.Stdout;
  * for a reader; stdout is one more reader, so a terminal that is paused or gone holds nobody up.
  */
 public final class Log {
+    private static final int MAX_REMOVED_MODELS = 50;
     private static final int KEPT_BYTES = 100 * 1024;
     private static final int STDOUT_BYTES = 4 << 20;
     private static final long STDOUT_PAUSE_NANOS = 10_000_000;
@@ -56,6 +58,15 @@ public final class Log {
     /** What is logged where, from now on. */
     public void configure(Logging logging) {
         this.logging = logging;
+    }
+
+    /**
+     * Forgets logs of models that are not {@code configured} any more, when there are many: some stay, since what went
+     * wrong is often looked for after the configuration was changed.
+     */
+    public void forgetAllBut(Set<String> configured) {
+        int removed = 0;
+        for (String id : models.keySet()) if (!configured.contains(id) && ++removed > MAX_REMOVED_MODELS) models.remove(id);
     }
 
     public void debug(String line) {
@@ -117,7 +128,12 @@ public final class Log {
         return shown;
     }
 
-    /** What one model wrote, over all its runs. */
+    /** Whether that model has ever written something that is still kept. */
+    public boolean hasModel(String id) {
+        return models.containsKey(id);
+    }
+
+    /** What one model wrote, over all its runs: it outlives them, so that a failed start can be looked into. */
     public LogBuffer model(String id) {
         return models.computeIfAbsent(id, each -> new LogBuffer(KEPT_BYTES));
     }

@@ -1,6 +1,8 @@
 package llmsnap.observe;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -24,6 +26,7 @@ public final class LogBuffer {
     private long lines;
     private int bytes;
     private int waiting;
+    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
 
     /** @param maxBytes how many bytes are kept, at least one piece of up to 8 KB more */
     public LogBuffer(int maxBytes) {
@@ -41,6 +44,16 @@ public final class LogBuffer {
         } finally {
             lock.unlock();
         }
+        for (Runnable listener : listeners) listener.run();
+    }
+
+    /** Has {@code listener} run by whoever adds bytes; it has to return at once. */
+    public void listen(Runnable listener) {
+        listeners.add(listener);
+    }
+
+    public void unlisten(Runnable listener) {
+        listeners.remove(listener);
     }
 
     /** Adds a line; the line end is added to it. */
@@ -140,6 +153,16 @@ public final class LogBuffer {
                     waiting--;
                 }
                 return take(max);
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /** Whether something waits to be read. */
+        public boolean hasMore() {
+            lock.lock();
+            try {
+                return next < endPiece;
             } finally {
                 lock.unlock();
             }

@@ -138,7 +138,11 @@ public final class Scheduler {
         long lingerUntilMs;
         Leave leave = Leave.NO;
         Model replacement;                          // what the model becomes when this run is gone; itself: it is removed then
-        String lastStop = "";
+        String lastStop = "";                       // why it last went, or was put to sleep
+        long lastStopMs;
+        long loadMs = -1;                           // how long the last load took
+        int swaps;                                  // how often others had to go for it
+        boolean madeRoom;                           // others had to go for the load that comes
         long firstWaitMs;
         long backOffUntilMs;
         String lastFailure = "";
@@ -156,8 +160,26 @@ public final class Scheduler {
         }
     }
 
-    /** One model as others see it. */
-    public record Status(Model model, State state, int run, long stateSinceMs, long idleSinceMs, int inFlight, int waiting, String lastStop) {}
+    /**
+     * One model as others see it.
+     *
+     * @param run how often it was started
+     * @param swaps how often others had to go for it
+     * @param loadMs how long its last load took, -1 before the first
+     * @param lastStop why it last went or fell asleep, "" when it never did; {@code lastStopMs} is when
+     */
+    public record Status(Model model, State state, int run, int swaps, long stateSinceMs, long idleSinceMs, long loadMs, int inFlight, int waiting,
+            String lastStop, long lastStopMs) {}
+
+    /**
+     * What a request for a model would meet now; ids of models.
+     *
+     * @param position in the queue from 1, 0 when nothing waits for the model
+     * @param mustGo what would have to go for it; those of {@code busy} only once they have ended what they are at
+     * @param ahead what waits before it and holds it back
+     * @param backOffMs how long it will not be started, since its starts failed; else 0
+     */
+    public record Outlook(int position, List<String> mustGo, List<String> busy, List<String> ahead, long backOffMs, String lastFailure) {}
 
     private Config config;
     private Map<String, Slot> slots = new LinkedHashMap<>();
@@ -165,6 +187,7 @@ public final class Scheduler {
     private final Map<Long, Integer> controlsLeft = new HashMap<>(); // models that a control call still waits for
     private List<Effect> effects = new ArrayList<>();
     private long nowMs;
+    private long changes;
     private long timerMs = Long.MAX_VALUE;
     private long shutdownAtMs = Long.MAX_VALUE;     // requests in flight are broken off then
 
@@ -175,8 +198,42 @@ public final class Scheduler {
 
     /** The state of every model, in file order. */
     public List<Status> statuses() {
-        return slots.values().stream().map(slot -> new Status(slot.model, slot.state, slot.run, slot.stateSinceMs,
-            slot.idleSinceMs, slot.inFlight.size(), slot.waiting.size(), slot.lastStop)).toList();
+        return slots.values().stream().map(Scheduler::status).toList();
+    }
+
+    /** The state of a model; null for one that there is not. */
+    public Status status(String model) {
+        Slot slot = slots.get(model);
+        return slot == null ? null : status(slot);
+    }
+
+    private static Status status(Slot slot) {
+        return new Status(slot.model, slot.state, slot.run, slot.swaps, slot.stateSinceMs, slot.idleSinceMs, slot.loadMs, slot.inFlight.size(),
+            slot.waiting.size(), slot.lastStop, slot.lastStopMs);
+    }
+
+    /** A number that grows whenever a model's state or the list of models changes. */
+    public long changes() {
+        return changes;
+    }
+
+    /** What a request for {@code model}, which exists, would meet at {@code nowMs}. */
+    public Outlook outlook(String model, long nowMs) {
+        Slot slot = slots.get(model);
+        boolean loads = slot.state == State.STOPPED || slot.state == State.ASLEEP;
+        List<String> mustGo = new ArrayList<>();
+        List<String> busy = new ArrayList<>();
+        for (Slot other : slots.values()) {
+            if (!loads || !other.state.isLoaded() || !evicts(slot, other)) continue;
+            mustGo.add(other.model.id());
+            if (!other.isIdle() || !other.waiting.isEmpty()) busy.add(other.model.id());
+        }
+        List<String> ahead = new ArrayList<>();
+        for (Slot first : queue) {
+            if (first == slot) break;
+            if (evicts(first, slot) || evicts(slot, first)) ahead.add(first.model.id());
+        }
+        return new Outlook(queuePosition(model), mustGo, busy, ahead, Math.max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
     }
 
     /** The place of a waiting request's model in the queue from 1, 0 when nothing waits for the model. */
@@ -285,6 +342,7 @@ public final class Scheduler {
     private void ready(Slot slot, int run) {
         boolean expected = slot.state == State.STARTING || slot.state == State.WAKING;
         if (slot.run != run || !expected) return;
+        slot.loadMs = nowMs - slot.stateSinceMs;
         become(slot, State.READY);
         slot.idleSinceMs = nowMs;
         slot.failuresMs.clear();
@@ -305,7 +363,7 @@ public final class Scheduler {
 
     private void failed(Slot slot, int run, String why) {
         if (slot.run != run || slot.state == State.STOPPED || slot.state == State.STOPPING) return;
-        slot.lastStop = why;
+        went(slot, why);
         if (slot.state == State.STARTING) {
             slot.lastFailure = why;
             slot.failuresMs.addLast(nowMs);
@@ -333,6 +391,12 @@ public final class Scheduler {
     private void become(Slot slot, State state) {
         slot.state = state;
         slot.stateSinceMs = nowMs;
+        changes++;
+    }
+
+    private void went(Slot slot, String why) {
+        slot.lastStop = why;
+        slot.lastStopMs = nowMs;
     }
 
     private void atRest(Slot slot) {
@@ -351,7 +415,7 @@ public final class Scheduler {
 
     private void stop(Slot slot, String why) {
         become(slot, State.STOPPING);
-        slot.lastStop = why;
+        went(slot, why);
         effects.add(new Effect.Stop(slot.model, slot.run, why));
     }
 
@@ -362,7 +426,7 @@ public final class Scheduler {
             return;
         }
         become(slot, State.SLEEP_PENDING);
-        slot.lastStop = why;
+        went(slot, why);
         effects.add(new Effect.Sleep(slot.model, slot.run));
     }
 
@@ -405,6 +469,7 @@ public final class Scheduler {
 
     private void reconfigure(Config to) {
         config = to;
+        changes++;
         Map<String, Slot> before = slots;
         slots = new LinkedHashMap<>();
         for (Model model : to.models().values()) {
@@ -553,7 +618,10 @@ public final class Scheduler {
             boolean going = other.state == State.STOPPING || other.state == State.SLEEP_PENDING;
             if (!going) putAway(other, "to make room for " + slot.model.id());
         }
+        slot.madeRoom |= !mustGo.isEmpty();
         if (!mustGo.isEmpty()) return false;
+        if (slot.madeRoom) slot.swaps++;
+        slot.madeRoom = false;
         boolean asleep = slot.state == State.ASLEEP;
         if (!asleep) slot.run++;
         become(slot, asleep ? State.WAKING : State.STARTING);

@@ -6,13 +6,17 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.swap.Scheduler.Effect;
 import llmsnap.swap.Scheduler.Event;
+import llmsnap.swap.Scheduler.Outlook;
 import llmsnap.swap.Scheduler.Refusal;
 import llmsnap.swap.Scheduler.State;
 
@@ -109,26 +113,31 @@ public final class SwapLoop {
     private final Scheduler scheduler;
     private volatile Config config;
     private final ModelRun.Factory factory;
-    private final SwapLog log;
+    private final Observer observer;
     private final Map<Long, Ticket> tickets = new HashMap<>();
     private final Map<String, ModelRun> runs = new HashMap<>();
     private final CountDownLatch allStopped = new CountDownLatch(1);
+    private final List<Consumer<Supplier<List<Snapshot>>>> listeners = new CopyOnWriteArrayList<>();
     private final Thread timer;
     private volatile long timerMs = Long.MAX_VALUE;
     private long lastTicket;
 
-    /** What is worth a line in the log. */
-    public interface SwapLog {
+    /** Told of what happens, while the loop's lock is held: has to return at once, and must not call back. */
+    public interface Observer {
+        /** Worth a line in the log. */
         void info(String line);
 
         void warn(String line);
+
+        /** A model has become ready, within that time. */
+        void loaded(String model, long millis);
     }
 
-    public SwapLoop(Config config, ModelRun.Factory factory, SwapLog log) {
+    public SwapLoop(Config config, ModelRun.Factory factory, Observer observer) {
         this.config = config;
         this.scheduler = new Scheduler(config);
         this.factory = factory;
-        this.log = log;
+        this.observer = observer;
         this.timer = Thread.ofVirtual().name("swap-timer").unstarted(this::runTimer);
     }
 
@@ -241,11 +250,58 @@ public final class SwapLoop {
 
     /** Every model now, in file order. */
     public List<Snapshot> snapshot() {
+        return snapshot(() -> { });
+    }
+
+    /**
+     * Has {@code listener} called whenever a model's state or the list of models changes, while the loop's lock is held: it
+     * has to return at once. What it is given makes the new list, and is for that call only.
+     */
+    public void onChange(Consumer<Supplier<List<Snapshot>>> listener) {
+        listeners.add(listener);
+    }
+
+    /** Every model now; {@code same} runs in the same moment, so that who starts to listen in it misses no change and sees none twice. */
+    public List<Snapshot> snapshot(Runnable same) {
         lock.lock();
         try {
+            same.run();
+            return snapshots();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private List<Snapshot> snapshots() {
+        long now = nowMs();
+        return scheduler.statuses().stream().map(status -> snapshot(status, now)).toList();
+    }
+
+    private Snapshot snapshot(Scheduler.Status status, long now) {
+        return new Snapshot(status, status.state() == State.STOPPED ? null : runs.get(status.model().id()), now);
+    }
+
+    /** One model now, and what a request for it would meet; both null when there is no such model. */
+    public record Look(Snapshot snapshot, Outlook outlook) {}
+
+    public Look look(String model) {
+        lock.lock();
+        try {
+            Scheduler.Status status = scheduler.status(model);
             long now = nowMs();
-            return scheduler.statuses().stream().map(status ->
-                new Snapshot(status, status.state() == State.STOPPED ? null : runs.get(status.model().id()), now)).toList();
+            return status == null ? new Look(null, null) : new Look(snapshot(status, now), scheduler.outlook(model, now));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The places of these models in the queue, see {@link Scheduler#queuePosition}. */
+    public Map<String, Integer> queuePositions(Collection<String> models) {
+        lock.lock();
+        try {
+            Map<String, Integer> positions = new HashMap<>();
+            for (String model : models) positions.put(model, scheduler.queuePosition(model));
+            return positions;
         } finally {
             lock.unlock();
         }
@@ -293,14 +349,22 @@ public final class SwapLoop {
         lock.lock();
         try {
             switch (event) {
-                case Event.Ready ready -> log.info("model " + ready.model() + ": ready");
-                case Event.Slept slept -> log.info("model " + slept.model() + ": asleep");
-                case Event.CallFailed failed -> log.warn("model " + failed.model() + ": " + failed.why() + "; stopping it");
-                case Event.Failed failed -> log.warn("model " + failed.model() + ": " + failed.why());
-                case Event.Gone gone -> log.info("model " + gone.model() + ": stopped");
+                case Event.Ready ready -> observer.info("model " + ready.model() + ": ready");
+                case Event.Slept slept -> observer.info("model " + slept.model() + ": asleep");
+                case Event.CallFailed failed -> observer.warn("model " + failed.model() + ": " + failed.why() + "; stopping it");
+                case Event.Failed failed -> observer.warn("model " + failed.model() + ": " + failed.why());
+                case Event.Gone gone -> observer.info("model " + gone.model() + ": stopped");
                 default -> { }
             }
-            for (Effect effect : scheduler.on(event, nowMs())) carryOut(effect);
+            long changes = scheduler.changes();
+            long now = nowMs();
+            for (Effect effect : scheduler.on(event, now)) carryOut(effect);
+            if (event instanceof Event.Ready ready && scheduler.status(ready.model()) instanceof Scheduler.Status status
+                    && status.state() == State.READY && status.stateSinceMs() == now) {
+                observer.loaded(ready.model(), status.loadMs());
+            }
+            if (changes == scheduler.changes()) return;
+            for (var listener : listeners) listener.accept(this::snapshots);
         } finally {
             lock.unlock();
         }
@@ -324,21 +388,21 @@ public final class SwapLoop {
                 if (ticket != null) ticket.client.breakOff(off.why());
             }
             case Effect.Start start -> {
-                log.info("model " + start.model().id() + ": starting: " + String.join(" ", start.model().cmd()));
+                observer.info("model " + start.model().id() + ": starting: " + String.join(" ", start.model().cmd()));
                 ModelRun run = factory.create(start.model(), start.run(), this::send);
                 runs.put(start.model().id(), run);
                 run.start();
             }
             case Effect.Wake wake -> {
-                log.info("model " + wake.model().id() + ": waking");
+                observer.info("model " + wake.model().id() + ": waking");
                 runs.get(wake.model().id()).wake();
             }
             case Effect.Sleep sleep -> {
-                log.info("model " + sleep.model().id() + ": going to sleep");
+                observer.info("model " + sleep.model().id() + ": going to sleep");
                 runs.get(sleep.model().id()).sleep();
             }
             case Effect.Stop stop -> {
-                log.info("model " + stop.model().id() + ": stopping, " + stop.why());
+                observer.info("model " + stop.model().id() + ": stopping, " + stop.why());
                 runs.get(stop.model().id()).stop();
             }
             case Effect.Timer wanted -> {
