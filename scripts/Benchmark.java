@@ -3,6 +3,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -177,9 +178,9 @@ class Benchmark {
     public static void main(String[] args) throws Exception {
         java = args[0];
         System.out.println("| what | through llmsnap | direct | added or ratio |\n|---|---|---|---|");
-        String[] names = {"start", "swap", "wake", "thrash", "stampede", "latency", "reload", "load", "stream", "large"};
+        String[] names = {"start", "swap", "wake", "thrash", "stampede", "latency", "reload", "load", "stream", "large", "insight"};
         List<Callable<Void>> parts = List.of(Benchmark::startAndMemory, Benchmark::swap, Benchmark::wake, Benchmark::thrash, Benchmark::stampede,
-            Benchmark::latency, Benchmark::reload, Benchmark::load, Benchmark::stream, Benchmark::large);
+            Benchmark::latency, Benchmark::reload, Benchmark::load, Benchmark::stream, Benchmark::large, Benchmark::insight);
         for (int i = 0; i < names.length; i++) if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
         System.exit(0);
     }
@@ -406,22 +407,70 @@ class Benchmark {
     }
 
     static Void stream() throws Exception {
-        int streams = 64;
-        int tokens = 1000;
-        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n"); ExecutorService pool = Executors.newCachedThreadPool()) {
-            for (int round = 0; round < 4; round++) {
-                double cpu = llmsnap.cpu();
-                List<Future<Long>> clients = new ArrayList<>();
-                for (int c = 0; c < streams; c++) clients.add(pool.submit(() -> {
-                    try (Connection connection = new Connection(llmsnap.port)) {
-                        return connection.call("/v1/chat/completions", chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + ",\"token_ms\":5}"));
-                    }
-                }));
-                for (Future<Long> client : clients) client.get();
-                if (round == 3) row("64 streams of 200 tokens/s: CPU per token", f("%.1f us", (llmsnap.cpu() - cpu) / streams / tokens * 1e6), "-", "-");
-            }
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
+            for (int round = 0; round < 3; round++) cpuPerToken(llmsnap);
+            row("64 streams of 200 tokens/s: CPU per token", f("%.1f us", cpuPerToken(llmsnap)), "-", "-");
         }
         return null;
+    }
+
+    /** CPU of llmsnap for each of the tokens of 64 streams, in microseconds. */
+    static double cpuPerToken(Server llmsnap) throws Exception {
+        int streams = 64;
+        int tokens = 1000;
+        double cpu = llmsnap.cpu();
+        try (ExecutorService pool = Executors.newCachedThreadPool()) {
+            List<Future<Long>> clients = new ArrayList<>();
+            for (int c = 0; c < streams; c++) clients.add(pool.submit(() -> {
+                try (Connection connection = new Connection(llmsnap.port)) {
+                    return connection.call("/v1/chat/completions", chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + ",\"token_ms\":5}"));
+                }
+            }));
+            for (Future<Long> client : clients) client.get();
+        }
+        return (llmsnap.cpu() - cpu) / streams / tokens * 1e6;
+    }
+
+    static double cpuPerRequest(Server llmsnap) throws Exception {
+        double cpu = llmsnap.cpu();
+        long done = load(llmsnap.port, 32, 4000);
+        return (llmsnap.cpu() - cpu) / done * 1e6;
+    }
+
+    /** What it costs to be seen: captures on and a reader of /api/events, against captures off and nobody. In turn, since the machine drifts. */
+    static Void insight() throws Exception {
+        String models = "models:\n  a: {cmd: '${sim}'}\n";
+        try (Server off = llmsnap("captureBuffer: 0\n" + models); Server on = llmsnap(models); Socket events = new Socket("127.0.0.1", on.port)) {
+            events.getOutputStream().write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            Thread reader = new Thread(() -> {
+                try {
+                    events.getInputStream().transferTo(OutputStream.nullOutputStream());
+                } catch (IOException e) {
+                    // over
+                }
+            });
+            reader.setDaemon(true);
+            reader.start();
+            for (Server server : List.of(off, on)) load(server.port, 32, 15000);
+            List<Double> ratios = new ArrayList<>();
+            List<Double> seen = new ArrayList<>();
+            List<Double> unseen = new ArrayList<>();
+            for (int round = 0; round < 7; round++) pair(ratios, seen, cpuPerRequest(on), unseen, cpuPerRequest(off));
+            row("captures and a reader of events: CPU per request", f("%.0f us", median(seen)), f("%.0f us (without)", median(unseen)), f("%.2f", median(ratios)));
+            for (Server server : List.of(off, on)) cpuPerToken(server);
+            ratios.clear();
+            seen.clear();
+            unseen.clear();
+            for (int round = 0; round < 7; round++) pair(ratios, seen, cpuPerToken(on), unseen, cpuPerToken(off));
+            row("captures and a reader of events: CPU per token", f("%.1f us", median(seen)), f("%.1f us (without)", median(unseen)), f("%.2f", median(ratios)));
+        }
+        return null;
+    }
+
+    static void pair(List<Double> ratios, List<Double> as, double a, List<Double> bs, double b) {
+        as.add(a);
+        bs.add(b);
+        ratios.add(a / b);
     }
 
     static Void large() throws Exception {

@@ -168,11 +168,19 @@ public final class Main {
         if (arguments.watchConfig()) reload.watch();
         String name = signal.join();
         log.info("got " + name + ", stopping");
-        Thread listening = Thread.ofVirtual().start(() -> server.stop(SHUTDOWN_SECONDS));
-        loop.shutdown();
-        listening.join();
+        CompletableFuture<Void> models = CompletableFuture.runAsync(() -> shutdown(loop), task -> Thread.ofVirtual().start(task));
+        server.stop(SHUTDOWN_SECONDS);
+        models.join();
         log.info("stopped");
         log.flush();
+    }
+
+    private static void shutdown(SwapLoop loop) {
+        try {
+            loop.shutdown();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static SwapLoop.Observer observer(Insight insight) {

@@ -48,4 +48,39 @@ class LlamaServerTest {
             assertThat(Running.processesWith("LLMSNAP_RUN=" + llmsnap.process.pid() + "-")).isEmpty();
         }
     }
+
+    @Test void rowsAgreeWithWhatTheServerSays() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            String[] streamed = {"", ",\"stream\":true", ",\"stream\":true,\"stream_options\":{\"include_usage\":true}"};
+            for (String stream : streamed) {
+                String answer = llmsnap.post("/v1/chat/completions", "{\"model\":\"alpha\"," + HELLO + stream + "}").body();
+                Json.Obj row = lastRow(llmsnap);
+                assertThat(row.at("input_tokens")).as(answer).hasToString(last(answer, "prompt_n"));
+                assertThat(row.at("cache_tokens")).as(answer).hasToString(last(answer, "cache_n"));
+                assertThat(row.at("output_tokens")).as(answer).hasToString(last(answer, "predicted_n")).hasToString("8");
+                assertThat(((Json.Num) row.at("prompt_per_second")).value()).as(answer).isEqualTo(Double.parseDouble(last(answer, "prompt_per_second")));
+                assertThat(((Json.Num) row.at("tokens_per_second")).value()).as(answer).isEqualTo(Double.parseDouble(last(answer, "predicted_per_second")));
+                assertThat(((Json.Num) row.at("duration_ms")).value()).isEqualTo(Math.round(Double.parseDouble(last(answer, "prompt_ms")) + Double.parseDouble(last(answer, "predicted_ms"))));
+                assertThat(((Json.Num) row.at("ttft_ms")).value() >= 0).isEqualTo(!stream.isEmpty());
+            }
+            for (String stream : new String[] {"", ",\"stream\":true"}) {
+                String answer = llmsnap.post("/v1/messages", "{\"model\":\"alpha\"," + HELLO + stream + "}").body();
+                Json.Obj row = lastRow(llmsnap);
+                assertThat(row.at("input_tokens")).as(answer).hasToString(last(answer, "input_tokens"));
+                assertThat(row.at("cache_tokens")).as(answer).hasToString(last(answer, "cache_read_input_tokens"));
+                assertThat(row.at("output_tokens")).as(answer).hasToString(last(answer, "output_tokens")).hasToString("8");
+            }
+            String answer = llmsnap.post("/v1/embeddings", "{\"model\":\"embed\",\"input\":\"hello\"}").body();
+            assertThat(lastRow(llmsnap).at("input_tokens")).hasToString(last(answer, "prompt_tokens"));
+        }
+    }
+
+    private static Json.Obj lastRow(Running llmsnap) throws Json.Malformed {
+        return (Json.Obj) ((Json.Arr) Json.parse(llmsnap.get("/api/metrics").body())).items().getLast();
+    }
+
+    /** The last number under {@code key} in an answer. */
+    private static String last(String answer, String key) {
+        return answer.replaceFirst("(?s).*\"" + key + "\":([-0-9.eE+]+).*", "$1");
+    }
 }

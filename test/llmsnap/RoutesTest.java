@@ -35,9 +35,10 @@ class RoutesTest {
         "/classify", "/pooling", "/sdapi/v1/txt2img", "/sdapi/v1/img2img", "/v1/some/new/endpoint");
     private static final List<String> LISTING = List.of("/v1/models", "/models", "/v1/models/a", "/props?model=none", "/v1/audio/voices?model=none");
     private static final List<String> NO_TRAILING_SLASH = List.of("/api/models/unload", "/models/unload");
-    private static final List<String> CONTROL_GET = List.of("/running", "/unload", "/logs", "/log", "/api/version", "/upstream", "/upstream/none/");
+    private static final List<String> CONTROL_GET = List.of("/running", "/unload", "/logs", "/log", "/api/version", "/upstream", "/upstream/none/",
+        "/api/metrics", "/api/captures/1", "/api/explain?model=none", "/metrics");
     private static final List<String> CONTROL_POST = List.of("/api/models/unload", "/models/unload", "/api/models/unload/none", "/models/unload/none",
-        "/api/models/sleep/none", "/models/sleep/none", "/api/models/load/none", "/upstream/none/v1/x");
+        "/api/models/sleep/none", "/models/sleep/none", "/api/models/load/none", "/upstream/none/v1/x", "/api/inflight/1/cancel");
     private static final List<String> OPEN = List.of("/health", "/wol-health", "/", "/ui", "/ui/style.css", "/ui/models", "/favicon.ico");
 
     private static int status(Running llmsnap, String method, String path, String... headers) {

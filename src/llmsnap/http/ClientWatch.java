@@ -53,6 +53,12 @@ final class ClientWatch {
         for (Exchange exchange : exchanges) if (exchange.endless) exchange.breakOff("llmsnap is shutting down");
     }
 
+    /** Waits until no exchange is left, at most {@code nanos}. */
+    void awaitEmpty(long nanos) throws InterruptedException {
+        long end = System.nanoTime() + nanos;
+        while (!exchanges.isEmpty() && System.nanoTime() < end) TimeUnit.MILLISECONDS.sleep(2);
+    }
+
     boolean isEmpty() {
         return exchanges.isEmpty();
     }

@@ -115,10 +115,14 @@ public final class Server {
         return watch.isEmpty() && System.nanoTime() - lastEndNanos > millis * 1_000_000;
     }
 
-    /** Stops listening, and waits until what is being answered has ended, at most {@code seconds}. */
-    public void stop(int seconds) {
+    /**
+     * Stops listening, and waits until what is being answered has ended, at most {@code seconds}. The JDK's own stop closes
+     * the port at once, but then waits all of the time if any answer was ever cut: so it is not waited for.
+     */
+    public void stop(int seconds) throws InterruptedException {
         watch.endEndless();
-        http.stop(seconds);
+        Thread.ofPlatform().daemon().name("stop").start(() -> http.stop(seconds));
+        watch.awaitEmpty(TimeUnit.SECONDS.toNanos(seconds));
     }
 
     /**
