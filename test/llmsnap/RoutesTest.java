@@ -98,6 +98,19 @@ class RoutesTest {
         assertThat(locked.raw("GET /running HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + key + "\r\n\r\n")).startsWith("HTTP/1.1 200");
     }
 
+    @Test void aNameThatWasMadeToLeadHereShowsNothingToABrowser() throws Exception {
+        for (String path : List.of("/api/captures/1", "/api/metrics", "/api/events", "/logs", "/running")) {
+            for (String mark : List.of("User-Agent: Mozilla/5.0 (X11)", "Referer: http://evil.example.com/")) {
+                String asked = "GET " + path + " HTTP/1.1\r\nHost: evil.example.com\r\nConnection: close\r\n" + mark + "\r\n\r\n";
+                assertThat(open.raw(asked)).as(path + " " + mark).startsWith("HTTP/1.1 403");
+            }
+        }
+        for (String fine : List.of("Host: gpu.example.com", "Host: 10.0.0.1:8080\r\nUser-Agent: Mozilla/5.0", "Host: gpu\r\nUser-Agent: Mozilla/5.0",
+                "Host: gpu.example.com\r\nUser-Agent: Mozilla/5.0\r\nSec-Fetch-Site: same-origin")) {
+            assertThat(open.raw("GET /running HTTP/1.1\r\nConnection: close\r\n" + fine + "\r\n\r\n")).as(fine).startsWith("HTTP/1.1 200");
+        }
+    }
+
     @Test void noKeyReachesAModelOrALog() {
         HttpResponse<String> echo = Running.send(locked.request("/v1/rerank").header("Authorization", "Bearer k1").header("x-api-key", "k1")
             .POST(HttpRequest.BodyPublishers.ofString("{\"model\":\"a\"}")));

@@ -9,6 +9,8 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,7 +24,8 @@ import llmsnap.text.Json;
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then), {@code --bind-late}
  * (not even listening until then), {@code --reply-ms N}, {@code --tokens N}, {@code --token-ms N}, {@code --exit CODE}
  * (instead of getting ready), {@code --ignore-term}, {@code --hang-health}, {@code --flood BYTES} (of log at start),
- * {@code --stop-ms N} (to exit), {@code --fail PATH} (of the sleep and wake calls). Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does a native
+ * {@code --stop-ms N} (to exit), {@code --fail PATH} (of the sleep and wake calls), {@code --print FILE} (at start), {@code --say FILE}
+ * (the text to answer with, which is streamed in pieces of eight characters), {@code --think N} (so many tokens of a chat are reasoning). Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does a native
  * server: otherwise a JVM takes 300 ms to exit. A request may carry {@code "sim": {...}} with tokens, token_ms, reply_ms, and
  * {@code die_after}, {@code cut_after} (tokens), {@code die_once} (before the answer, unless that file is there; it is made),
  * {@code raw} (sent as the whole answer).
@@ -35,6 +38,7 @@ public final class SimulatedModel {
     private final String name;
     private final long readyAtNanos;
     private volatile String awake = "awake";
+    private String said;        // what every answer says, or null for words
 
     private SimulatedModel(Map<String, String> flags) {
         this.flags = flags;
@@ -63,6 +67,8 @@ public final class SimulatedModel {
             int stopMs = number("stop-ms", Integer.MAX_VALUE);
             Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
         }
+        if (flags.containsKey("print")) System.out.write(Files.readAllBytes(Path.of(flags.get("print"))));
+        if (flags.containsKey("say")) said = Files.readString(Path.of(flags.get("say")));
         boolean exits = flags.containsKey("exit");
         if (exits || flags.containsKey("bind-late")) pause(number("ready-ms", 0));
         if (exits) {
@@ -193,15 +199,16 @@ public final class SimulatedModel {
     }
 
     private int tokens(Json.Obj sim, Json.Obj body) {
-        return number(sim, "tokens", number(body, "max_tokens", number("tokens", 20)));
+        return number(sim, "tokens", said == null ? number(body, "max_tokens", number("tokens", 20)) : (said.length() + 7) / 8);
     }
 
-    private static String word(int i) {
+    private String word(int i) {
+        if (said != null) return said.substring(i * 8, Math.min(said.length(), i * 8 + 8));
         return (i == 0 ? "" : " ") + WORDS[i % WORDS.length];
     }
 
     private Json.Obj whole(String path, Json.Obj sim, Json.Obj body) {
-        StringBuilder text = new StringBuilder(name + ": ");
+        StringBuilder text = new StringBuilder(said == null ? name + ": " : "");
         int tokens = tokens(sim, body);
         for (int i = 0; i < tokens; i++) text.append(word(i));
         Json usage = Json.obj("prompt_tokens", 7, "completion_tokens", tokens, "total_tokens", 7 + tokens);
@@ -229,7 +236,7 @@ public final class SimulatedModel {
                 ? Json.obj("type", "content_block_delta", "index", 0, "delta", Json.obj("type", "text_delta", "text", word(i)))
                 : path.equals("/v1/completions") ? Json.obj("choices", List.of(Json.obj("index", 0, "text", word(i))))
                 : Json.obj("id", "chatcmpl-1", "object", "chat.completion.chunk", "model", body.text("model"),
-                    "choices", List.of(Json.obj("index", 0, "delta", Json.obj("content", word(i)))));
+                    "choices", List.of(Json.obj("index", 0, "delta", Json.obj(i < number("think", 0) ? "reasoning_content" : "content", word(i)))));
             chunk(out, (path.equals("/v1/messages") ? "event: content_block_delta\n" : "") + "data: " + event + "\n\n");
         }
         if (path.equals("/v1/messages")) chunk(out, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");

@@ -106,13 +106,14 @@ final class Api {
         Json lastStop = status.lastStop().isEmpty() ? Json.NULL : Json.obj("why", status.lastStop(), "seconds_ago", (look.snapshot().nowMs() - status.lastStopMs()) / 1000);
         exchange.sendJson(200, Json.obj("model", status.model().id(), "state", status.state().label, "group", loop.config().group(status.model().id()).name(),
             "in_flight", status.inFlight(), "waiting", status.waiting(), "position", outlook.position(), "must_go", outlook.mustGo(), "busy", outlook.busy(),
-            "ahead", outlook.ahead(), "last_load_ms", status.loadMs(), "last_unload", lastStop, "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
+            "ahead", outlook.ahead(), "leaving", outlook.leaving(), "last_load_ms", status.loadMs(), "last_unload", lastStop, "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
             "summary", summary(status, outlook)));
     }
 
     private static String summary(Status status, Outlook outlook) {
         StringBuilder text = new StringBuilder(switch (status.state()) {
-            case READY -> outlook.ahead().isEmpty() ? "It is loaded: a request goes at once." : "It is loaded.";
+            case READY -> !outlook.leaving().isEmpty() ? "It goes as soon as its requests in flight have ended (" + outlook.leaving() + "), and is loaded again for new ones."
+                : outlook.ahead().isEmpty() ? "It is loaded: a request goes at once." : "It is loaded.";
             case STARTING, WAKING -> "It is loading.";
             case STOPPING -> "It is stopping, and would be started again.";
             case SLEEP_PENDING -> "It is falling asleep, and would be woken again.";

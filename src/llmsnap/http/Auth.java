@@ -80,7 +80,10 @@ final class Auth {
         boolean foreign = site != null ? site.equals("cross-site")
             : origin != null && !hostName(origin.substring(origin.indexOf("//") < 0 ? 0 : origin.indexOf("//") + 2)).equals(host);
         if (foreign) throw new Failure(403, "a web page of another site may not do this; set apiKeys and send one if it should");
-        if (origin != null && !isPrivateName(host)) {
+        // A page whose name was made to lead here asks without an Origin, and over plain HTTP without Sec-Fetch-Site: it looks like any browser.
+        String agent = headers.getFirst("User-agent");
+        boolean rebound = site == null && (agent != null && agent.startsWith("Mozilla/") || headers.containsKey("Referer"));
+        if ((origin != null || rebound) && !isPrivateName(host)) {
             throw new Failure(403, "a control request from a browser has to name this server by an IP address, localhost, a single-label or a "
                 + ".local name, not by \"" + host + "\"; set apiKeys to use other names");
         }

@@ -21,6 +21,7 @@ import llmsnap.config.Config.Model;
 import llmsnap.observe.Activity;
 import llmsnap.observe.Insight;
 import llmsnap.observe.LogBuffer;
+import llmsnap.swap.Scheduler.State;
 import llmsnap.swap.SwapLoop;
 import llmsnap.swap.SwapLoop.Snapshot;
 import llmsnap.text.Json;
@@ -35,7 +36,8 @@ final class Events {
     private static final long PROGRESS_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
     /** Many events that come at once are written at once: a wake-up and a system call for each would cost more than they. */
     private static final long PAUSE_MS = 40;
-    private static final int MAX_LISTS = 256;
+    private static final int MANY_IN_FLIGHT = 50;
+    private static final int MAX_WAITING_ENTRIES = 4096;    // of model lists, for each reader
     private static final int MAX_ROWS = 1000;
     private static final int ROWS_AT_ONCE = 200;
     private static final int HISTORY_BYTES = 256 * 1024;
@@ -51,9 +53,15 @@ final class Events {
         loop.onChange(this::modelsChanged);
     }
 
-    private void modelsChanged(Supplier<List<Snapshot>> now) {
+    private void modelsChanged(Map<String, State> passed, Supplier<List<Snapshot>> now) {
         if (readers.isEmpty()) return;
-        ModelList list = new ModelList(now.get(), loop.config(), System.currentTimeMillis());
+        List<Snapshot> models = now.get();
+        if (!passed.isEmpty()) tell(models.stream().map(model -> passed.containsKey(model.status().model().id()) ? model.in(passed.get(model.status().model().id())) : model).toList());
+        tell(models);
+    }
+
+    private void tell(List<Snapshot> models) {
+        ModelList list = new ModelList(models, loop.config(), System.currentTimeMillis());
         for (Reader reader : readers) reader.modelsChanged(list);
     }
 
@@ -92,7 +100,8 @@ final class Events {
                 "unlisted", model.unlisted(), "sleepMode", model.sleep() == null ? "disable" : "enable", "peerID", "",
                 "aliases", model.aliases(), "group", known ? config.group(model.id()).name() : "", "pid", snapshot.run() == null ? 0 : snapshot.run().pid(),
                 "port", model.proxy().port(), "proxy", model.proxy().toString(), "ttl", model.ttlSeconds(),
-                "since_ms", snapshot.nowMs() - status.stateSinceMs(), "idle_ms", status.inFlight() > 0 ? 0 : snapshot.nowMs() - status.idleSinceMs(),
+                "since_ms", status.run() == 0 ? -1 : snapshot.nowMs() - status.stateSinceMs(),
+                "idle_ms", status.run() == 0 ? -1 : status.inFlight() > 0 ? 0 : snapshot.nowMs() - status.idleSinceMs(),
                 "load_ms", status.loadMs(), "last_stop", status.lastStop(), "at_ms", atMs);
         }
     }
@@ -134,7 +143,7 @@ final class Events {
         private final Deque<Activity.Row> rows = new ArrayDeque<>();
         private volatile boolean rung;
         private volatile boolean inFlightChanged;
-        private boolean inFlight;               // the last list of requests in flight was not empty
+        private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos = System.nanoTime();
 
@@ -151,7 +160,7 @@ final class Events {
         void modelsChanged(ModelList list) {
             lock.lock();
             try {
-                if (lists.size() == MAX_LISTS) lists.clear();       // this reader does not keep up: the newest has to do
+                if (lists.size() >= Math.max(4, MAX_WAITING_ENTRIES / Math.max(1, list.models.size()))) lists.clear();      // it does not keep up: the newest has to do
                 lists.addLast(list);
             } finally {
                 lock.unlock();
@@ -195,7 +204,7 @@ final class Events {
         }
 
         void awaitNews() throws InterruptedException {
-            long deadline = Math.min(writtenNanos + KEEP_ALIVE_NANOS, inFlight ? inFlightNanos + PROGRESS_NANOS : Long.MAX_VALUE);
+            long deadline = Math.min(writtenNanos + KEEP_ALIVE_NANOS, inFlight > 0 || inFlightChanged ? inFlightNanos + PROGRESS_NANOS : Long.MAX_VALUE);
             for (long left; !rung && (left = deadline - System.nanoTime()) > 0; ) {
                 LockSupport.parkNanos(this, left);
                 if (Thread.interrupted()) throw new InterruptedException();
@@ -215,7 +224,8 @@ final class Events {
                 write(source.message(bytes));
                 if (source.reader.hasMore()) ring();
             }
-            if (inFlightChanged || inFlight && System.nanoTime() - inFlightNanos >= PROGRESS_NANOS) writeInFlight();
+            boolean due = System.nanoTime() - inFlightNanos >= PROGRESS_NANOS;       // a long list is not written for each change
+            if (inFlightChanged && (due || inFlight <= MANY_IN_FLIGHT) || inFlight > 0 && due) writeInFlight();
             if (writtenNanos == before && System.nanoTime() - before >= KEEP_ALIVE_NANOS) write(": still here\n\n".getBytes(StandardCharsets.US_ASCII));
             exchange.flush();
         }
@@ -240,7 +250,7 @@ final class Events {
             inFlightChanged = false;
             inFlightNanos = System.nanoTime();
             List<Activity.Request> requests = insight.activity().inFlight();
-            inFlight = !requests.isEmpty();
+            inFlight = requests.size();
             Set<String> waiting = new TreeSet<>();
             for (Activity.Request request : requests) if (request.isWaiting()) waiting.add(request.model);
             Map<String, Integer> positions = waiting.isEmpty() ? Map.of() : loop.queuePositions(waiting);
@@ -277,19 +287,9 @@ final class Events {
         byte[] message(byte[] bytes) {
             byte[] all = java.util.Arrays.copyOf(begun, begun.length + (bytes == null ? 0 : bytes.length));
             if (bytes != null) System.arraycopy(bytes, 0, all, begun.length, bytes.length);
-            int end = all.length - cut(all);
+            int end = all.length - LogBuffer.incomplete(all, all.length);
             begun = java.util.Arrays.copyOfRange(all, end, all.length);
             return Events.message("logData", Json.obj("source", name, "data", new String(all, 0, end, StandardCharsets.UTF_8)));
-        }
-
-        /** How many bytes at the end are the beginning of a UTF-8 character whose rest has not come. */
-        private static int cut(byte[] bytes) {
-            for (int back = 1; back <= Math.min(3, bytes.length); back++) {
-                int b = bytes[bytes.length - back] & 0xff;
-                if (b < 0x80) return 0;
-                if (b >= 0xc0) return back < (b >= 0xf0 ? 4 : b >= 0xe0 ? 3 : 2) ? back : 0;
-            }
-            return 0;
         }
     }
 }

@@ -187,15 +187,16 @@ final class Forward {
                 answered = true;
                 if (exchange.waiting != null && exchange.waiting.handOver()) {
                     boolean stream = info.statusCode() == 200 && info.headers().firstValue("content-type").orElse("").startsWith("text/event-stream");
-                    if (!stream) {
+                    if (stream) {
+                        noteHead(info.headers(), length);
+                    } else {
                         refusal = new java.io.ByteArrayOutputStream();
                         refusalStatus = info.statusCode();
                     }
-                    noteHead(info.headers());
                     return this;
                 }
                 copyHeaders(info.headers(), exchange.responseHeaders());
-                noteHead(info.headers());
+                noteHead(info.headers(), length);
                 exchange.commit(info.statusCode(), length);
             } catch (Failure e) {
                 refused = e;
@@ -210,9 +211,9 @@ final class Forward {
             return this;
         }
 
-        private void noteHead(HttpHeaders headers) {
+        private void noteHead(HttpHeaders headers, long length) {
             if (exchange.activity == null) return;
-            exchange.activity.answered(headers.map(), headers.firstValue("content-type").orElse(null), headers.firstValue("content-encoding").orElse(null));
+            exchange.activity.answered(headers.map(), headers.firstValue("content-type").orElse(null), String.join(",", headers.allValues("content-encoding")), length);
         }
 
         /** The length of the body, -1 when it is not known before its end. */

@@ -13,6 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import llmsnap.config.Config;
 
 /**
@@ -20,16 +21,21 @@ import llmsnap.config.Config;
  * of it is bounded: rows by their number, captures, those that are being made included, by their bytes.
  */
 public final class Activity {
-    private static final Set<String> SECRET_HEADERS = Set.of("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key",
-        "x-goog-api-key", "x-auth-token");
+    /** What names of headers and of parameters in a query have in them when their value is nobody's business. */
+    private static final Pattern SECRET = Pattern.compile("key|token|secret|auth|cookie|passw", Pattern.CASE_INSENSITIVE);
     private static final String REDACTED = "[REDACTED]";
+    private static final int MAX_PATH = 200;
+    private static final int MAX_ERROR = 2_000;
+    private static final int CAPTURE_COST_BYTES = 300;      // of a capture and of each of its headers, beside their text
+    private static final int HEADER_COST_BYTES = 150;
 
     /**
      * A request that has ended. Times are in ms; -1 is unknown, but 0 for unknown {@code inputTokens} and {@code outputTokens}.
      *
      * @param timestampMs when it ended, since 1970
      * @param model the model's id, whatever name was used for it
-     * @param status what the client got; 499 when it left before an answer
+     * @param path without its query; like {@code error} cut when it is very long
+     * @param status what the client got; 499 when it left before an answer; of an error that came as an event of a stream, that error's
      * @param durationMs from the moment the model took the request; by the server's own clock where that is known
      * @param ttftMs until the first piece of text, from that same moment; streams only
      * @param queueMs waiting for the model: in the queue, and while it loaded
@@ -37,20 +43,24 @@ public final class Activity {
      */
     public record Row(long id, long timestampMs, String model, String path, int status, long cacheTokens, long inputTokens, long outputTokens,
             long reasoningTokens, double promptPerSecond, double tokensPerSecond, long durationMs, long ttftMs, long queueMs, boolean hasCapture, String error) {
-        private Row withoutCapture() {
-            return new Row(id, timestampMs, model, path, status, cacheTokens, inputTokens, outputTokens, reasoningTokens, promptPerSecond, tokensPerSecond,
-                durationMs, ttftMs, queueMs, false, error);
+        private Row with(boolean capture) {
+            return capture == hasCapture ? this : new Row(id, timestampMs, model, path, status, cacheTokens, inputTokens, outputTokens, reasoningTokens,
+                promptPerSecond, tokensPerSecond, durationMs, ttftMs, queueMs, capture, error);
         }
     }
 
     /** What was said. Header names as they came; secrets are not in it. The bodies are not copied: nobody may change them. */
     public record Capture(long id, String path, Map<String, String> requestHeaders, byte[] requestBody, Map<String, String> responseHeaders, byte[] responseBody) {
         long bytes() {
-            return path.length() + bytes(requestHeaders) + bytes(responseHeaders) + requestBody.length + responseBody.length;
+            return bytes(path, requestHeaders) + bytes(responseHeaders) + requestBody.length + responseBody.length;
+        }
+
+        private static long bytes(String path, Map<String, String> headers) {
+            return CAPTURE_COST_BYTES + path.length() + bytes(headers);
         }
 
         private static long bytes(Map<String, String> headers) {
-            return headers.entrySet().stream().mapToLong(header -> header.getKey().length() + header.getValue().length()).sum();
+            return headers.entrySet().stream().mapToLong(header -> HEADER_COST_BYTES + header.getKey().length() + header.getValue().length()).sum();
         }
     }
 
@@ -80,13 +90,13 @@ public final class Activity {
         configure(config);
     }
 
-    /** How much is kept, from now on. */
+    /** How much is kept, from now on. Captures take an eighth of the heap at most, whatever the configuration says. */
     public void configure(Config config) {
         lock.lock();
         try {
             maxRows = config.metricsMaxInMemory();
-            maxCaptureBytes = (long) config.captureBufferMb() << 20;
-            while (rows.size() > maxRows) rows.removeFirst();
+            maxCaptureBytes = Math.min((long) config.captureBufferMb() << 20, Math.min(Runtime.getRuntime().maxMemory() / 8, 1 << 30));
+            while (rows.size() > maxRows) forget(rows.removeFirst());
             makeRoom();
         } finally {
             lock.unlock();
@@ -115,7 +125,7 @@ public final class Activity {
             Set<Long> captured = new HashSet<>();
             for (Capture capture : captures) captured.add(capture.id);
             List<Row> now = new ArrayList<>(rows.size());
-            for (Row row : rows) now.add(row.hasCapture && !captured.contains(row.id) ? row.withoutCapture() : row);
+            for (Row row : rows) now.add(row.with(captured.contains(row.id)));
             return now;
         } finally {
             lock.unlock();
@@ -178,6 +188,11 @@ public final class Activity {
         while (captureBytes > maxCaptureBytes && !captures.isEmpty()) captureBytes -= captures.removeFirst().bytes();
     }
 
+    /** A row has gone: nobody would find its capture. Both stand in the same order. */
+    private void forget(Row row) {
+        if (!captures.isEmpty() && captures.getFirst().id == row.id) captureBytes -= captures.removeFirst().bytes();
+    }
+
     private void release(long bytes) {
         lock.lock();
         try {
@@ -191,9 +206,11 @@ public final class Activity {
         lock.lock();
         try {
             if (capture != null) captures.addLast(capture);
-            rows.addLast(row);
-            if (rows.size() > maxRows) rows.removeFirst();
-            for (Listener listener : listeners) listener.ended(row);
+            makeRoom();     // there may be less of it by now
+            Row added = row.with(capture != null && captures.peekLast() == capture);
+            rows.addLast(added);
+            if (rows.size() > maxRows) forget(rows.removeFirst());
+            for (Listener listener : listeners) listener.ended(added);
         } finally {
             lock.unlock();
         }
@@ -203,8 +220,27 @@ public final class Activity {
     /** Headers for a capture: several values joined, secrets taken out. */
     private static Map<String, String> headers(Map<String, List<String>> from) {
         Map<String, String> to = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
-        from.forEach((name, values) -> to.put(name, SECRET_HEADERS.contains(name.toLowerCase(java.util.Locale.ROOT)) ? REDACTED : String.join(", ", values)));
+        from.forEach((name, values) -> to.put(name, SECRET.matcher(name).find() ? REDACTED : String.join(", ", values)));
         return to;
+    }
+
+    /** A path and its query, whose secret parameters are taken out. */
+    private static String withoutSecrets(String path) {
+        int query = path.indexOf('?');
+        if (query < 0 || !SECRET.matcher(path).find(query)) return path;
+        StringBuilder text = new StringBuilder(path.substring(0, query));
+        char sign = '?';
+        for (String pair : path.substring(query + 1).split("&")) {
+            int equals = pair.indexOf('=');
+            boolean secret = equals > 0 && SECRET.matcher(pair.substring(0, equals)).find();
+            text.append(sign).append(secret ? pair.substring(0, equals + 1) + REDACTED : pair);
+            sign = '&';
+        }
+        return text.toString();
+    }
+
+    private static String cut(String text, int max) {
+        return text.length() <= max ? text : text.substring(0, max) + "...";
     }
 
     /** A request in flight. Its own thread and the one that passes its answer on tell what becomes of it. */
@@ -219,6 +255,7 @@ public final class Activity {
         private volatile long waitingSinceNanos = System.nanoTime();    // 0 while a model is at it
         private volatile long takenNanos;
         private volatile long queueNanos;
+        private volatile long earlierNanos;         // at the model, in a try that came to nothing
         private volatile long firstTextNanos;
         private volatile long bytes;
         private volatile Usage usage;
@@ -236,7 +273,7 @@ public final class Activity {
             this.model = model;
             this.pathAndQuery = path;
             int query = path.indexOf('?');
-            this.path = query < 0 ? path : path.substring(0, query);
+            this.path = cut(query < 0 ? path : path.substring(0, query), MAX_PATH);
             this.cancel = cancel;
         }
 
@@ -251,11 +288,12 @@ public final class Activity {
             own.lock();
             try {
                 Map<String, String> kept = headers(headers);
-                long size = pathAndQuery.length() + Capture.bytes(kept) + length;
-                if (!reserve(size)) return;
+                byte[] exact = body.length == length ? body : java.util.Arrays.copyOf(body, length);
+                long size = Capture.bytes(pathAndQuery, kept) + length;
+                if (size > maxCaptureBytes || !reserve(size)) return;
                 reserved = size;
                 requestHeaders = kept;
-                requestBody = body.length == length ? body : java.util.Arrays.copyOf(body, length);
+                requestBody = exact;
             } finally {
                 own.unlock();
             }
@@ -272,12 +310,14 @@ public final class Activity {
 
         /** It waits for the model again: the first try came to nothing. */
         public void again() {
-            waitingSinceNanos = System.nanoTime();
+            long now = System.nanoTime();
+            earlierNanos += now - takenNanos;
+            waitingSinceNanos = now;
             changed();
         }
 
-        /** The answer's head has come. */
-        public void answered(Map<String, List<String>> headers, String contentType, String contentEncoding) {
+        /** The answer's head has come. @param length of its body, -1 when it is not known */
+        public void answered(Map<String, List<String>> headers, String contentType, String contentEncoding, long length) {
             own.lock();
             try {
                 if (ended) return;
@@ -290,7 +330,8 @@ public final class Activity {
                     responseHeaders.remove("Content-Encoding");
                     responseHeaders.remove("Content-Length");
                 }
-                grow(Capture.bytes(responseHeaders));
+                if (reserved + length > maxCaptureBytes) drop();        // it will not fit: older ones need not go for its first part
+                else grow(Capture.bytes(responseHeaders));
             } finally {
                 own.unlock();
             }
@@ -316,16 +357,20 @@ public final class Activity {
                 if (firstTextNanos == 0 && usage.textPieces() > 0) firstTextNanos = System.nanoTime();
             }
             if (requestBody == null || !grow(length)) return;
-            if (responseLength + length > responseBody.length) {
-                responseBody = java.util.Arrays.copyOf(responseBody, Math.max(responseLength + length, responseBody.length * 2));
+            try {
+                if (responseLength + length > responseBody.length) {
+                    responseBody = java.util.Arrays.copyOf(responseBody, (int) Math.max(responseLength + length, Math.min(responseBody.length * 2L, maxCaptureBytes)));
+                }
+                System.arraycopy(piece, offset, responseBody, responseLength, length);
+                responseLength += length;
+            } catch (OutOfMemoryError e) {
+                drop();     // the answer matters more than its copy
             }
-            System.arraycopy(piece, offset, responseBody, responseLength, length);
-            responseLength += length;
         }
 
         /** A capture is kept whole or not at all. */
         private boolean grow(long bytes) {
-            if (reserve(bytes)) {
+            if (reserved + bytes <= maxCaptureBytes && reserve(bytes)) {
                 reserved += bytes;
                 return true;
             }
@@ -358,32 +403,38 @@ public final class Activity {
                     decoded(said, 0, said.length);
                 }
                 if (decoder != null) {
-                    if (decoder.isBroken() && requestBody != null) drop();
+                    boolean whole = decoder.isComplete() || !error.isEmpty();       // an answer that was cut is kept as far as it came
+                    if ((decoder.isBroken() || !whole) && requestBody != null) drop();
                     decoder.close();
                 }
-                Capture capture = requestBody == null ? null
-                    : new Capture(id, pathAndQuery, requestHeaders, requestBody, responseHeaders, java.util.Arrays.copyOf(responseBody, responseLength));
-                if (capture != null) {      // what was reserved is what it holds from now on
-                    release(reserved - capture.bytes());
-                    reserved = 0;
-                }
-                add(row(status, error, capture != null), capture);
+                add(row(status, cut(error, MAX_ERROR)), capture());
             } finally {
                 own.unlock();
             }
             changed();
         }
 
-        private Row row(int status, String error, boolean hasCapture) {
+        /** What was kept, null for nothing; what was reserved is what it holds from now on. */
+        private Capture capture() {
+            if (requestBody == null) return null;
+            try {
+                Capture capture = new Capture(id, withoutSecrets(pathAndQuery), requestHeaders, requestBody, responseHeaders, java.util.Arrays.copyOf(responseBody, responseLength));
+                release(reserved - capture.bytes());
+                reserved = 0;
+                return capture;
+            } catch (OutOfMemoryError e) {
+                drop();
+                return null;
+            }
+        }
+
+        private Row row(int status, String error) {
             Usage.Counts counts = usage == null ? new Usage(false).counts() : usage.counts();
-            long now = System.nanoTime();
-            long waited = queueNanos + (waitingSinceNanos == 0 ? 0 : now - waitingSinceNanos);
-            long ms = (takenNanos == 0 ? 0 : now - takenNanos) / 1_000_000;
-            long durationMs = counts.serverMs() >= 0 ? counts.serverMs() : ms;
+            long durationMs = counts.serverMs() >= 0 ? counts.serverMs() : durationMs();
             double speed = counts.outputPerSecond();
             if (speed < 0 && counts.output() > 0) speed = counts.output() * 1000.0 / Math.max(1, durationMs);
             return new Row(id, System.currentTimeMillis(), model, path, status, counts.cached(), Math.max(0, counts.prompt()), Math.max(0, counts.output()),
-                counts.reasoning(), counts.promptPerSecond(), speed, durationMs, ttftMs(), waited / 1_000_000, hasCapture, error);
+                counts.reasoning(), counts.promptPerSecond(), speed, durationMs, ttftMs(), queueMs(), false, error);
         }
 
         // ---- for those who look
@@ -401,8 +452,7 @@ public final class Activity {
 
         /** How long the model has been at it, in ms. */
         public long durationMs() {
-            long taken = takenNanos;
-            return taken == 0 || isWaiting() ? 0 : (System.nanoTime() - taken) / 1_000_000;
+            return (earlierNanos + (isWaiting() ? 0 : System.nanoTime() - takenNanos)) / 1_000_000;
         }
 
         /** Time until the first piece of text of a stream, in ms from the moment that the model took the request; -1 before that. */

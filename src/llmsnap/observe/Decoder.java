@@ -35,6 +35,7 @@ final class Decoder implements AutoCloseable {
     private int extraLength;
     private int firstByte = -1;     // of deflate, which comes with a zlib header (RFC 9110) or, from some, without
     private long decoded;
+    private boolean decodedMember;  // the end of a gzip member has come
     private boolean broken;
 
     private Decoder(boolean gzip, Sink sink) {
@@ -65,6 +66,11 @@ final class Decoder implements AutoCloseable {
     /** Whether the bytes were no such encoding, or too many: what was decoded is not all. */
     boolean isBroken() {
         return broken;
+    }
+
+    /** Whether the end of the encoded data has come. */
+    boolean isComplete() {
+        return gzip ? part == Part.HEAD && partAt == 0 && decodedMember : inflater != null && inflater.finished();
     }
 
     void read(byte[] bytes, int offset, int length) {
@@ -110,6 +116,7 @@ final class Decoder implements AutoCloseable {
             case TRAILER -> {       // another member may follow
                 if (++partAt == 8) {
                     next(Part.HEAD);
+                    decodedMember = true;
                     inflater.reset();
                 }
             }

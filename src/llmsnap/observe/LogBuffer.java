@@ -47,6 +47,16 @@ public final class LogBuffer {
         for (Runnable listener : listeners) listener.run();
     }
 
+    /** How many of the last of {@code length} bytes are the beginning of a UTF-8 character whose rest has not come. */
+    public static int incomplete(byte[] bytes, int length) {
+        for (int back = 1; back <= Math.min(3, length); back++) {
+            int b = bytes[length - back] & 0xff;
+            if (b < 0x80) return 0;
+            if (b >= 0xc0) return back < (b >= 0xf0 ? 4 : b >= 0xe0 ? 3 : 2) ? back : 0;
+        }
+        return 0;
+    }
+
     /** Has {@code listener} run by whoever adds bytes; it has to return at once. */
     public void listen(Runnable listener) {
         listeners.add(listener);

@@ -75,7 +75,8 @@ public final class Prometheus {
 
     /** A request has ended. */
     public void count(Activity.Row row) {
-        String path = row.path().startsWith("/upstream/") ? "/upstream" : PATHS.contains(row.path()) ? row.path() : "other";
+        String plain = row.path().startsWith("//") ? row.path().replaceFirst("^/+", "/") : row.path();     // of a base URL that ends with a slash
+        String path = plain.startsWith("/upstream/") ? "/upstream" : PATHS.contains(plain) ? plain : "other";
         requests.computeIfAbsent(new Answered(row.model(), path, row.status()), each -> new LongAdder()).increment();
         Totals totals = totals(row.model());
         if (!row.error().isEmpty()) totals.errors.increment();
@@ -97,7 +98,7 @@ public final class Prometheus {
         Page page = new Page();
         page.metric("llmsnap_build_info", "gauge", "The version that runs; the value is always 1.");
         page.sample("llmsnap_build_info", 1, "version", version);
-        page.metric("llmsnap_requests_total", "counter", "Requests that have ended, by model, path and the status that the client got (499: it left before an answer).");
+        page.metric("llmsnap_requests_total", "counter", "Requests that have ended, by model, path and the status of their answer (499: the client left before one).");
         requests.entrySet().stream()
             .sorted(Map.Entry.comparingByKey(Comparator.comparing(Answered::model).thenComparing(Answered::path).thenComparing(Answered::status)))
             .forEach(entry -> page.sample("llmsnap_requests_total", entry.getValue().sum(), "model", entry.getKey().model, "path", entry.getKey().path,

@@ -24,6 +24,7 @@ import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Model;
 import llmsnap.observe.Log;
+import llmsnap.observe.LogBuffer;
 import llmsnap.swap.ModelRun;
 import llmsnap.swap.Scheduler.Event;
 
@@ -193,8 +194,15 @@ public final class ModelServer implements ModelRun {
 
     private void pump(InputStream output, CountDownLatch done) {
         byte[] buffer = new byte[8192];
+        int held = 0;       // the beginning of a character: what other models write must not come between
         try (output) {
-            for (int n; (n = output.read(buffer)) >= 0; ) factory.log.upstream(model.id(), buffer, n);
+            for (int n; (n = output.read(buffer, held, buffer.length - held)) >= 0; ) {
+                int length = held + n;
+                held = LogBuffer.incomplete(buffer, length);
+                factory.log.upstream(model.id(), buffer, length - held);
+                System.arraycopy(buffer, length - held, buffer, 0, held);
+            }
+            factory.log.upstream(model.id(), buffer, held);
         } catch (IOException e) {
             // the process is gone
         } finally {

@@ -4,6 +4,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -137,6 +138,7 @@ public final class Scheduler {
         long idleSinceMs;
         long lingerUntilMs;
         Leave leave = Leave.NO;
+        String leaveWhy = "";
         Model replacement;                          // what the model becomes when this run is gone; itself: it is removed then
         String lastStop = "";                       // why it last went, or was put to sleep
         long lastStopMs;
@@ -169,7 +171,11 @@ public final class Scheduler {
      * @param lastStop why it last went or fell asleep, "" when it never did; {@code lastStopMs} is when
      */
     public record Status(Model model, State state, int run, int swaps, long stateSinceMs, long idleSinceMs, long loadMs, int inFlight, int waiting,
-            String lastStop, long lastStopMs) {}
+            String lastStop, long lastStopMs) {
+        Status in(State other) {
+            return new Status(model, other, run, swaps, stateSinceMs, idleSinceMs, loadMs, inFlight, waiting, lastStop, lastStopMs);
+        }
+    }
 
     /**
      * What a request for a model would meet now; ids of models.
@@ -177,9 +183,10 @@ public final class Scheduler {
      * @param position in the queue from 1, 0 when nothing waits for the model
      * @param mustGo what would have to go for it; those of {@code busy} only once they have ended what they are at
      * @param ahead what waits before it and holds it back
+     * @param leaving why it goes as soon as its requests in flight have ended, before any new one; "" when it does not
      * @param backOffMs how long it will not be started, since its starts failed; else 0
      */
-    public record Outlook(int position, List<String> mustGo, List<String> busy, List<String> ahead, long backOffMs, String lastFailure) {}
+    public record Outlook(int position, List<String> mustGo, List<String> busy, List<String> ahead, String leaving, long backOffMs, String lastFailure) {}
 
     private Config config;
     private Map<String, Slot> slots = new LinkedHashMap<>();
@@ -188,6 +195,8 @@ public final class Scheduler {
     private List<Effect> effects = new ArrayList<>();
     private long nowMs;
     private long changes;
+    private final Set<Slot> changed = new HashSet<>();                      // by this event
+    private final Map<String, State> passed = new LinkedHashMap<>();        // see passed()
     private long timerMs = Long.MAX_VALUE;
     private long shutdownAtMs = Long.MAX_VALUE;     // requests in flight are broken off then
 
@@ -217,6 +226,11 @@ public final class Scheduler {
         return changes;
     }
 
+    /** The states that models were in for a moment during the last event, before the one that they are in now; by model id. */
+    public Map<String, State> passed() {
+        return Map.copyOf(passed);
+    }
+
     /** What a request for {@code model}, which exists, would meet at {@code nowMs}. */
     public Outlook outlook(String model, long nowMs) {
         Slot slot = slots.get(model);
@@ -233,7 +247,12 @@ public final class Scheduler {
             if (first == slot) break;
             if (evicts(first, slot) || evicts(slot, first)) ahead.add(first.model.id());
         }
-        return new Outlook(queuePosition(model), mustGo, busy, ahead, Math.max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
+        String leaving = switch (slot.leave) {
+            case NO -> "";
+            case SLEEP -> "asked to sleep";
+            case STOP -> slot.leaveWhy;
+        };
+        return new Outlook(queuePosition(model), mustGo, busy, ahead, leaving, Math.max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
     }
 
     /** The place of a waiting request's model in the queue from 1, 0 when nothing waits for the model. */
@@ -250,6 +269,8 @@ public final class Scheduler {
     public List<Effect> on(Event event, long nowMs) {
         this.nowMs = nowMs;
         effects = new ArrayList<>(4);
+        changed.clear();
+        passed.clear();
         switch (event) {
             case Event.Request request -> request(request.model, request.ticket);
             case Event.Reconfigure reconfigure -> reconfigure(reconfigure.config);
@@ -333,7 +354,7 @@ public final class Scheduler {
         if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
         if (isShuttingDown()) stop(slot, "shutdown");
         else if (slot.leave == Leave.SLEEP) putAway(slot, "asked to sleep");
-        else if (slot.leave == Leave.STOP) stop(slot, slot.lastStop);
+        else if (slot.leave == Leave.STOP) stop(slot, slot.leaveWhy);
         else armTtl(slot);
     }
 
@@ -389,6 +410,7 @@ public final class Scheduler {
     }
 
     private void become(Slot slot, State state) {
+        if (!changed.add(slot)) passed.put(slot.model.id(), slot.state);
         slot.state = state;
         slot.stateSinceMs = nowMs;
         changes++;
@@ -500,7 +522,7 @@ public final class Scheduler {
     private void retire(Slot slot, String why) {
         if (slot.state == State.STOPPING) return;
         slot.leave = Leave.STOP;
-        slot.lastStop = why;
+        slot.leaveWhy = why;
         if (slot.isIdle()) stop(slot, why);
     }
 

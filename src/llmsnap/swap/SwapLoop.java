@@ -11,7 +11,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Consumer;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.swap.Scheduler.Effect;
@@ -117,7 +116,7 @@ public final class SwapLoop {
     private final Map<Long, Ticket> tickets = new HashMap<>();
     private final Map<String, ModelRun> runs = new HashMap<>();
     private final CountDownLatch allStopped = new CountDownLatch(1);
-    private final List<Consumer<Supplier<List<Snapshot>>>> listeners = new CopyOnWriteArrayList<>();
+    private final List<Listener> listeners = new CopyOnWriteArrayList<>();
     private final Thread timer;
     private volatile long timerMs = Long.MAX_VALUE;
     private long lastTicket;
@@ -246,18 +245,31 @@ public final class SwapLoop {
     // ---- what others see
 
     /** One model now. {@code run} is null when it is stopped; times are of {@link System#nanoTime} in ms. */
-    public record Snapshot(Scheduler.Status status, ModelRun run, long nowMs) {}
+    public record Snapshot(Scheduler.Status status, ModelRun run, long nowMs) {
+        /** The same model in another state. */
+        public Snapshot in(State state) {
+            return new Snapshot(status.in(state), state == State.STOPPED ? null : run, nowMs);
+        }
+    }
 
     /** Every model now, in file order. */
     public List<Snapshot> snapshot() {
         return snapshot(() -> { });
     }
 
-    /**
-     * Has {@code listener} called whenever a model's state or the list of models changes, while the loop's lock is held: it
-     * has to return at once. What it is given makes the new list, and is for that call only.
-     */
-    public void onChange(Consumer<Supplier<List<Snapshot>>> listener) {
+    /** Told of changes, while the loop's lock is held: has to return at once, and must not call back. */
+    public interface Listener {
+        /**
+         * A model's state or the list of models has changed.
+         *
+         * @param passed states that models were in for no time at all, by id
+         * @param now makes the new list; for this call only
+         */
+        void changed(Map<String, State> passed, Supplier<List<Snapshot>> now);
+    }
+
+    /** Has {@code listener} told of every change from now on. */
+    public void onChange(Listener listener) {
         listeners.add(listener);
     }
 
@@ -364,7 +376,7 @@ public final class SwapLoop {
                 observer.loaded(ready.model(), status.loadMs());
             }
             if (changes == scheduler.changes()) return;
-            for (var listener : listeners) listener.accept(this::snapshots);
+            for (Listener listener : listeners) listener.changed(scheduler.passed(), this::snapshots);
         } finally {
             lock.unlock();
         }

@@ -24,7 +24,7 @@ class ActivityTest {
         Activity.Request request = activity.begin("m", "/v1/x?a=b", () -> { });
         request.asked(NO_HEADERS, new byte[asked], asked);
         request.taken();
-        request.answered(NO_HEADERS, "application/octet-stream", null);
+        request.answered(NO_HEADERS, "application/octet-stream", null, -1);
         for (int left = answered; left > 0; left -= 1000) request.passed(new byte[1000], 0, Math.min(left, 1000));
         request.end(200, "", null);
         return request;
@@ -77,12 +77,14 @@ class ActivityTest {
 
     @Test void secretsAreNotKept() {
         Activity activity = new Activity(config(""), row -> { });
-        Activity.Request request = activity.begin("m", "/v1/x", () -> { });
-        request.asked(Map.of("Authorization", List.of("Bearer k"), "X-api-key", List.of("k"), "Cookie", List.of("k"), "Accept", List.of("a", "b")), new byte[0], 0);
+        Activity.Request request = activity.begin("m", "/v1/x?a=1&api_key=k&b=2&Access-Token=k", () -> { });
+        request.asked(Map.of("Ocp-Apim-Subscription-Key", List.of("k"), "CF-Access-Client-Secret", List.of("k"), "Authorization", List.of("Bearer k"), "X-api-key", List.of("k"), "Cookie", List.of("k"), "Accept", List.of("a", "b")), new byte[0], 0);
         request.taken();
-        request.answered(Map.of("set-cookie", List.of("k"), "content-type", List.of("text/plain")), "text/plain", null);
+        request.answered(Map.of("set-cookie", List.of("k"), "content-type", List.of("text/plain")), "text/plain", null, -1);
         request.end(200, "", null);
         Activity.Capture capture = activity.capture(1);
+        assertThat(capture.path()).isEqualTo("/v1/x?a=1&api_key=[REDACTED]&b=2&Access-Token=[REDACTED]");
+        assertThat(capture.requestHeaders()).containsEntry("Ocp-Apim-Subscription-Key", "[REDACTED]").containsEntry("CF-Access-Client-Secret", "[REDACTED]");
         assertThat(capture.requestHeaders()).containsEntry("Authorization", "[REDACTED]").containsEntry("X-api-key", "[REDACTED]")
             .containsEntry("Cookie", "[REDACTED]").containsEntry("Accept", "a, b");
         assertThat(capture.responseHeaders()).containsEntry("set-cookie", "[REDACTED]").containsEntry("content-type", "text/plain");
@@ -99,7 +101,7 @@ class ActivityTest {
             Activity.Request request = activity.begin("m", "/v1/x", () -> { });
             request.asked(NO_HEADERS, new byte[0], 0);
             request.taken();
-            request.answered(Map.of("content-encoding", List.of(encoding)), "application/json", encoding);
+            request.answered(Map.of("content-encoding", List.of(encoding)), "application/json", encoding, -1);
             request.passed(packed.toByteArray(), 0, packed.size());
             request.end(200, "", null);
         }
@@ -114,7 +116,7 @@ class ActivityTest {
         Activity activity = new Activity(config(""), row -> { });
         Activity.Request request = activity.begin("m", "/v1/x", () -> { });
         request.taken();
-        request.answered(NO_HEADERS, "application/json", null);
+        request.answered(NO_HEADERS, "application/json", null, -1);
         byte[] body = "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1000}}".getBytes(StandardCharsets.UTF_8);
         request.passed(body, 0, body.length);
         request.end(200, "", null);
@@ -144,6 +146,75 @@ class ActivityTest {
         assertThat(row.error()).isEqualTo("it failed");
         assertThat(row.path()).isEqualTo("/v1/x");
         assertThat(row.durationMs()).as("no model ever took it").isZero();
+    }
+
+    @Test void veryLongPathsAndErrorsAreCut() {
+        Activity activity = new Activity(config(""), row -> { });
+        Activity.Request request = activity.begin("m", "/v1/" + "a".repeat(300_000), () -> { });
+        assertThat(request.path).hasSizeLessThan(250);
+        request.end(502, "x".repeat(60_000), null);
+        assertThat(activity.rows().getFirst().path()).hasSizeLessThan(250);
+        assertThat(activity.rows().getFirst().error()).hasSizeLessThan(2_100);
+    }
+
+    @Test void aCaptureGoesWithItsRowAndSmallOnesCountForMoreThanTheirText() {
+        Activity activity = new Activity(config("metricsMaxInMemory: 2"), row -> { });
+        for (int i = 0; i < 3; i++) ended(activity, 1, 1);
+        assertThat(activity.capture(1)).isNull();
+        assertThat(activity.capture(2)).isNotNull();
+        Activity many = new Activity(config("metricsMaxInMemory: 100000\ncaptureBuffer: 1"), row -> { });
+        for (int i = 0; i < 5_000; i++) ended(many, 1, 1);
+        assertThat(captured(many)).as("1 MB of captures that take 300 bytes each beside their text").hasSizeBetween(3_000, 3_500);
+    }
+
+    @Test void aCaptureThatWasBegunBeforeCapturesWereTurnedOffIsNotKept() {
+        Activity activity = new Activity(config(""), row -> { });
+        Activity.Request request = activity.begin("m", "/v1/x", () -> { });
+        request.asked(NO_HEADERS, new byte[10], 10);
+        activity.configure(config("captureBuffer: 0"));
+        request.end(200, "", null);
+        assertThat(captured(activity)).isEmpty();
+        assertThat(activity.capture(1)).isNull();
+    }
+
+    @Test void anAnswerThatIsKnownToBeTooLargeMakesNoOthersGo() {
+        Activity activity = new Activity(config("captureBuffer: 1"), row -> { });
+        ended(activity, 100, 100);
+        Activity.Request request = activity.begin("m", "/v1/x", () -> { });
+        request.asked(NO_HEADERS, new byte[10], 10);
+        request.taken();
+        request.answered(NO_HEADERS, "text/plain", null, 5_000_000);
+        for (int i = 0; i < 5_000; i++) request.passed(new byte[1000], 0, 1000);
+        request.end(200, "", null);
+        assertThat(captured(activity)).containsExactly(1L);
+    }
+
+    @Test void aPackedAnswerThatEndsTooSoonIsNotKeptAsIfItWereWhole() throws Exception {
+        var packed = new ByteArrayOutputStream();
+        try (GZIPOutputStream gzip = new GZIPOutputStream(packed)) {
+            for (int i = 0; i < 1000; i++) gzip.write(("line " + i * i).getBytes(StandardCharsets.UTF_8));
+        }
+        Activity activity = new Activity(config(""), row -> { });
+        for (int length : new int[] {packed.size(), packed.size() - 1, 100}) {
+            Activity.Request request = activity.begin("m", "/v1/x", () -> { });
+            request.asked(NO_HEADERS, new byte[0], 0);
+            request.taken();
+            request.answered(NO_HEADERS, "text/plain", "gzip", length);
+            request.passed(packed.toByteArray(), 0, length);
+            request.end(200, "", null);
+        }
+        assertThat(captured(activity)).containsExactly(1L);
+    }
+
+    @Test void timeOfATryThatCameToNothingIsNoWaiting() throws Exception {
+        Activity activity = new Activity(config(""), row -> { });
+        Activity.Request request = activity.begin("m", "/v1/x", () -> { });
+        long start = System.nanoTime();
+        request.taken();
+        request.again();
+        request.end(502, "gone", null);
+        Activity.Row row = activity.rows().getFirst();
+        assertThat(row.durationMs() + row.queueMs()).isLessThanOrEqualTo((System.nanoTime() - start) / 1_000_000 + 1);
     }
 
     // ---- Prometheus

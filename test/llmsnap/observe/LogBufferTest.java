@@ -6,6 +6,13 @@ import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
 class LogBufferTest {
+    @org.junit.jupiter.api.Test void theBeginningOfACharacterIsFound() {
+        byte[] text = "aä€😀".getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        int[] incomplete = {0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0};
+        for (int length = 0; length < incomplete.length; length++) assertThat(LogBuffer.incomplete(text, length)).as("after " + length).isEqualTo(incomplete[length]);
+        assertThat(LogBuffer.incomplete(new byte[] {(byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80}, 4)).as("no text at all").isZero();
+    }
+
     private static String read(LogBuffer.Reader reader) throws InterruptedException {
         byte[] bytes = reader.read(1 << 20, 0);
         return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);

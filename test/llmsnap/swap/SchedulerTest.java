@@ -66,6 +66,40 @@ class SchedulerTest {
         on(new Event.Request(model, ticket), effects);
     }
 
+    @Test void anOutlookSaysWhatARequestWouldMeet() {
+        assertThat(scheduler.outlook("a", now)).isEqualTo(new Scheduler.Outlook(0, List.of(), List.of(), List.of(), "", 0, ""));
+        request("a", 1, "start a1");
+        on(new Event.Ready("a", 1), "grant 1");
+        assertThat(scheduler.outlook("a", now).mustGo()).as("it is loaded").isEmpty();
+        assertThat(scheduler.outlook("b", now)).isEqualTo(new Scheduler.Outlook(0, List.of("a"), List.of("a"), List.of(), "", 0, ""));
+        request("b", 2);
+        assertThat(scheduler.outlook("b", now).position()).isEqualTo(1);
+        assertThat(scheduler.outlook("a", now).ahead()).containsExactly("b");
+        assertThat(scheduler.outlook("c", now).ahead()).containsExactly("b");
+        release("a", 1, "timer 15");
+        now += 15;
+        on(new Event.Tick(), "stop a1");
+        assertThat(scheduler.status("b").swaps()).isZero();
+        on(new Event.Gone("a", 1), "start b1");
+        assertThat(scheduler.status("b").swaps()).isEqualTo(1);
+        assertThat(scheduler.status("a").lastStop()).isEqualTo("to make room for b");
+        assertThat(scheduler.status("a").lastStopMs()).isEqualTo(15);
+        now += 700;
+        on(new Event.Ready("b", 1), "grant 2");
+        assertThat(scheduler.status("b").loadMs()).isEqualTo(700);
+    }
+
+    @Test void aStateThatLastsForNoTimeIsToldToo() {
+        request("a", 1, "start a1");
+        on(new Event.Ready("a", 1), "grant 1");
+        assertThat(scheduler.passed()).isEmpty();
+        on(new Event.Unload(List.of("a"), 9), "break 1", "stop a1");
+        request("a", 2);
+        on(new Event.Gone("a", 1), "done 9", "start a2");
+        assertThat(scheduler.passed()).isEqualTo(Map.of("a", State.STOPPED));
+        assertThat(state("a")).isEqualTo(State.STARTING);
+    }
+
     private void release(String model, long ticket, String... effects) {
         on(new Event.Release(model, ticket), effects);
     }
