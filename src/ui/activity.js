@@ -108,7 +108,10 @@ function drawHead() {
 }
 
 function line(row) {
-  const cells = COLUMNS.filter(column => !hiddenColumns.has(column.id)).map(column => h('td', { class: column.number ? 'number' : '' }, column.read(row)));
+  const cells = COLUMNS.filter(column => !hiddenColumns.has(column.id)).map(column => {
+    const content = column.read(row);
+    return h('td', { class: column.number ? 'number' : '', title: content.at && content }, content);
+  });
   const button = row.has_capture ? h('button', { type: 'button', class: 'quiet link', 'aria-label': `What was said in request ${row.id}`, onclick: () => showCapture(row) }, 'Open') : '';
   return h('tr', {}, ...cells, h('td', {}, button));
 }

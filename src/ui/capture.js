@@ -92,7 +92,7 @@ export async function showCapture(row) {
   const close = h('button', { type: 'button', onclick: () => dialog.close() }, 'Close');
   const dialog = h('dialog', { class: 'capture', 'aria-label': `Request ${row.id}`, onclose: () => dialog.remove() },
     h('div', { class: 'bar' }, h('h2', {}, `${row.model} · ${capture.req_path}`), h('span', { class: 'gap' }), curlButton, close),
-    h('p', { class: 'muted' }, `status ${row.status}, ${duration(row.duration_ms)}, ${count(row.output_tokens)} tokens generated`),
+    h('p', { class: 'muted' }, `status ${row.status}, ${duration(row.duration_ms)}, ${count(row.output_tokens || -1)} tokens generated`),
     row.error ? h('pre', { class: 'wrap bad' }, row.error) : null,
     block('Request headers', headers(capture.req_headers), false),
     block('Request body', pretty(request), true),

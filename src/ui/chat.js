@@ -82,7 +82,7 @@ function bubble(message) {
     error: h('p', { class: 'bad' }),
     figures: h('span', { class: 'muted' }),
     copy: h('button', { type: 'button', class: 'quiet', onclick: event => copy(event.currentTarget, message.content) }, 'Copy'),
-    again: h('button', { type: 'button', class: 'quiet', onclick: () => again(message) }, message.role === 'user' ? 'Send again' : 'Try again'),
+    again: h('button', { type: 'button', class: 'quiet', onclick: () => again(message) }, 'Again'),
   };
   const node = h('li', { class: message.role }, parts.who, parts.thought, parts.body, parts.error, h('div', { class: 'bar' }, parts.figures, h('span', { class: 'gap' }), parts.again, parts.copy));
   node.parts = parts;

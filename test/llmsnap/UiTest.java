@@ -364,8 +364,10 @@ class UiTest {
             page.go("http://127.0.0.1:" + llmsnap.port + "/ui/chat");
             assertThat(page.eval("document.documentElement.dataset.theme")).isEqualTo(Json.of("light"));
             page.click("#theme");
+            page.awaitText("Theme: dark");
             page.click("#theme");
-            page.await("document.documentElement.dataset.theme === undefined");
+            page.awaitText("Theme: system");
+            assertThat(page.is("document.documentElement.dataset.theme === undefined")).isTrue();
         }
     }
 

@@ -227,20 +227,31 @@ public final class SimulatedModel {
     private void stream(String path, Json.Obj sim, Json.Obj body, OutputStream out) throws IOException {
         out.write(("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
         int tokens = tokens(sim, body);
+        boolean messages = path.equals("/v1/messages");
+        if (messages) {
+            chunk(out, "event: message_start\ndata: " + Json.obj("type", "message_start", "message", Json.obj("id", "msg_1", "type", "message", "role", "assistant",
+                "content", List.of(), "model", body.text("model"), "usage", Json.obj("input_tokens", 7, "output_tokens", 1))) + "\n\n");
+        }
         int tokenMs = number(sim, "token_ms", number("token-ms", 0));
         for (int i = 0; i < tokens; i++) {
             if (i > 0 && tokenMs > 0) pause(tokenMs);
             if (i == number(sim, "die_after", -1)) Runtime.getRuntime().halt(9);
             if (i == number(sim, "cut_after", -1)) throw new IOException("cut");
-            Json event = path.equals("/v1/messages")
+            Json event = messages
                 ? Json.obj("type", "content_block_delta", "index", 0, "delta", Json.obj("type", "text_delta", "text", word(i)))
                 : path.equals("/v1/completions") ? Json.obj("choices", List.of(Json.obj("index", 0, "text", word(i))))
                 : Json.obj("id", "chatcmpl-1", "object", "chat.completion.chunk", "model", body.text("model"),
                     "choices", List.of(Json.obj("index", 0, "delta", Json.obj(i < number("think", 0) ? "reasoning_content" : "content", word(i)))));
-            chunk(out, (path.equals("/v1/messages") ? "event: content_block_delta\n" : "") + "data: " + event + "\n\n");
+            chunk(out, (messages ? "event: content_block_delta\n" : "") + "data: " + event + "\n\n");
         }
-        if (path.equals("/v1/messages")) chunk(out, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-        else chunk(out, "data: [DONE]\n\n");
+        if (messages) {
+            chunk(out, "event: message_delta\ndata: " + Json.obj("type", "message_delta", "delta", Json.obj("stop_reason", "end_turn"), "usage", Json.obj("output_tokens", tokens))
+                + "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+        } else {
+            boolean counted = body.at("stream_options", "include_usage") instanceof Json.Bool wanted && wanted.value();
+            chunk(out, (counted ? "data: " + Json.obj("object", "chat.completion.chunk", "choices", List.of(),
+                "usage", Json.obj("prompt_tokens", 7, "completion_tokens", tokens, "total_tokens", 7 + tokens)) + "\n\n" : "") + "data: [DONE]\n\n");
+        }
         out.write("0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
     }
 
