@@ -224,7 +224,8 @@ final class Browser implements AutoCloseable {
             String found = "document.querySelector(" + Json.of(selector) + ")";
             await(found + " && !" + found + ".disabled && " + found + ".getClientRects().length");
             Json.Obj at = (Json.Obj) eval("(() => { const e = " + found + "; e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-                + " return {x: r.x + r.width / 2, y: r.y + r.height / 2}; })()");
+                + " return {x: r.x + r.width / 2, y: r.y + r.height / 2, hit: e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))}; })()");
+            assertThat(at.at("hit")).as(selector + " is not covered by something else").isEqualTo(Json.of(true));
             for (String type : List.of("mousePressed", "mouseReleased")) {
                 call("Input.dispatchMouseEvent", "type", type, "x", at.at("x"), "y", at.at("y"), "button", "left", "clickCount", 1);
             }
