@@ -54,7 +54,8 @@ class RoutesTest {
         String rest = query < 0 ? "" : path.substring(query);
         List<String> spellings = new ArrayList<>(List.of(path));
         if (bare.length() > 1) {
-            if (bare.indexOf('/', 1) > 0) spellings.add("/" + path);     // of "//x" the JDK's server itself says 404
+            // Of "//x" the JDK's server itself says 404; that of Java 21 says 400 of anything that begins with two slashes.
+            if (bare.indexOf('/', 1) > 0 && Runtime.version().feature() >= 24) spellings.add("/" + path);
             if (!NO_TRAILING_SLASH.contains(bare)) spellings.add(bare + "/" + rest);      // there the id is missing, see below
             spellings.add("/%" + Integer.toHexString(bare.charAt(1)) + bare.substring(2) + rest);
         }
