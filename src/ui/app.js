@@ -15,35 +15,36 @@ let current = null;
 // ---- pages
 
 function pageOf(url) {
-  const name = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
-  return PAGES[name] ? name : 'models';
+	const name = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
+	return PAGES[name] ? name : 'models';
 }
 
 function show(focus) {
-  const name = pageOf(location);
-  if (!made.has(name)) made.set(name, PAGES[name].create(byId(`page-${name}`)));
-  if (current && current !== name) made.get(current).hide?.();
-  current = name;
-  for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
-  for (const link of document.querySelectorAll('nav a')) {
-    if (pageOf(new URL(link.href)) === name) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
-  }
-  made.get(name).show(new URLSearchParams(location.search));
-  title();
-  if (!focus) return;
-  byId('main').focus({ preventScroll: true });
-  scrollTo(0, 0);
+	const name = pageOf(location);
+	if (!made.has(name)) made.set(name, PAGES[name].create(byId(`page-${name}`)));
+	if (current && current !== name) made.get(current).hide?.();
+	current = name;
+	for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
+	for (const link of document.querySelectorAll('nav a')) {
+		if (pageOf(new URL(link.href)) === name) link.setAttribute('aria-current', 'page');
+		else link.removeAttribute('aria-current');
+	}
+	if (focus) {
+		byId('main').focus({ preventScroll: true });
+		scrollTo(0, 0);
+	}
+	made.get(name).show(new URLSearchParams(location.search));
+	title();
 }
 
 document.addEventListener('click', event => {
-  const link = event.target.closest?.('a[href]');
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target) return;
-  const url = new URL(link.href);
-  if (url.origin !== location.origin || !url.pathname.startsWith(ui.pathname)) return;
-  event.preventDefault();
-  if (url.href !== location.href) history.pushState(null, '', url);
-  show(true);
+	const link = event.target.closest?.('a[href]');
+	if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target) return;
+	const url = new URL(link.href);
+	if (url.origin !== location.origin || !url.pathname.startsWith(ui.pathname)) return;
+	event.preventDefault();
+	if (url.href !== location.href) history.pushState(null, '', url);
+	show(true);
 });
 addEventListener('popstate', () => show(true));
 byId('skip').addEventListener('click', () => byId('main').focus());
@@ -51,25 +52,25 @@ byId('skip').addEventListener('click', () => byId('main').focus());
 // ---- connection and title
 
 function title() {
-  const loaded = state.models.filter(model => model.state === 'ready').map(model => model.id);
-  const changing = state.models.find(model => model.state === 'starting' || model.state === 'waking');
-  const what = !state.connected ? '✕ not connected' : changing ? `◌ ${changing.id} is loading` : loaded.length ? `● ${loaded.join(', ')}` : '○ nothing loaded';
-  const whole = `${what} · ${PAGES[current].title} · llmsnap`;
-  if (document.title !== whole) document.title = whole;
+	const loaded = state.models.filter(model => model.state === 'ready').map(model => model.id);
+	const changing = state.models.find(model => model.state === 'starting' || model.state === 'waking');
+	const what = !state.connected ? '✕ not connected' : changing ? `◌ ${changing.id} is loading` : loaded.length ? `● ${loaded.join(', ')}` : '○ nothing loaded';
+	const whole = `${what} · ${PAGES[current].title} · llmsnap`;
+	if (document.title !== whole) document.title = whole;
 }
 
 function connection() {
-  byId('connection').dataset.state = state.connected ? 'up' : 'down';
-  setText(byId('connection-text'), state.connected ? 'connected' : state.problem || 'connecting');
-  if (state.version) setText(byId('version'), `llmsnap ${state.version}`);
-  document.body.classList.toggle('stale', !state.connected);
-  title();
+	byId('connection').dataset.state = state.connected ? 'up' : 'down';
+	setText(byId('connection-text'), state.connected ? 'connected' : state.problem || 'connecting');
+	if (state.version) setText(byId('version'), `llmsnap ${state.version}`);
+	document.body.classList.toggle('stale', !state.connected);
+	title();
 }
 
 function busy() {
-  setText(byId('busy'), count(state.inflight.length));
-  setAttribute(byId('busy'), 'title', 'requests in flight');
-  setHidden(byId('busy'), state.inflight.length === 0);
+	setText(byId('busy'), count(state.inflight.length));
+	setAttribute(byId('busy'), 'title', 'requests in flight');
+	setHidden(byId('busy'), state.inflight.length === 0);
 }
 
 // ---- theme
@@ -77,19 +78,19 @@ function busy() {
 const THEMES = ['system', 'light', 'dark'];
 
 function theme(name) {
-  if (name === 'system') delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = name;
-  setText(byId('theme'), `Theme: ${name}`);
+	if (name === 'system') delete document.documentElement.dataset.theme;
+	else document.documentElement.dataset.theme = name;
+	setText(byId('theme'), `Theme: ${name}`);
 }
 
 byId('theme').addEventListener('click', () => {
-  const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? 'system') + 1) % THEMES.length];
-  try {
-    localStorage.setItem('llmsnap.theme', next);
-  } catch {
-    // until the page is left
-  }
-  theme(next);
+	const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? 'system') + 1) % THEMES.length];
+	try {
+		localStorage.setItem('llmsnap.theme', next);
+	} catch {
+		// until the page is left
+	}
+	theme(next);
 });
 
 theme(document.documentElement.dataset.theme ?? 'system');

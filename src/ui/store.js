@@ -10,84 +10,96 @@ const MAX_ROWS = 1_000;
 
 /** The newest lines of a log. */
 export class LogText {
-  lines = [];
-  first = 0;          // how many lines have gone before those
-  #begun = '';        // the last line, which has no end yet
+	lines = [];
+	first = 0;          // how many lines have gone before those
+	#begun = '';        // the last line, which has no end yet
+	#tail = [];         // the last lines, also when they were cleared
 
-  append(text) {
-    const parts = (this.#begun + text).split('\n');
-    this.#begun = parts.pop();
-    if (this.#begun.length > 2 * MAX_LINE) this.#begun = this.#begun.slice(0, MAX_LINE + 1);
-    for (const part of parts) this.lines.push(shorten(part.slice(part.lastIndexOf('\r', part.length - 2) + 1)));
-    const over = this.lines.length - MAX_LINES;
-    if (over > 0) {
-      const go = Math.max(over, MAX_LINES / 10);      // seldom and many: each time moves all lines
-      this.lines.splice(0, go);
-      this.first += go;
-    }
-  }
+	append(text) {
+		this.#add(this.#split(text));
+	}
 
-  /** The log as it is after a lost connection: what is new in it, or all of it behind a mark. */
-  resume(history) {
-    const known = this.lines.slice(-20).join('\n');
-    const at = known ? history.lastIndexOf(known) : -1;
-    if (at >= 0) this.append(history.slice(at + known.length + 1));
-    else this.append((this.lines.length ? '--- connected again ---\n' : '') + history);
-  }
+	#split(text) {
+		const parts = (this.#begun + text).split('\n');
+		this.#begun = parts.pop();
+		if (this.#begun.length > 2 * MAX_LINE) this.#begun = this.#begun.slice(0, MAX_LINE + 1);
+		return parts.map(part => shorten(part.slice(part.lastIndexOf('\r', part.length - 2) + 1)));
+	}
 
-  clear() {
-    this.first += this.lines.length;
-    this.lines = [];
-  }
+	#add(lines) {
+		for (const line of lines) this.lines.push(line);
+		this.#tail = [...this.#tail, ...lines.slice(-20)].slice(-20);
+		const over = this.lines.length - MAX_LINES;
+		if (over > 0) {
+			const go = Math.max(over, MAX_LINES / 10);      // seldom and many: each time moves all lines
+			this.lines.splice(0, go);
+			this.first += go;
+		}
+	}
+
+	/** The log as it is after a lost connection: what is new in it, or all of it behind a mark. */
+	resume(history) {
+		this.#begun = '';
+		const lines = this.#split(history);
+		const { length } = this.#tail;
+		let at = lines.length;
+		while (at >= length && !this.#tail.every((line, i) => line === lines[at - length + i])) at--;
+		this.#add(at >= length ? lines.slice(length && at) : ['--- connected again ---', ...lines]);
+	}
+
+	clear() {
+		this.first += this.lines.length;
+		this.lines = [];
+	}
 }
 
 function shorten(line) {
-  line = line.endsWith('\r') ? line.slice(0, -1) : line;
-  return line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE)} … (cut here)`;
+	line = line.endsWith('\r') ? line.slice(0, -1) : line;
+	return line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE)} … (cut here)`;
 }
 
 export const state = {
-  connected: false,
-  problem: '',              // why there is no connection
-  models: [],               // by id; peers' models too
-  rows: [],                 // finished requests, oldest first
-  inflight: [],
-  speeds: new Map(),        // tokens per second now, by model
-  logs: { proxy: new LogText(), upstream: new LogText() },
+	connected: false,
+	problem: '',              // why there is no connection
+	models: [],               // by id; peers' models too
+	rows: [],                 // finished requests, oldest first
+	inflight: [],
+	speeds: new Map(),        // tokens per second now, by model
+	logs: { proxy: new LogText(), upstream: new LogText() },
 };
 
 const listeners = new Map();
 
 /** Has `listener` called when that topic changes. */
 export function on(topic, listener) {
-  if (!listeners.has(topic)) listeners.set(topic, []);
-  listeners.get(topic).push(listener);
+	if (!listeners.has(topic)) listeners.set(topic, []);
+	listeners.get(topic).push(listener);
 }
 
 function tell(topic) {
-  for (const listener of listeners.get(topic) ?? []) listener();
+	for (const listener of listeners.get(topic) ?? []) listener();
 }
 
 /** A request to the server. A refusal becomes an Error with the server's own sentence. */
 export async function call(method, path, options) {
-  let answer;
-  try {
-    answer = await fetch(new URL(path, root), { method, ...options });
-  } catch (error) {
-    if (error.name === 'AbortError') throw error;
-    throw new Error('The server cannot be reached.');
-  }
-  if (answer.ok) return answer;
-  const text = await answer.text();
-  let sentence = text.slice(0, 2000);
-  try {
-    const { error } = JSON.parse(text);
-    sentence = error.message ?? error;
-  } catch {
-    // not JSON: the text itself has to do
-  }
-  if (answer.status === 401) sentence = 'A key is needed: load this page again and log in with any name and the key as password.';
-  throw Object.assign(new Error(`${sentence} (${answer.status})`), { status: answer.status });
+	let answer;
+	try {
+		answer = await fetch(new URL(path, root), { method, ...options });
+	} catch (error) {
+		if (error.name === 'AbortError') throw error;
+		throw new Error('the server cannot be reached');
+	}
+	if (answer.ok) return answer;
+	const text = await answer.text();
+	let sentence = text.slice(0, 2000);
+	try {
+		const { error } = JSON.parse(text);
+		sentence = error.message ?? error;
+	} catch {
+		// not JSON: the text itself has to do
+	}
+	if (answer.status === 401) sentence = 'A key is needed: load this page again and log in with any name and the key as password.';
+	throw Object.assign(new Error(`${sentence} (${answer.status})`), { status: answer.status });
 }
 
 /** An id in a path: its slashes stay. */
@@ -100,97 +112,98 @@ let attempts = 0;
 let fresh = null;       // what has not come yet since the stream was opened
 
 const take = {
-  modelStatus(list) {
-    const now = performance.now();
-    const before = new Map(state.models.map(model => [model.id, model]));
-    for (const model of list) {
-      model.sinceAt = now - (model.since_ms ?? 0);
-      model.idleAt = now - (model.idle_ms ?? 0);
-      const old = before.get(model.id);
-      if (old && old.state === model.state && old.pid === model.pid) model.idleAt = Math.max(model.idleAt, old.idleAt);
-    }
-    state.models = list;
-    tell('models');
-  },
+	modelStatus(list) {
+		const now = performance.now();
+		const before = new Map(state.models.map(model => [model.id, model]));
+		for (const model of list) {
+			model.sinceAt = now - (model.since_ms ?? 0);
+			model.idleAt = now - (model.idle_ms ?? 0);
+			const old = before.get(model.id);
+			if (old && old.state === model.state && old.pid === model.pid) model.idleAt = Math.max(model.idleAt, old.idleAt);
+		}
+		state.models = list;
+		tell('models');
+	},
 
-  metrics(rows) {
-    if (fresh.delete('metrics')) state.rows = [];
-    state.rows.push(...rows);
-    if (state.rows.length > MAX_ROWS) state.rows.splice(0, state.rows.length - MAX_ROWS);
-    tell('rows');
-  },
+	metrics(rows) {
+		if (fresh.delete('metrics')) state.rows = [];
+		state.rows.push(...rows);
+		if (state.rows.length > MAX_ROWS) state.rows.splice(0, state.rows.length - MAX_ROWS);
+		tell('rows');
+	},
 
-  logData({ source: name, data }) {
-    const log = state.logs[name];
-    if (!log) return;
-    if (fresh.delete(name)) log.resume(data);
-    else log.append(data);
-    tell('log');
-  },
+	logData({ source: name, data }) {
+		const log = state.logs[name];
+		if (!log) return;
+		if (fresh.delete(name)) log.resume(data);
+		else log.append(data);
+		tell('log');
+	},
 
-  inflight(list) {
-    const now = performance.now();
-    const before = new Map(state.inflight.map(request => [request.id, request]));
-    const speeds = new Map();
-    for (const request of list) {
-      const old = before.get(request.id);
-      request.seenAt = now;
-      request.speed = old?.speed ?? 0;
-      request.markAt = old?.markAt ?? now;
-      request.markTokens = old?.markTokens ?? request.tokens;
-      if (now - request.markAt >= 400) {
-        request.speed = (request.tokens - request.markTokens) * 1000 / (now - request.markAt);
-        request.markAt = now;
-        request.markTokens = request.tokens;
-      }
-      if (request.state === 'answering') speeds.set(request.model, (speeds.get(request.model) ?? 0) + request.speed);
-    }
-    const busy = new Set(list.map(request => request.model));
-    const left = new Set(state.inflight.map(request => request.model).filter(model => !busy.has(model)));
-    for (const model of state.models) if (left.has(model.id)) model.idleAt = now;
-    state.inflight = list;
-    state.speeds = speeds;
-    tell('inflight');
-  },
+	inflight(list) {
+		const now = performance.now();
+		const before = new Map(state.inflight.map(request => [request.id, request]));
+		const speeds = new Map();
+		for (const request of list) {
+			const old = before.get(request.id);
+			request.seenAt = now;
+			request.speed = old?.speed ?? 0;
+			request.markAt = old?.markAt ?? now;
+			request.markTokens = old?.markTokens ?? request.tokens;
+			if (now - request.markAt >= 400) {
+				request.speed = (request.tokens - request.markTokens) * 1000 / (now - request.markAt);
+				request.markAt = now;
+				request.markTokens = request.tokens;
+			}
+			if (request.state === 'answering') speeds.set(request.model, (speeds.get(request.model) ?? 0) + request.speed);
+		}
+		const busy = new Set(list.map(request => request.model));
+		const left = new Set(state.inflight.map(request => request.model).filter(model => !busy.has(model)));
+		for (const model of state.models) if (left.has(model.id)) model.idleAt = now;
+		state.inflight = list;
+		state.speeds = speeds;
+		tell('inflight');
+	},
 };
 
 function connection(connected, problem) {
-  state.connected = connected;
-  state.problem = problem;
-  tell('connection');
+	state.connected = connected;
+	state.problem = problem;
+	tell('connection');
 }
 
 function open() {
-  source = new EventSource(new URL('api/events', root));
-  fresh = new Set(['metrics', 'proxy', 'upstream']);
-  source.onopen = () => {
-    attempts = 0;
-    connection(true, '');
-  };
-  source.onmessage = message => {
-    const { type, data } = JSON.parse(message.data);
-    take[type]?.(JSON.parse(data));
-  };
-  source.onerror = () => {
-    source.close();
-    later('connection lost');
-  };
+	state.inflight = [];
+	source = new EventSource(new URL('api/events', root));
+	fresh = new Set(['metrics', 'proxy', 'upstream']);
+	source.onopen = () => {
+		attempts = 0;
+		connection(true, '');
+	};
+	source.onmessage = message => {
+		const { type, data } = JSON.parse(message.data);
+		take[type]?.(JSON.parse(data));
+	};
+	source.onerror = () => {
+		source.close();
+		later('connection lost');
+	};
 }
 
 /** Tries again, after longer and longer waits. */
 function later(why) {
-  const seconds = Math.min(10, 0.5 * 2 ** attempts++);
-  connection(false, `${why}, next try in ${seconds} s`);
-  setTimeout(connect, seconds * 1000);
+	const seconds = Math.min(10, 0.5 * 2 ** attempts++);
+	connection(false, `${why}, next try in ${seconds} s`);
+	setTimeout(connect, seconds * 1000);
 }
 
 /** Opens the stream of events. Asks for something small first, for the browser's log-in box. */
 export async function connect() {
-  try {
-    state.version = (await (await call('GET', 'api/version')).json()).version;
-    open();
-  } catch (error) {
-    if (error.status) connection(false, error.message);
-    else later('no connection');
-  }
+	try {
+		state.version = (await (await call('GET', 'api/version')).json()).version;
+		open();
+	} catch (error) {
+		if (error.status === 401 || error.status === 403) connection(false, error.message);
+		else later(error.message);
+	}
 }

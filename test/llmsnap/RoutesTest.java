@@ -112,6 +112,15 @@ class RoutesTest {
         }
     }
 
+    @Test void withAKeyAnyNameWillDo() throws Exception {
+        String basic = Base64.getEncoder().encodeToString("anybody:k1".getBytes());
+        for (String asked : List.of("GET /api/version", "POST /api/models/unload/none")) {
+            String head = asked + " HTTP/1.1\r\nHost: llm.example.com\r\nConnection: close\r\nUser-Agent: Mozilla/5.0\r\nOrigin: https://llm.example.com\r\nContent-Length: 0\r\nAuthorization: Basic " + basic + "\r\n\r\n";
+            assertThat(locked.raw(head)).as(asked).doesNotStartWith("HTTP/1.1 403");
+            assertThat(locked.raw(head.replace("Origin: https://llm", "Origin: https://evil"))).as("but not from another site: " + asked).startsWith("HTTP/1.1 403");
+        }
+    }
+
     @Test void noKeyReachesAModelOrALog() {
         HttpResponse<String> echo = Running.send(locked.request("/v1/rerank").header("Authorization", "Bearer k1").header("x-api-key", "k1")
             .POST(HttpRequest.BodyPublishers.ofString("{\"model\":\"a\"}")));

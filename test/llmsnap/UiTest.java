@@ -92,7 +92,7 @@ class UiTest {
             awaitState(page, "sleepy", "ready");
             page.click("[aria-label='Sleep sleepy']");
             awaitState(page, "sleepy", "asleep");
-            assertThat(page.text("[aria-label='Load sleepy']")).isEqualTo("Wake");
+            assertThat(page.text("[aria-label='Wake sleepy']")).isEqualTo("Wake");
             page.click("[aria-label='Unload sleepy']");
             awaitState(page, "sleepy", "stopped");
             page.click("[aria-label='Load alpha']");
@@ -291,6 +291,54 @@ class UiTest {
             page.awaitText("there is no model \"none\"");
             assertThat(page.problems()).as("the browser logs the 404, and nothing else").allMatch(problem -> problem.contains("404"));
             page.problems().clear();
+        }
+    }
+
+    /** Markdown -> what is drawn, as HTML without attributes. */
+    private static final String[][] MARKDOWN = {
+        {"a\nb", "<p>a\nb</p>"},
+        {"## Using C#\ntext", "<h4>Using C#</h4><p>text</p>"},
+        {"# Closed #", "<h3>Closed</h3>"},
+        {"***both*** **bold** *em* __bold__ _em_ ~~gone~~ `a*b*`", "<p><strong><em>both</em></strong> <strong>bold</strong> <em>em</em> <strong>bold</strong> <em>em</em> <del>gone</del> <code>a*b*</code></p>"},
+        {"*a **b** c* 2*3*4 snake_case_name foo__bar__baz \\*no\\*", "<p><em>a <strong>b</strong> c</em> 2<em>3</em>4 snake_case_name foo__bar__baz *no*</p>"},
+        {"- one\n- two\n  - deep\n\n- three", "<ul><li>one</li><li>two<ul><li>deep</li></ul></li><li>three</li></ul>"},
+        {"1. First\n- sub\n2. Second", "<ol><li>First<ul><li>sub</li></ul></li><li>Second</li></ol>"},
+        {"1. x\n   ```py\n   if a:\n       b\n   ```\n2. y", "<ol><li>x<div><div>py<span></span><button>Copy</button></div><pre><code>if a:\n    b</code></pre></div></li><li>y</li></ol>"},
+        {"Said:\n> quote\n> more\nafter", "<p>Said:</p><blockquote><p>quote\nmore</p></blockquote><p>after</p>"},
+        {"text\n---\nmore", "<p>text</p><hr><p>more</p>"},
+        {"**Compare:**\n| a | b |\n|:--|--:|\n| 1 | `x` |", "<p><strong>Compare:</strong></p><div><table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td><code>x</code></td></tr></tbody></table></div>"},
+        {"```x = 1```\nafter", "<p><code>x = 1</code>\nafter</p>"},
+        {"```\nopen <b>", "<div><div>text<span></span><button>Copy</button></div><pre><code>open &lt;b&gt;</code></pre></div>"},
+        {"see https://e.org/wiki/Foo_(bar). [a](https://e.org/x_(y)) [b](javascript:1)", "<p>see <a>https://e.org/wiki/Foo_(bar)</a>. <a>a</a> [b](javascript:1)</p>"},
+        {">".repeat(3000) + " deep", null}, {"- ".repeat(3000), null}, {"[".repeat(4000), null}, {"*a ".repeat(1500), null}, {"| " + " ".repeat(100_000) + "x\n|" + " ".repeat(100_000) + "x", null},
+    };
+
+    @Test void markdownIsDrawnAsItIsMeant() throws Exception {
+        try (Running llmsnap = Running.start("models: {}\n"); Browser.Page page = open(llmsnap, "/ui/chat")) {
+            page.eval("import(new URL('ui/markdown.js', location.origin).href).then(({draw}) => window.drawn = text => { const node = document.createElement('div'); draw(node, text);"
+                + " for (const e of node.querySelectorAll('*')) for (const a of [...e.attributes]) e.removeAttribute(a.name); return node.innerHTML; })");
+            for (String[] each : MARKDOWN) {
+                Json html = page.eval("drawn(" + Json.of(each[0]) + ")");
+                if (each[1] != null) assertThat(html).as(each[0]).isEqualTo(Json.of(each[1]));
+                // A text that grows piece by piece ends up as the same.
+                if (each[1] != null) {
+                    assertThat(page.eval("import(new URL('ui/markdown.js', location.origin).href).then(({draw}) => { const node = document.createElement('div'); const text = " + Json.of(each[0])
+                        + "; for (let i = 1; i <= text.length; i++) draw(node, text.slice(0, i)); const whole = document.createElement('div'); draw(whole, text); return node.innerHTML === whole.innerHTML; })"))
+                        .as(each[0]).isEqualTo(Json.of(true));
+                }
+            }
+        }
+    }
+
+    @Test void aLogGoesOnWhereItWasWhenTheConnectionComesBack() throws Exception {
+        String script = """
+            import(new URL('ui/store.js', location.origin).href).then(({LogText}) => {
+              const told = (before, history, clear) => { const log = new LogText(); log.append(before); if (clear) log.clear(); log.resume(history); return log.lines.join('|'); };
+              return [told('', 'a\\nb\\n'), told('a\\nb\\n', 'a\\nb\\nc\\n'), told('a\\npar', 'a\\npartial\\n'), told('1%\\r2%\\r3%\\nb\\n', '1%\\r2%\\r3%\\nb\\nc\\n'),
+                told('a\\nb\\n', 'a\\nb\\nc\\n', true), told('a\\nb\\n', 'new\\n'), told('ok\\n', 'not ok too\\n'), told('x'.repeat(20000) + '\\nb\\n', 'x'.repeat(20000) + '\\nb\\nc\\n').slice(-4)].join(' ; ');
+            })""";
+        try (Running llmsnap = Running.start("models: {}\n"); Browser.Page page = open(llmsnap, "/ui/logs")) {
+            assertThat(page.eval(script)).isEqualTo(Json.of("a|b ; a|b|c ; a|partial ; 3%|b|c ; c ; a|b|--- connected again ---|new ; ok|--- connected again ---|not ok too ; |b|c"));
         }
     }
 

@@ -106,7 +106,7 @@ final class Api {
         Json lastStop = status.lastStop().isEmpty() ? Json.NULL : Json.obj("why", status.lastStop(), "seconds_ago", (look.snapshot().nowMs() - status.lastStopMs()) / 1000);
         exchange.sendJson(200, Json.obj("model", status.model().id(), "state", status.state().label, "group", loop.config().group(status.model().id()).name(),
             "in_flight", status.inFlight(), "waiting", status.waiting(), "position", outlook.position(), "must_go", outlook.mustGo(), "busy", outlook.busy(),
-            "ahead", outlook.ahead(), "leaving", outlook.leaving(), "last_load_ms", status.loadMs(), "last_unload", lastStop, "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
+            "cmd", String.join(" ", status.model().cmd()), "ahead", outlook.ahead(), "leaving", outlook.leaving(), "last_load_ms", status.loadMs(), "last_unload", lastStop, "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
             "summary", summary(status, outlook)));
     }
 
@@ -121,7 +121,7 @@ final class Api {
         });
         if (!outlook.busy().isEmpty()) text.append(" Before that, ").append(String.join(", ", outlook.busy())).append(" would end what is in flight.");
         if (!outlook.ahead().isEmpty()) text.append(" Requests for ").append(String.join(", ", outlook.ahead())).append(" are ahead.");
-        if (outlook.backOffMs() > 0) text.append(" It failed to start several times, and is not tried for now: ").append(firstLine(outlook.lastFailure()));
+        if (outlook.backOffMs() > 0) text.append(" It failed to start several times, and is not tried for now: ").append(firstLine(outlook.lastFailure())).append('.');
         if (!status.lastStop().isEmpty()) text.append(" The last time it went: ").append(firstLine(status.lastStop())).append('.');
         return text.toString();
     }

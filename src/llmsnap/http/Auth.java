@@ -38,7 +38,7 @@ final class Auth {
         }
         // A browser sends Basic credentials along with any page's request, so they prove nothing about the page.
         boolean anyPageCouldSendIt = keys.isEmpty() || given == Given.BASIC;
-        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(headers);
+        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(headers, keys.isEmpty());
         return given != Given.NOT;
     }
 
@@ -73,7 +73,8 @@ final class Auth {
         return found;
     }
 
-    private static void checkSite(Headers headers) throws Failure {
+    /** @param open whether there are no keys: then the name that a browser uses counts, too; a name made to lead here has no credentials to send */
+    private static void checkSite(Headers headers, boolean open) throws Failure {
         String origin = headers.getFirst("Origin");
         String site = headers.getFirst("Sec-fetch-site");
         String host = hostName(headers.getFirst("Host"));
@@ -83,7 +84,7 @@ final class Auth {
         // A page whose name was made to lead here asks without an Origin, and over plain HTTP without Sec-Fetch-Site: it looks like any browser.
         String agent = headers.getFirst("User-agent");
         boolean rebound = site == null && (agent != null && agent.startsWith("Mozilla/") || headers.containsKey("Referer"));
-        if ((origin != null || rebound) && !isPrivateName(host)) {
+        if (open && (origin != null || rebound) && !isPrivateName(host)) {
             throw new Failure(403, "a control request from a browser has to name this server by an IP address, localhost, a single-label or a "
                 + ".local name, not by \"" + host + "\"; set apiKeys to use other names");
         }

@@ -49,14 +49,17 @@ final class ClientWatch {
     }
 
     /** Breaks the exchanges off that would not end by themselves. */
-    void endEndless() {
+    private void endEndless() {
         for (Exchange exchange : exchanges) if (exchange.endless) exchange.breakOff("llmsnap is shutting down");
     }
 
-    /** Waits until no exchange is left, at most {@code nanos}. */
+    /** Waits until no exchange is left, at most {@code nanos}; those that would not end by themselves are broken off. */
     void awaitEmpty(long nanos) throws InterruptedException {
         long end = System.nanoTime() + nanos;
-        while (!exchanges.isEmpty() && System.nanoTime() < end) TimeUnit.MILLISECONDS.sleep(2);
+        do {
+            endEndless();
+            TimeUnit.MILLISECONDS.sleep(2);
+        } while (!exchanges.isEmpty() && System.nanoTime() < end);
     }
 
     boolean isEmpty() {

@@ -37,6 +37,7 @@ final class Events {
     /** Many events that come at once are written at once: a wake-up and a system call for each would cost more than they. */
     private static final long PAUSE_MS = 40;
     private static final int MANY_IN_FLIGHT = 50;
+    private static final int MAX_IN_FLIGHT = 500;           // in one list: the first ones
     private static final int MAX_WAITING_ENTRIES = 4096;    // of model lists, for each reader
     private static final int MAX_ROWS = 1000;
     private static final int ROWS_AT_ONCE = 200;
@@ -61,7 +62,7 @@ final class Events {
     }
 
     private void tell(List<Snapshot> models) {
-        ModelList list = new ModelList(models, loop.config(), System.currentTimeMillis());
+        ModelList list = new ModelList(models, loop.config());
         for (Reader reader : readers) reader.modelsChanged(list);
     }
 
@@ -69,13 +70,11 @@ final class Events {
     private static final class ModelList {
         private final List<Snapshot> models;
         private final Config config;
-        private final long atMs;
         private volatile byte[] message;
 
-        ModelList(List<Snapshot> models, Config config, long atMs) {
+        ModelList(List<Snapshot> models, Config config) {
             this.models = models;
             this.config = config;
-            this.atMs = atMs;
         }
 
         byte[] message() {
@@ -99,10 +98,10 @@ final class Events {
             return Json.obj("id", model.id(), "name", model.name(), "description", model.description(), "state", status.state().label,
                 "unlisted", model.unlisted(), "sleepMode", model.sleep() == null ? "disable" : "enable", "peerID", "",
                 "aliases", model.aliases(), "group", known ? config.group(model.id()).name() : "", "pid", snapshot.run() == null ? 0 : snapshot.run().pid(),
-                "port", model.proxy().port(), "proxy", model.proxy().toString(), "ttl", model.ttlSeconds(),
+                "port", model.proxy().port(), "ttl", model.ttlSeconds(),
                 "since_ms", status.run() == 0 ? -1 : snapshot.nowMs() - status.stateSinceMs(),
                 "idle_ms", status.run() == 0 ? -1 : status.inFlight() > 0 ? 0 : snapshot.nowMs() - status.idleSinceMs(),
-                "load_ms", status.loadMs(), "last_stop", status.lastStop(), "at_ms", atMs);
+                "load_ms", status.loadMs());
         }
     }
 
@@ -189,7 +188,7 @@ final class Events {
             upstream.buffer.listen(ring);
             List<Activity.Row> old = insight.activity().listen(this);
             List<Snapshot> models = loop.snapshot(() -> readers.add(this));
-            write(new ModelList(models, loop.config(), System.currentTimeMillis()).message());
+            write(new ModelList(models, loop.config()).message());
             writeRows(old);
             for (LogSource source : List.of(proxy, upstream)) write(source.message(source.reader.read(HISTORY_BYTES, 0)));
             writeInFlight();
@@ -254,7 +253,7 @@ final class Events {
             Set<String> waiting = new TreeSet<>();
             for (Activity.Request request : requests) if (request.isWaiting()) waiting.add(request.model);
             Map<String, Integer> positions = waiting.isEmpty() ? Map.of() : loop.queuePositions(waiting);
-            write(message("inflight", Json.of(requests.stream().map(request -> entry(request, positions)).toList())));
+            write(message("inflight", Json.of(requests.stream().limit(MAX_IN_FLIGHT).map(request -> entry(request, positions)).toList())));
         }
 
         private static Json.Obj entry(Activity.Request request, Map<String, Integer> positions) {

@@ -120,7 +120,6 @@ public final class Server {
      * the port at once, but then waits all of the time if any answer was ever cut: so it is not waited for.
      */
     public void stop(int seconds) throws InterruptedException {
-        watch.endEndless();
         Thread.ofPlatform().daemon().name("stop").start(() -> http.stop(seconds));
         watch.awaitEmpty(TimeUnit.SECONDS.toNanos(seconds));
     }

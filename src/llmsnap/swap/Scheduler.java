@@ -142,7 +142,7 @@ public final class Scheduler {
         Model replacement;                          // what the model becomes when this run is gone; itself: it is removed then
         String lastStop = "";                       // why it last went, or was put to sleep
         long lastStopMs;
-        long loadMs = -1;                           // how long the last load took
+        long loadMs = -1;                           // how long the last start took, not a wake
         int swaps;                                  // how often others had to go for it
         boolean madeRoom;                           // others had to go for the load that comes
         long firstWaitMs;
@@ -167,7 +167,7 @@ public final class Scheduler {
      *
      * @param run how often it was started
      * @param swaps how often others had to go for it
-     * @param loadMs how long its last load took, -1 before the first
+     * @param loadMs how long its last start took, -1 before the first
      * @param lastStop why it last went or fell asleep, "" when it never did; {@code lastStopMs} is when
      */
     public record Status(Model model, State state, int run, int swaps, long stateSinceMs, long idleSinceMs, long loadMs, int inFlight, int waiting,
@@ -363,7 +363,7 @@ public final class Scheduler {
     private void ready(Slot slot, int run) {
         boolean expected = slot.state == State.STARTING || slot.state == State.WAKING;
         if (slot.run != run || !expected) return;
-        slot.loadMs = nowMs - slot.stateSinceMs;
+        if (slot.state == State.STARTING) slot.loadMs = nowMs - slot.stateSinceMs;
         become(slot, State.READY);
         slot.idleSinceMs = nowMs;
         slot.failuresMs.clear();

@@ -370,11 +370,10 @@ public final class SwapLoop {
             }
             long changes = scheduler.changes();
             long now = nowMs();
+            Scheduler.Status loading = event instanceof Event.Ready ready ? scheduler.status(ready.model()) : null;
             for (Effect effect : scheduler.on(event, now)) carryOut(effect);
-            if (event instanceof Event.Ready ready && scheduler.status(ready.model()) instanceof Scheduler.Status status
-                    && status.state() == State.READY && status.stateSinceMs() == now) {
-                observer.loaded(ready.model(), status.loadMs());
-            }
+            boolean loaded = loading != null && loading.state() != State.READY && scheduler.status(loading.model().id()).state() == State.READY;
+            if (loaded) observer.loaded(loading.model().id(), now - loading.stateSinceMs());
             if (changes == scheduler.changes()) return;
             for (Listener listener : listeners) listener.changed(scheduler.passed(), this::snapshots);
         } finally {
