@@ -1,5 +1,5 @@
 // Activity: what is in flight, what has ended, how fast it was.
-import { bytes, count, duration, h, keyed, notice, remember, remembered, setHidden, setText, speed, svg, tick, time } from './dom.js';
+import { count, duration, h, keyed, notice, remember, remembered, setHidden, setText, speed, svg, tick, time } from './dom.js';
 import { showCapture } from './capture.js';
 import { call, on, state } from './store.js';
 
@@ -11,14 +11,14 @@ const COLUMNS = [
 	{ id: 'model', label: 'Model', read: row => row.model, by: row => row.model },
 	{ id: 'path', label: 'Path', read: row => row.path, by: row => row.path },
 	{ id: 'status', label: 'Status', read: row => status(row), by: row => row.status },
-	{ id: 'prompt', label: 'Prompt', title: 'Prompt tokens', read: row => tokens(row.input_tokens), by: row => row.input_tokens, number: true },
-	{ id: 'cached', label: 'Cached', title: 'Prompt tokens from a cache', read: row => count(row.cache_tokens), by: row => row.cache_tokens, number: true },
-	{ id: 'generated', label: 'Generated', title: 'Generated tokens', read: row => tokens(row.output_tokens), by: row => row.output_tokens, number: true },
-	{ id: 'prompt_speed', label: 'Prompt/s', title: 'Prompt tokens per second', read: row => speed(row.prompt_per_second), by: row => row.prompt_per_second, number: true },
-	{ id: 'speed', label: 'Tokens/s', title: 'Generated tokens per second', read: row => speed(row.tokens_per_second), by: row => row.tokens_per_second, number: true },
-	{ id: 'queue', label: 'Queue', title: 'Waiting for the model, its load included', read: row => duration(row.queue_ms), by: row => row.queue_ms, number: true },
-	{ id: 'first', label: 'First token', title: 'Until the first token, from when the model took it', read: row => duration(row.ttft_ms), by: row => row.ttft_ms, number: true },
-	{ id: 'duration', label: 'Duration', title: 'Time the model took', read: row => duration(row.duration_ms), by: row => row.duration_ms, number: true },
+	{ id: 'prompt', label: 'Prompt', read: row => tokens(row.input_tokens), by: row => row.input_tokens, number: true },
+	{ id: 'cached', label: 'Cached', read: row => count(row.cache_tokens), by: row => row.cache_tokens, number: true },
+	{ id: 'generated', label: 'Generated', read: row => tokens(row.output_tokens), by: row => row.output_tokens, number: true },
+	{ id: 'prompt_speed', label: 'Prompt/s', read: row => speed(row.prompt_per_second), by: row => row.prompt_per_second, number: true },
+	{ id: 'speed', label: 'Tokens/s', read: row => speed(row.tokens_per_second), by: row => row.tokens_per_second, number: true },
+	{ id: 'queue', label: 'Queue', read: row => duration(row.queue_ms), by: row => row.queue_ms, number: true },
+	{ id: 'first', label: 'First token', read: row => duration(row.ttft_ms), by: row => row.ttft_ms, number: true },
+	{ id: 'duration', label: 'Duration', read: row => duration(row.duration_ms), by: row => row.duration_ms, number: true },
 ];
 
 let busy, busyBox, body, head, model, more, tiles, histogram, hiddenColumns, none;
@@ -41,7 +41,7 @@ const tokens = n => count(n || -1);
 function create(page) {
 	hiddenColumns = new Set(remembered('hiddenColumns', ['path']));
 	busy = h('tbody');
-	const heads = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', 'Sent', ''].map(label => h('th', { scope: 'col' }, label));
+	const heads = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', ''].map(label => h('th', { scope: 'col' }, label));
 	busyBox = h('div', { class: 'scroll' }, h('table', {}, h('caption', {}, 'In flight'), h('thead', {}, h('tr', {}, ...heads)), busy));
 	head = h('tr');
 	body = h('tbody');
@@ -72,13 +72,13 @@ function create(page) {
 function drawBusy() {
 	if (!visible) return;
 	setHidden(busyBox, state.inflight.length === 0);
-	keyed(busy, state.inflight, request => request.id, request => h('tr', {}, ...Array.from({ length: 8 }, () => h('td')),
+	keyed(busy, state.inflight, request => request.id, request => h('tr', {}, ...Array.from({ length: 7 }, () => h('td')),
 		h('td', {}, h('button', { type: 'button', class: 'quiet link', 'aria-label': `Cancel the request for ${request.model}`, onclick: event => cancel(event.currentTarget, request.id) }, 'Cancel'))),
 	(node, request) => {
 		const place = request.state !== 'waiting' ? request.state : request.position > 1 ? `waiting, number ${request.position} in the queue` : 'waiting';
 		const passed = performance.now() - request.seenAt;
 		const texts = [request.model, request.path, place, duration(request.queue_ms + (request.state === 'waiting' ? passed : 0)),
-			duration(request.duration_ms + (request.state === 'waiting' ? 0 : passed)), count(request.tokens), request.speed > 0 ? speed(request.speed) : '–', bytes(request.bytes)];
+			duration(request.duration_ms + (request.state === 'waiting' ? 0 : passed)), count(request.tokens), request.speed > 0 ? speed(request.speed) : '–'];
 		texts.forEach((text, i) => setText(node.children[i], text));
 	});
 }
@@ -98,7 +98,7 @@ async function cancel(button, id) {
 function drawHead() {
 	keyed(head, [...COLUMNS.filter(column => !hiddenColumns.has(column.id)), { id: 'capture' }], column => column.id, column => {
 		if (column.id === 'capture') return h('td');
-		return h('th', { scope: 'col', class: column.number ? 'number' : '' }, h('button', { type: 'button', class: 'quiet', title: column.title ?? '', onclick: () => {
+		return h('th', { scope: 'col', class: column.number ? 'number' : '' }, h('button', { type: 'button', class: 'quiet', onclick: () => {
 			sort = { column: column.id, down: sort.column === column.id ? !sort.down : column.number || column.id === 'time' };
 			draw();
 		} }, column.label));

@@ -1,5 +1,5 @@
 // The frame: which page is shown, the connection, the theme, the title.
-import { count, setAttribute, setHidden, setText } from './dom.js';
+import { count, setHidden, setText } from './dom.js';
 import { connect, on, root, state } from './store.js';
 import { activity } from './activity.js';
 import { chat } from './chat.js';
@@ -21,6 +21,7 @@ function pageOf(url) {
 
 function show(focus) {
 	const name = pageOf(location);
+	document.querySelector('dialog')?.close();
 	if (!made.has(name)) made.set(name, PAGES[name].create(byId(`page-${name}`)));
 	if (current && current !== name) made.get(current).hide?.();
 	current = name;
@@ -69,7 +70,6 @@ function connection() {
 
 function busy() {
 	setText(byId('busy'), count(state.inflight.length));
-	setAttribute(byId('busy'), 'title', 'requests in flight');
 	setHidden(byId('busy'), state.inflight.length === 0);
 }
 
@@ -88,7 +88,7 @@ byId('theme').addEventListener('click', () => {
 	try {
 		localStorage.setItem('llmsnap.theme', next);
 	} catch {
-		// until the page is left
+		// it is forgotten
 	}
 	theme(next);
 });

@@ -5,7 +5,8 @@ import { call, root } from './store.js';
 const MAX_SHOWN = 200_000;
 
 function decode(base64) {
-	return new TextDecoder().decode(Uint8Array.from(atob(base64), each => each.charCodeAt(0)));
+	const bytes = Uint8Array.from(atob(base64), each => each.charCodeAt(0));
+	return bytes.includes(0) ? `(binary, ${count(bytes.length)} bytes)` : new TextDecoder().decode(bytes);
 }
 
 function pretty(text) {
@@ -36,7 +37,7 @@ export function pieces(event) {
 	const choice = event.choices?.[0];
 	const delta = choice?.delta ?? {};
 	const text = value => typeof value === 'string' ? value : '';
-	const calls = (delta.tool_calls ?? []).map(each => text(each.function?.name) + text(each.function?.arguments)).join('');
+	const calls = [delta.tool_calls ?? []].flat().map(each => text(each?.function?.name) + text(each?.function?.arguments)).join('');
 	if (choice) return { reasoning: text(delta.reasoning_content) || text(delta.reasoning), answer: text(delta.content) || text(choice.text), calls };
 	if (event.type === 'content_block_delta') return { reasoning: text(event.delta?.thinking), answer: text(event.delta?.text), calls: text(event.delta?.partial_json) };
 	if (event.type === 'response.output_text.delta') return { reasoning: '', answer: text(event.delta), calls: '' };
@@ -45,7 +46,7 @@ export function pieces(event) {
 	return { reasoning: '', answer: event.type ? '' : text(event.content), calls: '' };
 }
 
-/** A stream put together into what a person would have read; null for what is none. */
+/** A stream as a person would have read it; null for what is none. */
 export function assembled(text) {
 	if (!/^(data|event|:)/m.test(text)) return null;
 	const whole = { reasoning: '', answer: '', calls: '' };
@@ -70,9 +71,7 @@ function curl(capture, body) {
 function block(title, text, open) {
 	const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n… ${count(text.length - MAX_SHOWN)} more characters; copy shows all` : text;
 	const button = h('button', { type: 'button', class: 'quiet', onclick: () => copy(button, text) }, 'Copy');
-	const node = h('details', {}, h('summary', {}, title), button, h('pre', { class: 'wrap', tabindex: '0' }, shown || '(nothing)'));
-	node.open = open;
-	return node;
+	return h('details', { open }, h('summary', {}, title), button, h('pre', { class: 'wrap', tabindex: '0' }, shown || '(nothing)'));
 }
 
 const headers = all => Object.entries(all).map(([name, value]) => `${name}: ${value}`).join('\n');

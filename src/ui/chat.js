@@ -51,6 +51,11 @@ function create(page) {
 		h('details', { class: 'settings' }, h('summary', {}, 'System prompt, sampling'), system, h('div', { class: 'bar' }, ...settings.map(each => each.parentNode))),
 		list, h('form', { class: 'compose', onsubmit: event => { event.preventDefault(); submit(); } }, input, h('div', {}, send, stop), status));
 	on('models', names);
+	addEventListener('storage', ({ key }) => {       // another tab
+		if (running || key !== 'llmsnap.chat') return;
+		messages = remembered('chat', []);
+		drawAll();
+	});
 	drawAll();
 }
 
@@ -77,7 +82,7 @@ function bubble(message) {
 	const reasoning = h('div', { class: 'reasoning' });
 	const parts = {
 		who: h('strong', { class: 'who' }),
-		thought: h('details', {}, h('summary', {}, 'Reasoning'), reasoning),
+		thought: h('details', { open: !message.content }, h('summary', {}, 'Reasoning'), reasoning),
 		reasoning,
 		body: h('div', { class: 'markdown' }),
 		error: h('p', { class: 'bad' }),
@@ -95,6 +100,8 @@ function update(node, message) {
 	setText(parts.who, message.role === 'user' ? 'You' : message.model ?? 'Answer');
 	setHidden(parts.thought, !message.reasoning);
 	if (message.reasoning) drawMarkdown(parts.reasoning, message.reasoning);
+	if (message.content && !message.begun) parts.thought.open = false;      // once: whoever opens it again wants to read it
+	message.begun = message.content !== '';
 	drawMarkdown(parts.body, message.content);
 	setText(parts.error, message.error ?? '');
 	setHidden(parts.error, !message.error);
@@ -148,9 +155,10 @@ async function answer() {
 	setHidden(stop, false);
 	const measure = { start: performance.now(), first: 0, pieces: 0, server: null, usage: null };
 	let frame = 0;
-	const redraw = () => { frame ||= requestAnimationFrame(() => { frame = 0; atEnd(() => { drawAll(); open(message); }); }); };
+	const redraw = () => { frame ||= requestAnimationFrame(() => { frame = 0; atEnd(drawAll); }); };
+	drawAll();
+	scrollTo(0, 1e9);
 	const clock = setInterval(() => waits(message, measure), 250);
-	redraw();
 	try {
 		const response = await call('POST', 'v1/chat/completions', { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: running.signal });
 		await read(response, message, measure, redraw);
@@ -168,16 +176,6 @@ async function answer() {
 		setHidden(stop, true);
 		keep();
 		atEnd(drawAll);
-	}
-}
-
-/** While it thinks, the reasoning is open; the answer closes it. */
-function open(message) {
-	const { thought } = list.known.get(message).parts;
-	if (message.reasoning && !message.content) thought.open = true;
-	else if (message.content && !message.opened) {
-		message.opened = true;
-		thought.open = false;
 	}
 }
 
@@ -234,6 +232,7 @@ export const chat = {
 			show() {
 				visible = true;
 				names();
+				scrollTo(0, 1e9);
 				if (matchMedia('(min-width: 700px)').matches) input.focus();
 			},
 			hide() { visible = false; },

@@ -80,10 +80,6 @@ export function duration(ms) {
 	return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
 }
 
-export function bytes(n) {
-	return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1e3).toFixed(1)} KB` : `${(n / 1e6).toFixed(1)} MB`;
-}
-
 /** How long ago, in one unit. */
 export function ago(date) {
 	const seconds = Math.max(0, (Date.now() - date.getTime()) / 1000);
@@ -93,7 +89,7 @@ export function ago(date) {
 	return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** A relative time with the exact one on hover; brought up to date by `tick`. */
+/** A relative time, the exact one on hover. */
 export function time(iso) {
 	const date = new Date(iso);
 	return h('time', { datetime: iso, title: date.toLocaleString() }, ago(date));

@@ -13,7 +13,10 @@ let linked = 'proxy';       // what a link named: a model that is not in the lis
 let asked = 0;              // the frame in which it will be drawn
 
 function create(page) {
-	source = h('select', { 'aria-label': 'Log', onchange: () => choose(source.value) });
+	source = h('select', { 'aria-label': 'Log', onchange: () => {
+		history.replaceState(null, '', `${location.pathname}?source=${encodeURIComponent(source.value.replace(/^model /, ''))}`);
+		choose(source.value);
+	} });
 	filter = h('input', { type: 'search', placeholder: 'Filter: text or /regex/', 'aria-label': 'Filter lines', oninput: draw });
 	wrap = h('input', { type: 'checkbox', onchange: () => { remember('wrap', wrap.checked); layout(); } });
 	wrap.checked = remembered('wrap', true);

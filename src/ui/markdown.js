@@ -55,7 +55,7 @@ export function render(block, depth = 0) {
 	const [first] = lines;
 	const mark = FENCE.exec(first);
 	if (mark) return code(lines, mark[1], mark[2]);
-	const heading = /^(#{1,6})\s+(.*?)(?:\s+#+)?\s*$/.exec(first);
+	const heading = /^(#{1,6})\s+(.*?)(?: #+)?$/.exec(first.trim());
 	if (heading && lines.length === 1) return h(`h${Math.min(6, heading[1].length + 2)}`, {}, ...inline(heading[2]));
 	if (RULE.test(first)) return h('hr');
 	if (depth < MAX_DEPTH && isList(first)) return list(lines, depth + 1);

@@ -53,7 +53,7 @@ function line(model) {
 		since: h('span', { class: 'muted since' }),
 		name: h('strong', { class: 'name', dir: 'auto' }),
 		id: h('code', { class: 'id' }),
-		badge: h('span', { class: 'badge' }, 'unlisted'),
+		badge: h('span', { class: 'muted' }, 'unlisted'),
 		also: h('p', { class: 'muted also' }),
 		description: h('p', { class: 'description', dir: 'auto' }),
 		facts: h('p', { class: 'muted facts' }),
@@ -63,11 +63,10 @@ function line(model) {
 		load: button('Load', 'Load', each => act(each, 'POST', `api/models/load/${id}`)),
 		unload: button('Unload', 'Unload', each => act(each, 'POST', `api/models/unload/${id}`)),
 		sleep: button('Sleep', 'Put to sleep', each => act(each, 'POST', `api/models/sleep/${id}`)),
-		open: h('a', { href: new URL(`upstream/${id}/`, root).href, target: '_blank', rel: 'noopener', 'aria-label': `Open ${model.id}`, title: 'Its own pages; loads it' }, 'Open'),
+		open: h('a', { href: new URL(`upstream/${id}/`, root).href, target: '_blank', rel: 'noopener', 'aria-label': `Open ${model.id}` }, 'Open'),
 		more: h('button', { type: 'button', class: 'quiet', 'aria-expanded': 'false', 'aria-label': `Details of ${model.id}`, onclick: () => details(node, model.id) }, 'Details'),
-		details: h('div', { class: 'details' }),
+		details: h('div', { class: 'details', hidden: true }),
 	};
-	parts.details.hidden = true;
 	node.parts = parts;
 	if (model.peerID) {
 		node.append(h('div', { class: 'state', 'data-state': 'unknown' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), parts.word),
@@ -178,7 +177,7 @@ const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
 
 /** Draws who leaves, who loads and who waits for that. @return whether something is on the move */
 function drawSwap() {
-	const waiting = {};
+	const waiting = { __proto__: null };
 	for (const request of state.inflight) if (request.state === 'waiting') waiting[request.model] = (waiting[request.model] ?? 0) + 1;
 	const steps = state.models.filter(model => model.state in ORDER || waiting[model.id] && model.state !== 'ready')
 		.map(model => ({ ...model, waiting: waiting[model.id] })).sort((a, b) => (ORDER[a.state] ?? 3) - (ORDER[b.state] ?? 3));
@@ -210,8 +209,8 @@ function draw() {
 /** Keeps the clocks going: quickly while something is on the move. */
 function run(moving) {
 	const wanted = moving ? 100 : 1000;
-	if (timer && timer.every === wanted) return;
-	if (timer) clearInterval(timer.id);
+	if (timer.every === wanted) return;
+	clearInterval(timer.id);
 	timer = { every: wanted, id: setInterval(() => {
 		drawSwap();
 		for (const model of state.models) {
@@ -229,7 +228,7 @@ export const models = {
 			show() { visible = true; draw(); },
 			hide() {
 				visible = false;
-				if (timer) clearInterval(timer.id);
+				clearInterval(timer.id);
 				timer = 0;
 			},
 		};

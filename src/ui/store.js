@@ -1,7 +1,7 @@
 // What the page knows, fed by the one stream of events; pages listen to topics and draw what changed.
 // Topics: models, rows, inflight, log, connection.
 
-/** Where the server is. Worked out from where this file came from, so a sub-path of a reverse proxy is fine. */
+/** Where the server is, also under a sub-path of a reverse proxy. */
 export const root = new URL('..', import.meta.url);
 
 const MAX_LINES = 50_000;
@@ -37,7 +37,7 @@ export class LogText {
 		}
 	}
 
-	/** The log as it is after a lost connection: what is new in it, or all of it behind a mark. */
+	/** After a lost connection: adds what is new in it, or all of it behind a mark. */
 	resume(history) {
 		this.#begun = '';
 		const lines = this.#split(history);
@@ -65,7 +65,7 @@ export const state = {
 	rows: [],                 // finished requests, oldest first
 	inflight: [],
 	speeds: new Map(),        // tokens per second now, by model
-	logs: { proxy: new LogText(), upstream: new LogText() },
+	logs: { __proto__: null, proxy: new LogText(), upstream: new LogText() },
 };
 
 const listeners = new Map();

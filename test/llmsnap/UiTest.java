@@ -157,8 +157,9 @@ class UiTest {
             page.eval("document.querySelector('#page-activity select').value = 'alpha'");
             page.eval("document.querySelector('#page-activity select').dispatchEvent(new Event('change'))");
             page.await("document.querySelectorAll('.rows tbody tr').length === 3");
-            page.click("[title='Time the model took']");
-            assertThat(page.eval("document.querySelector('[title=\"Time the model took\"]').closest('th').ariaSort")).isEqualTo(Json.of("descending"));
+            page.click(".rows th:nth-last-child(2) button");
+            assertThat(page.eval("document.querySelector('.rows th:nth-last-child(2)').ariaSort")).isEqualTo(Json.of("descending"));
+            assertThat(page.text(".rows th:nth-last-child(2)")).startsWith("Duration");
             page.click("[aria-label='What was said in request 2']");
             page.await("document.querySelector('dialog[open]')");
             assertThat(page.text("dialog")).contains("Request body", "\"max_tokens\": 9", "Answer, put together", "this answer comes from a simulated model which counts");
