@@ -43,9 +43,9 @@ final class ActivityRoutes {
             throw new Failure(404, "there is no capture of request " + id + ": it was too large, has made room for newer ones, or captureBuffer is 0", "not_found", null);
         }
         Base64.Encoder base64 = Base64.getEncoder();
-        exchange.sendJson(200, Json.obj("id", capture.id(), "req_path", capture.path(), "req_headers", capture.requestHeaders(),
-            "req_body", base64.encodeToString(capture.requestBody()), "resp_headers", capture.responseHeaders(),
-            "resp_body", base64.encodeToString(capture.responseBody())));
+        exchange.sendJson(200, Json.obj("id", capture.id, "req_path", capture.path(), "req_headers", capture.requestHeaders(),
+            "req_body", base64.encodeToString(capture.requestBody), "resp_headers", capture.responseHeaders(),
+            "resp_body", base64.encodeToString(capture.responseBody)));
     }
 
     /** {@code rest} is "ID/cancel". */

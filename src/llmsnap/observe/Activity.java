@@ -49,18 +49,59 @@ public final class Activity {
         }
     }
 
-    /** What was said. Header names as they came; secrets are not in it. The bodies are not copied: nobody may change them. */
-    public record Capture(long id, String path, Map<String, String> requestHeaders, byte[] requestBody, Map<String, String> responseHeaders, byte[] responseBody) {
-        long bytes() {
-            return bytes(path, requestHeaders) + bytes(responseHeaders) + requestBody.length + responseBody.length;
+    /**
+     * What was said. Nothing is copied: nobody may change the bodies and headers any more. Secrets are taken out when it is
+     * looked at, which is seldom; {@code bytes} is the room that it takes.
+     */
+    public static final class Capture {
+        public final long id;
+        public final byte[] requestBody;
+        public final byte[] responseBody;
+        private final String path;
+        private final Map<String, List<String>> requestHeaders;
+        private final Map<String, List<String>> responseHeaders;
+        private final boolean decoded;
+        private final long bytes;
+
+        private Capture(long id, String path, Map<String, List<String>> requestHeaders, byte[] requestBody, Map<String, List<String>> responseHeaders, byte[] responseBody,
+                boolean decoded, long bytes) {
+            this.id = id;
+            this.path = path;
+            this.requestHeaders = requestHeaders;
+            this.requestBody = requestBody;
+            this.responseHeaders = responseHeaders;
+            this.responseBody = responseBody;
+            this.decoded = decoded;
+            this.bytes = bytes;
         }
 
-        private static long bytes(String path, Map<String, String> headers) {
-            return CAPTURE_COST_BYTES + path.length() + bytes(headers);
+        /** With its query. */
+        public String path() {
+            return withoutSecrets(path);
         }
 
-        private static long bytes(Map<String, String> headers) {
-            return headers.entrySet().stream().mapToLong(header -> HEADER_COST_BYTES + header.getKey().length() + header.getValue().length()).sum();
+        /** Several values joined. */
+        public Map<String, String> requestHeaders() {
+            return headers(requestHeaders);
+        }
+
+        /** Those that do not hold for the decoded body are left out. */
+        public Map<String, String> responseHeaders() {
+            Map<String, String> headers = headers(responseHeaders);
+            if (decoded) {
+                headers.remove("Content-Encoding");
+                headers.remove("Content-Length");
+            }
+            return headers;
+        }
+
+        private static long bytes(Map<String, List<String>> headers) {
+            long bytes = 0;
+            for (Map.Entry<String, List<String>> header : headers.entrySet()) {
+                bytes += HEADER_COST_BYTES + header.getKey().length();
+                for (String value : header.getValue()) bytes += value.length();
+            }
+            return bytes;
         }
     }
 
@@ -185,12 +226,12 @@ public final class Activity {
     }
 
     private void makeRoom() {
-        while (captureBytes > maxCaptureBytes && !captures.isEmpty()) captureBytes -= captures.removeFirst().bytes();
+        while (captureBytes > maxCaptureBytes && !captures.isEmpty()) captureBytes -= captures.removeFirst().bytes;
     }
 
     /** A row has gone: nobody would find its capture. Both stand in the same order. */
     private void forget(Row row) {
-        if (!captures.isEmpty() && captures.getFirst().id == row.id) captureBytes -= captures.removeFirst().bytes();
+        if (!captures.isEmpty() && captures.getFirst().id == row.id) captureBytes -= captures.removeFirst().bytes;
     }
 
     private void release(long bytes) {
@@ -261,8 +302,8 @@ public final class Activity {
         private volatile Usage usage;
         private Decoder decoder;
         private boolean ended;
-        private Map<String, String> requestHeaders = Map.of();
-        private Map<String, String> responseHeaders = Map.of();
+        private Map<String, List<String>> requestHeaders = Map.of();
+        private Map<String, List<String>> responseHeaders = Map.of();
         private byte[] requestBody;                 // null: no capture is made
         private byte[] responseBody = {};
         private int responseLength;
@@ -282,17 +323,16 @@ public final class Activity {
             cancel.run();
         }
 
-        /** Keeps what was asked, {@code length} bytes of {@code body} which must not change any more, if there is room. */
+        /** Keeps what was asked, {@code length} bytes of {@code body}, if there is room. Body and headers must not change any more. */
         public void asked(Map<String, List<String>> headers, byte[] body, int length) {
             if (length >= maxCaptureBytes) return;
             own.lock();
             try {
-                Map<String, String> kept = headers(headers);
                 byte[] exact = body.length == length ? body : java.util.Arrays.copyOf(body, length);
-                long size = Capture.bytes(pathAndQuery, kept) + length;
+                long size = CAPTURE_COST_BYTES + pathAndQuery.length() + Capture.bytes(headers) + length;
                 if (size > maxCaptureBytes || !reserve(size)) return;
                 reserved = size;
-                requestHeaders = kept;
+                requestHeaders = headers;
                 requestBody = exact;
             } finally {
                 own.unlock();
@@ -325,11 +365,7 @@ public final class Activity {
                 if (!plain) decoder = Decoder.of(contentEncoding, this::decoded);
                 usage = plain || decoder != null ? Usage.of(contentType) : null;
                 if (requestBody == null) return;
-                responseHeaders = headers(headers);
-                if (decoder != null) {      // kept as it reads
-                    responseHeaders.remove("Content-Encoding");
-                    responseHeaders.remove("Content-Length");
-                }
+                responseHeaders = headers;
                 if (reserved + length > maxCaptureBytes) drop();        // it will not fit: older ones need not go for its first part
                 else grow(Capture.bytes(responseHeaders));
             } finally {
@@ -399,6 +435,8 @@ public final class Activity {
                 ended = true;
                 inFlight.remove(id);
                 if (said != null && requestBody != null) {
+                    release(responseLength);        // of an answer that nobody got
+                    reserved -= responseLength;
                     responseLength = 0;
                     decoded(said, 0, said.length);
                 }
@@ -414,12 +452,12 @@ public final class Activity {
             changed();
         }
 
-        /** What was kept, null for nothing; what was reserved is what it holds from now on. */
+        /** What was kept, null for nothing. What was reserved for it is its own from now on. */
         private Capture capture() {
             if (requestBody == null) return null;
             try {
-                Capture capture = new Capture(id, withoutSecrets(pathAndQuery), requestHeaders, requestBody, responseHeaders, java.util.Arrays.copyOf(responseBody, responseLength));
-                release(reserved - capture.bytes());
+                byte[] exact = responseBody.length == responseLength ? responseBody : java.util.Arrays.copyOf(responseBody, responseLength);
+                Capture capture = new Capture(id, pathAndQuery, requestHeaders, requestBody, responseHeaders, exact, decoder != null, reserved);
                 reserved = 0;
                 return capture;
             } catch (OutOfMemoryError e) {

@@ -62,7 +62,7 @@ public final class Usage {
     private int wordLength;
     private Key root = Key.OTHER;       // the key at the first depth that we are under
     private Key key = Key.OTHER;        // the last key
-    private byte[] kept = new byte[512];
+    private byte[] kept = {};
     private int keptLength;
     private int keptDepth;              // where the object that is kept ends; 0: none is
     private boolean keptTimings;
@@ -281,7 +281,7 @@ public final class Usage {
             keptLength = MAX_KEPT_BYTES + 1;       // too long for what it should be
             return;
         }
-        if (keptLength + length > kept.length) kept = java.util.Arrays.copyOf(kept, Math.min(MAX_KEPT_BYTES, Math.max(keptLength + length, kept.length * 2)));
+        if (keptLength + length > kept.length) kept = java.util.Arrays.copyOf(kept, Math.min(MAX_KEPT_BYTES, Math.max(keptLength + length, Math.max(512, kept.length * 2))));
         System.arraycopy(bytes, from, kept, keptLength, length);
         keptLength += length;
     }

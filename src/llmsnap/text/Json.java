@@ -124,6 +124,7 @@ public sealed interface Json {
 
     /** The JSON spelling of a finite number, whole ones without a fraction; as Go's encoding/json writes it. */
     static String number(double value) {
+        if (value == (long) value && Math.abs(value) < 1e15) return Long.toString((long) value);
         if (value == Math.rint(value) && Math.abs(value) < 1e21) {
             return new java.math.BigDecimal(Double.toString(value)).toBigInteger().toString();
         }

@@ -47,7 +47,7 @@ class ActivityTest {
         for (int i = 0; i < 5; i++) ended(activity, 200_000, 100_000);
         assertThat(captured(activity)).as("three times 300 KB fit into 1 MB").containsExactly(3L, 4L, 5L);
         assertThat(activity.capture(2)).isNull();
-        assertThat(activity.capture(3).responseBody()).hasSize(100_000);
+        assertThat(activity.capture(3).responseBody).hasSize(100_000);
         ended(activity, 2_000_000, 1);
         ended(activity, 1, 2_000_000);
         assertThat(captured(activity)).as("what is too large for the whole is not kept in part; the room it took is free again").isEmpty();
@@ -105,10 +105,10 @@ class ActivityTest {
             request.passed(packed.toByteArray(), 0, packed.size());
             request.end(200, "", null);
         }
-        assertThat(activity.capture(1).responseBody()).isEqualTo(text);
+        assertThat(activity.capture(1).responseBody).isEqualTo(text);
         assertThat(activity.capture(1).responseHeaders()).doesNotContainKey("content-encoding");
         assertThat(activity.rows().getFirst().outputTokens()).isEqualTo(7);
-        assertThat(activity.capture(2).responseBody()).as("what cannot be read stays as it came").isEqualTo(packed.toByteArray());
+        assertThat(activity.capture(2).responseBody).as("what cannot be read stays as it came").isEqualTo(packed.toByteArray());
         assertThat(activity.rows().getLast().outputTokens()).isZero();
     }
 
