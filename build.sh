@@ -9,7 +9,7 @@ help() {
   cat <<'TEXT'
 usage: ./build.sh [command]
   jar          compile and make build/llmsnap.jar (the default)
-  run [flags]  make the jar and start it; without flags on two embedded simulated models
+  run [flags]  make the jar and start it; without --config on two embedded simulated models
   test [what]  make the jar and run every test, or only the test classes whose name contains WHAT
   clean        remove build/
   java         print which java is used
@@ -81,7 +81,7 @@ main() {
   esac
   jdk=$(find_jdk); mkdir -p build; make_jar "$jdk"
   case $command in
-    run) [ $# -gt 0 ] || set -- --demo; exec "$jdk/bin/java" -jar "$jar" "$@" ;;
+    run) case " $*" in *-config*|*-demo*|*-help*|*-version*) ;; *) set -- --demo "$@" ;; esac; exec "$jdk/bin/java" -jar "$jar" "$@" ;;
     test) exec scripts/test.sh "$jdk" "$@" ;;
   esac
 }

@@ -65,7 +65,11 @@ final class Reload {
             result.warnings().forEach(problem -> log.warn(problem.at(file.toString())));
             if (result.config() == null) return failed(result.errors().stream().map(problem -> problem.at(file.toString())).toList());
             if (tls != null) tls.reload();
-            return new Server.Reloaded(true, apply(result.config()));
+            Json.Obj report = apply(result.config());
+            List<String> warnings = result.warnings().stream().map(problem -> problem.at(file.toString())).toList();
+            return new Server.Reloaded(true, warnings.isEmpty() ? report : report.with("warnings", Json.of(warnings)));
+        } catch (java.nio.file.NoSuchFileException e) {
+            return failed(List.of("there is no file " + file.toAbsolutePath()));
         } catch (IOException e) {
             return failed(List.of(e instanceof java.nio.file.FileSystemException ? "cannot read " + file + ": " + e : e.getMessage()));
         } finally {
@@ -79,7 +83,7 @@ final class Reload {
             "type", "invalid_request_error", "param", null, "code", "invalid_config"), "problems", problems));
     }
 
-    private Json apply(Config to) {
+    private Json.Obj apply(Config to) {
         Config from = loop.config();
         List<String> added = new ArrayList<>();
         List<String> changed = new ArrayList<>();

@@ -198,7 +198,7 @@ function draw() {
 	keyed(list, shown, model => model.id, line, update);
 	keyed(peers, theirs, model => model.id, line, update);
 	setHidden(peerBox, theirs.length === 0);
-	setHidden(empty, shown.length > 0 || !state.connected);
+	setHidden(empty, shown.length > 0 || !state.known);
 	setText(empty, own.length === 0 ? 'There are no models in the configuration.' : wanted ? 'No model fits the filter.' : 'All models are unlisted.');
 	const ready = own.filter(model => model.state === 'ready').length;
 	setText(summary, `${own.length} in all, ${ready} ready`);

@@ -122,6 +122,7 @@ const take = {
 			if (old && old.state === model.state && old.pid === model.pid) model.idleAt = Math.max(model.idleAt, old.idleAt);
 		}
 		state.models = list;
+		state.known = true;
 		tell('models');
 	},
 

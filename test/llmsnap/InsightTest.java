@@ -117,6 +117,18 @@ class InsightTest {
         }
     }
 
+    @Test void aFailedStartShowsItsOwnLinesAndAReloadItsWarnings() throws Exception {
+        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim}'}\n# end\n")) {
+            assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
+            String text = Files.readString(llmsnap.config).replace("a: {cmd: '${sim}'", "a: {cmd: '${sim} --exit 3', tll: 9");
+            LifeTest.replace(llmsnap.config, text);
+            assertThat(llmsnap.post("/api/reload", "").body()).contains("\"changed\":[\"a\"]", "unknown key \\\"tll\\\", ignored; did you mean \\\"ttl\\\"?");
+            assertThat(llmsnap.chat("a").body()).contains("simulated failure").doesNotContain("POST /v1/chat/completions");
+            Files.delete(llmsnap.config);
+            assertThat(llmsnap.post("/api/reload", "").body()).contains("there is no file ").doesNotContain("Exception");
+        }
+    }
+
     // ---- rows
 
     @Test void everyRequestForAModelHasARowBeforeItsClientKnowsTheEnd() throws Exception {

@@ -122,7 +122,7 @@ final class Api {
         if (!outlook.busy().isEmpty()) text.append(" Before that, ").append(String.join(", ", outlook.busy())).append(" would end what is in flight.");
         if (!outlook.ahead().isEmpty()) text.append(" Requests for ").append(String.join(", ", outlook.ahead())).append(" are ahead.");
         if (outlook.backOffMs() > 0) text.append(" It failed to start several times, and is not tried for now: ").append(firstLine(outlook.lastFailure())).append('.');
-        if (!status.lastStop().isEmpty()) text.append(" The last time it went: ").append(firstLine(status.lastStop())).append('.');
+        if (!status.lastStop().isEmpty()) text.append(" The last time it went: ").append(firstLine(status.lastStop()).replaceFirst("[.?!]$", "")).append('.');
         return text.toString();
     }
 

@@ -25,6 +25,7 @@ final class Exchange implements SwapLoop.Client {
     final HttpExchange http;
     final long startNanos = System.nanoTime();
     Failure.Form form = Failure.Form.OPENAI;
+    String cut;                                     // why the answer broke off, or null
     boolean quiet;                                  // not worth a line in the log
     Activity.Request activity;                      // what is noted of it, or null
     WaitingStream waiting;                          // what a streaming client is told while it waits, or null

@@ -152,7 +152,8 @@ public final class Server {
             exchange.finish();
         } catch (IOException e) {
             String why = exchange.brokenOff() != null ? exchange.brokenOff() : e.getMessage();
-            exchange.noteEnd(exchange.status() == 0 ? CLIENT_CLOSED : exchange.status(), why == null ? "the answer broke off" : why, null);
+            exchange.cut = why == null ? "the answer broke off" : why;
+            exchange.noteEnd(exchange.status() == 0 ? CLIENT_CLOSED : exchange.status(), exchange.cut, null);
             log.debug("cut " + exchange.rawPath() + ": " + (exchange.brokenOff() != null ? exchange.brokenOff() : e));
             throw e;
         } catch (Throwable e) {
@@ -279,6 +280,6 @@ public final class Server {
         String client = exchange.http.getRemoteAddress().getAddress().getHostAddress();
         log.info(client + " " + exchange.method() + " " + exchange.rawPath() + " "
             + (exchange.status() == 0 ? "-" : String.valueOf(exchange.status())) + " " + exchange.bytesOut() + " bytes "
-            + micros / 1000 + "." + micros / 100 % 10 + " ms" + (exchange.brokenOff() == null ? "" : " (" + exchange.brokenOff() + ")"));
+            + micros / 1000 + "." + micros / 100 % 10 + " ms" + (exchange.cut != null ? " (" + exchange.cut + ")" : exchange.brokenOff() != null ? " (" + exchange.brokenOff() + ")" : ""));
     }
 }

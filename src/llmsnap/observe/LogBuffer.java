@@ -25,6 +25,7 @@ public final class LogBuffer {
     private long endPiece;          // number of the next one
     private long lines;
     private int bytes;
+    private long written;           // bytes ever added
     private int waiting;
     private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
 
@@ -76,6 +77,7 @@ public final class LogBuffer {
         if (endPiece - firstPiece == ring.length) grow();
         ring[slot(endPiece++)] = new Piece(piece, lines);
         bytes += piece.length;
+        written += piece.length;
         for (byte b : piece) if (b == '\n') lines++;
         // Tiny pieces are bounded by their number, since each costs more than its bytes.
         while ((bytes > maxBytes || endPiece - firstPiece > Math.max(1024, maxBytes / 64)) && endPiece - firstPiece > 1) {
@@ -111,9 +113,19 @@ public final class LogBuffer {
         }
     }
 
-    /** The last {@code count} lines, at most {@code maxBytes} of them, as text; what is no UTF-8 is replaced. */
-    public String lastLines(int count, int maxBytes) {
-        String text = new String(tail(maxBytes), StandardCharsets.UTF_8).stripTrailing();
+    /** How many bytes were ever added: a place to remember, see {@link #lastLines}. */
+    public long written() {
+        lock.lock();
+        try {
+            return written;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The last {@code count} lines of what was added since {@link #written} was {@code since}, at most {@code maxBytes} of them, as text; what is no UTF-8 is replaced. */
+    public String lastLines(int count, int maxBytes, long since) {
+        String text = new String(tail((int) Math.min(maxBytes, written() - since)), StandardCharsets.UTF_8).stripTrailing();
         int at = text.length();
         for (int i = 0; i < count && at >= 0; i++) at = text.lastIndexOf('\n', at - 1);
         return text.substring(at + 1);

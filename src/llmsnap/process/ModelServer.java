@@ -60,6 +60,7 @@ public final class ModelServer implements ModelRun {
     private final AtomicBoolean ending = new AtomicBoolean();       // whoever sets it ends the run and reports Gone
     private final CountDownLatch ended = new CountDownLatch(1);     // the end was reported, so that nobody is granted this run any more
     private final CountDownLatch outputEnded = new CountDownLatch(1);
+    private final long logBefore;       // where this run's part of the model's log begins
     private volatile Process process;
     private volatile ProcessTree tree;
     private volatile URI base;
@@ -71,6 +72,7 @@ public final class ModelServer implements ModelRun {
         this.run = run;
         this.report = report;
         this.base = URI.create("http://127.0.0.1:1");
+        this.logBefore = factory.log.model(model.id()).written();
     }
 
     @Override public URI base() {
@@ -89,7 +91,7 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public String lastLines() {
-        String lines = factory.log.model(model.id()).lastLines(LAST_LINES, LAST_LINES_BYTES);
+        String lines = factory.log.model(model.id()).lastLines(LAST_LINES, LAST_LINES_BYTES, logBefore);
         return lines.isBlank() ? "it logged nothing" : "its last lines:\n" + lines;
     }
 
@@ -144,7 +146,7 @@ public final class ModelServer implements ModelRun {
         while (isTaken()) {
             if (System.nanoTime() > end) {
                 throw new StartFailed("the model \"" + model.id() + "\" was not started: port " + model.proxy().port()
-                    + " is taken by another program; stop that, or give the model another port");
+                    + " is taken by another program; stop that, or give the model another port (startPort moves all of them)");
             }
             TimeUnit.MILLISECONDS.sleep(10);
         }

@@ -500,6 +500,7 @@ public final class Scheduler {
             slots.put(model.id(), slot);
             slot.replacement = null;
             if (slot.leave == Leave.STOP) slot.leave = Leave.NO;
+            if (!isSameProcess(slot.model, model)) slot.failuresMs.clear();      // the new settings have not failed yet
             if (slot.state == State.STOPPED || isSameProcess(slot.model, model)) {
                 slot.model = model;
                 slot.backOffUntilMs = 0;

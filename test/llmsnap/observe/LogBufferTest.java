@@ -6,6 +6,16 @@ import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
 class LogBufferTest {
+    @org.junit.jupiter.api.Test void theLastLinesMayBeThoseSinceAMoment() {
+        LogBuffer log = new LogBuffer(1000);
+        log.line("old");
+        long since = log.written();
+        assertThat(log.lastLines(9, 100, since)).isEmpty();
+        log.line("new");
+        log.line("newer");
+        assertThat(log.lastLines(9, 100, since)).isEqualTo("new\nnewer");
+    }
+
     @org.junit.jupiter.api.Test void theBeginningOfACharacterIsFound() {
         byte[] text = "aä€😀".getBytes(java.nio.charset.StandardCharsets.UTF_8);
         int[] incomplete = {0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0};
@@ -47,15 +57,15 @@ class LogBufferTest {
 
     @Test void lastLines() {
         LogBuffer log = new LogBuffer(1000);
-        assertThat(log.lastLines(3, 100)).isEmpty();
+        assertThat(log.lastLines(3, 100, 0)).isEmpty();
         log.line("a");
         log.line("b");
         log.line("c");
-        assertThat(log.lastLines(2, 100)).isEqualTo("b\nc");
-        assertThat(log.lastLines(9, 100)).isEqualTo("a\nb\nc");
+        assertThat(log.lastLines(2, 100, 0)).isEqualTo("b\nc");
+        assertThat(log.lastLines(9, 100, 0)).isEqualTo("a\nb\nc");
         byte[] odd = {(byte) 0xff, 'x'};
         log.append(odd, 0, 2);
-        assertThat(log.lastLines(1, 100)).endsWith("x");
+        assertThat(log.lastLines(1, 100, 0)).endsWith("x");
     }
 
     @Test void aReaderThatWaitsIsWoken() throws Exception {

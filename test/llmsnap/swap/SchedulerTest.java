@@ -89,6 +89,19 @@ class SchedulerTest {
         assertThat(scheduler.status("b").loadMs()).isEqualTo(700);
     }
 
+    @Test void newSettingsHaveNotFailedYet() {
+        for (int run = 1; run <= 2; run++) {
+            request("a", run, "start a" + run);
+            on(new Event.Failed("a", run, "x"), "refuse " + run + " START_FAILED");
+            on(new Event.Gone("a", run));
+        }
+        scheduler.on(new Event.Reconfigure(ConfigReader.read(FOUR.replace("a: {cmd: x", "a: {cmd: y").getBytes(StandardCharsets.UTF_8), name -> null, Map.of()).config()), now);
+        request("a", 3, "start a3");
+        on(new Event.Failed("a", 3, "x"), "refuse 3 START_FAILED");
+        on(new Event.Gone("a", 3));
+        request("a", 4, "start a4");
+    }
+
     @Test void aStateThatLastsForNoTimeIsToldToo() {
         request("a", 1, "start a1");
         on(new Event.Ready("a", 1), "grant 1");
