@@ -42,7 +42,9 @@ class Benchmark {
 
         long residentMb() throws IOException {
             for (String line : Files.readAllLines(Path.of("/proc/" + process.pid() + "/status"))) {
-                if (line.startsWith("VmRSS:")) return Long.parseLong(line.replaceAll("[^0-9]", "")) / 1024;
+                if (line.startsWith("VmRSS:")) {
+                    return Long.parseLong(line.replaceAll("[^0-9]", "")) / 1024;
+                }
             }
             return 0;
         }
@@ -60,7 +62,16 @@ class Benchmark {
         }
 
         void send(String path, byte[] body) throws IOException {
-            byte[] head = ("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII);
+            byte[] head =
+                ("POST "
+                                + path
+                                + " HTTP/1.1\r\n"
+                                + "Host: x\r\n"
+                                + "Content-Type: application/json\r\n"
+                                + "Content-Length: "
+                                + body.length
+                                + "\r\n\r\n")
+                    .getBytes(StandardCharsets.US_ASCII);
             byte[] all = Arrays.copyOf(head, head.length + body.length);
             System.arraycopy(body, 0, all, head.length, body.length);
             socket.getOutputStream().write(all);
@@ -75,13 +86,17 @@ class Benchmark {
             String status = line();
             int length = -1;
             for (String header; !(header = line()).isEmpty(); ) {
-                if (header.toLowerCase().startsWith("content-length:")) length = Integer.parseInt(header.substring(15).strip());
+                if (header.toLowerCase().startsWith("content-length:")) {
+                    length = Integer.parseInt(header.substring(15).strip());
+                }
             }
             if (!status.contains(" 200")) throw new IOException(status);
             if (length >= 0) {
                 in.skipNBytes(length);
             } else {
-                for (int chunk; (chunk = Integer.parseInt(line(), 16)) > 0; ) in.skipNBytes(chunk + 2);
+                for (int chunk; (chunk = Integer.parseInt(line(), 16)) > 0; ) {
+                    in.skipNBytes(chunk + 2);
+                }
                 line();
             }
             return first;
@@ -107,19 +122,42 @@ class Benchmark {
     }
 
     static byte[] chat(String model, String more) {
-        return ("{\"model\":\"" + model + "\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]" + more + "}").getBytes(StandardCharsets.UTF_8);
+        return ("{\"model\":\""
+                        + model
+                        + "\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]"
+                        + more
+                        + "}")
+            .getBytes(StandardCharsets.UTF_8);
     }
 
     static List<String> sim(String name, int port, String... more) {
-        List<String> words = new ArrayList<>(List.of(java, "-Xrs", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", JAR,
-            "llmsnap.demo.SimulatedModel", "--port", String.valueOf(port), "--name", name));
+        List<String> words =
+            new ArrayList<>(
+                List.of(
+                    java,
+                    "-Xrs",
+                    "-XX:TieredStopAtLevel=1",
+                    "-XX:+UseSerialGC",
+                    "-Xmx256m",
+                    "-cp",
+                    JAR,
+                    "llmsnap.demo.SimulatedModel",
+                    "--port",
+                    String.valueOf(port),
+                    "--name",
+                    name));
         words.addAll(List.of(more));
         return words;
     }
 
     static Server start(List<String> command) throws IOException {
         int port = Integer.parseInt(command.get(command.indexOf("--port") + 1));
-        return new Server(new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start(), port);
+        return new Server(
+            new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start(),
+            port);
     }
 
     static Server direct(String... more) throws Exception {
@@ -131,12 +169,30 @@ class Benchmark {
     static Server llmsnap(String yaml) throws Exception {
         Path config = Files.createTempFile("benchmark", ".yaml");
         nextPort += 20;
-        Files.writeString(config, "startPort: " + (nextPort - 20) + "\nmacros:\n  sim: '" + String.join(" ", sim("${MODEL_ID}", 0)).replace("--port 0", "--port ${PORT}") + "'\n" + yaml);
-        Process process = new ProcessBuilder(java, "-jar", JAR, "--config", config.toString(), "--listen", "127.0.0.1:0").redirectErrorStream(true).start();
+        Files.writeString(
+            config,
+            "startPort: "
+                + (nextPort - 20)
+                + "\nmacros:\n  sim: '"
+                + String.join(" ", sim("${MODEL_ID}", 0))
+                    .replace("--port 0", "--port ${PORT}")
+                + "'\n"
+                + yaml);
+        Process process =
+            new ProcessBuilder(
+                            java,
+                            "-jar",
+                            JAR,
+                            "--config",
+                            config.toString(),
+                            "--listen",
+                            "127.0.0.1:0")
+                .redirectErrorStream(true)
+                .start();
         BufferedReader out = new BufferedReader(new InputStreamReader(process.getInputStream()));
         for (String line; (line = out.readLine()) != null; ) {
             if (!line.startsWith("listening")) continue;
-            Thread drain = new Thread(() -> out.lines().forEach(each -> { }));
+            Thread drain = new Thread(() -> out.lines().forEach(each -> {}));
             drain.setDaemon(true);
             drain.start();
             return new Server(process, Integer.parseInt(line.substring(line.lastIndexOf(':') + 1)));
@@ -145,8 +201,11 @@ class Benchmark {
     }
 
     static void awaitHealth(int port) throws Exception {
-        byte[] request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
-        for (long end = System.nanoTime() + 30_000_000_000L; System.nanoTime() < end; Thread.sleep(1)) {
+        byte[] request =
+            "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
+        for (long end = System.nanoTime() + 30_000_000_000L;
+            System.nanoTime() < end;
+            Thread.sleep(1)) {
             try (Connection connection = new Connection(port)) {
                 connection.socket.getOutputStream().write(request);
                 connection.receive();
@@ -177,11 +236,38 @@ class Benchmark {
 
     public static void main(String[] args) throws Exception {
         java = args[0];
-        System.out.println("| what | through llmsnap | direct | added or ratio |\n|---|---|---|---|");
-        String[] names = {"start", "swap", "wake", "thrash", "stampede", "latency", "reload", "load", "stream", "large", "insight"};
-        List<Callable<Void>> parts = List.of(Benchmark::startAndMemory, Benchmark::swap, Benchmark::wake, Benchmark::thrash, Benchmark::stampede,
-            Benchmark::latency, Benchmark::reload, Benchmark::load, Benchmark::stream, Benchmark::large, Benchmark::insight);
-        for (int i = 0; i < names.length; i++) if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
+        System.out.println("""
+            | what | through llmsnap | direct | added or ratio |
+            |---|---|---|---|""");
+        String[] names = {
+            "start",
+            "swap",
+            "wake",
+            "thrash",
+            "stampede",
+            "latency",
+            "reload",
+            "load",
+            "stream",
+            "large",
+            "insight"
+        };
+        List<Callable<Void>> parts =
+            List.of(
+                Benchmark::startAndMemory,
+                Benchmark::swap,
+                Benchmark::wake,
+                Benchmark::thrash,
+                Benchmark::stampede,
+                Benchmark::latency,
+                Benchmark::reload,
+                Benchmark::load,
+                Benchmark::stream,
+                Benchmark::large,
+                Benchmark::insight);
+        for (int i = 0; i < names.length; i++) {
+            if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
+        }
         System.exit(0);
     }
 
@@ -192,8 +278,18 @@ class Benchmark {
             Files.writeString(config, "models:\n  a: {cmd: 'x ${PORT}'}\n");
             int port = nextPort++;
             long from = System.nanoTime();
-            Process process = new ProcessBuilder(java, "-jar", JAR, "--config", config.toString(), "--listen", "127.0.0.1:" + port).redirectErrorStream(true)
-                .redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+            Process process =
+                new ProcessBuilder(
+                                java,
+                                "-jar",
+                                JAR,
+                                "--config",
+                                config.toString(),
+                                "--listen",
+                                "127.0.0.1:" + port)
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .start();
             awaitHealth(port);
             times.add(ms(from, System.nanoTime()));
             try (Server server = new Server(process, port)) {
@@ -211,24 +307,42 @@ class Benchmark {
         for (int readyMs : new int[] {0, 50, 400, 1500}) {
             List<Double> own = new ArrayList<>();
             List<Double> swapped = new ArrayList<>();
-            try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms " + readyMs + "'}\n  b: {cmd: '${sim} --ready-ms " + readyMs + "'}\n");
-                    Connection connection = new Connection(llmsnap.port)) {
+            try (Server llmsnap =
+                            llmsnap(
+                                "models:\n  a: {cmd: '${sim} --ready-ms "
+                                    + readyMs
+                                    + "'}\n  b: {cmd: '${sim} --ready-ms "
+                                    + readyMs
+                                    + "'}\n");
+                Connection connection = new Connection(llmsnap.port)) {
                 Thread.sleep(1000);
-                for (int i = 0; i < 4; i++) connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""));
+                for (int i = 0; i < 4; i++) {
+                    connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""));
+                }
                 load(llmsnap.port, 8, 5000, "b");
                 for (int i = 0; i < (readyMs > 1000 ? 5 : 9); i++) {
                     long from = System.nanoTime();
-                    try (Server server = start(sim("m", nextPort++, "--ready-ms", String.valueOf(readyMs)))) {
+                    try (Server server =
+                        start(sim("m", nextPort++, "--ready-ms", String.valueOf(readyMs)))) {
                         awaitHealth(server.port);
                         try (Connection client = new Connection(server.port)) {
                             own.add(ms(from, client.call("/v1/chat/completions", chat("m", ""))));
                         }
                     }
                     from = System.nanoTime();
-                    swapped.add(ms(from, connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""))));
+                    swapped.add(
+                        ms(
+                            from,
+                            connection.call(
+                                "/v1/chat/completions",
+                                chat(i % 2 == 0 ? "a" : "b", ""))));
                 }
             }
-            row("swap, model ready after " + readyMs + " ms: first byte", f("%.0f ms", median(swapped)), f("%.0f ms", median(own)), f("%+.0f ms", median(swapped) - median(own)));
+            row(
+                "swap, model ready after " + readyMs + " ms: first byte",
+                f("%.0f ms", median(swapped)),
+                f("%.0f ms", median(own)),
+                f("%+.0f ms", median(swapped) - median(own)));
         }
         return null;
     }
@@ -237,8 +351,18 @@ class Benchmark {
     static Void wake() throws Exception {
         List<Double> own = new ArrayList<>();
         List<Double> through = new ArrayList<>();
-        String yaml = "models:\n  a:\n    cmd: ${sim}\n    sleepMode: enable\n    sleepEndpoints: [{endpoint: /sleep}]\n    wakeEndpoints: [{endpoint: /wake_up}]\n";
-        try (Server direct = direct(); Server llmsnap = llmsnap(yaml); Connection near = new Connection(direct.port); Connection far = new Connection(llmsnap.port)) {
+        String yaml = """
+            models:
+              a:
+                cmd: ${sim}
+                sleepMode: enable
+                sleepEndpoints: [{endpoint: /sleep}]
+                wakeEndpoints: [{endpoint: /wake_up}]
+            """;
+        try (Server direct = direct();
+            Server llmsnap = llmsnap(yaml);
+            Connection near = new Connection(direct.port);
+            Connection far = new Connection(llmsnap.port)) {
             byte[] none = new byte[0];
             for (int i = 0; i < 200; i++) {
                 near.call("/sleep", none);
@@ -253,52 +377,80 @@ class Benchmark {
         }
         double a = median(through.subList(100, 200));
         double b = median(own.subList(100, 200));
-        row("request for a sleeping model: first byte", f("%.1f ms", a), f("%.1f ms", b), f("%+.1f ms", a - b));
+        row(
+            "request for a sleeping model: first byte",
+            f("%.1f ms", a),
+            f("%.1f ms", b),
+            f("%+.1f ms", a - b));
         return null;
     }
 
     /** The slowest of the requests that are made while the unchanged configuration is read five times a second. */
     static Void reload() throws Exception {
-        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n"); ExecutorService pool = Executors.newCachedThreadPool()) {
+        try (Server direct = direct();
+            Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
+            ExecutorService pool = Executors.newCachedThreadPool()) {
             latencies(llmsnap.port, 30000);
             double[] without = latencies(llmsnap.port, 10000);
-            Future<?> reloads = pool.submit(() -> {
-                try (Connection connection = new Connection(llmsnap.port)) {
-                    while (!Thread.interrupted()) {
-                        connection.call("/api/reload", new byte[0]);
-                        Thread.sleep(200);
-                    }
-                } catch (InterruptedException e) {
-                    // over
-                }
-                return null;
-            });
+            Future<?> reloads =
+                pool.submit(
+                    () -> {
+                        try (Connection connection = new Connection(llmsnap.port)) {
+                            while (!Thread.interrupted()) {
+                                connection.call("/api/reload", new byte[0]);
+                                Thread.sleep(200);
+                            }
+                        } catch (InterruptedException e) {
+                            // over
+                        }
+                        return null;
+                    });
             double[] during = latencies(llmsnap.port, 10000);
             reloads.cancel(true);
-            row("slowest of 10,000 requests, reloading 5 times a second", f("%.1f ms", during[9999] / 1000), f("%.1f ms (no reload)", without[9999] / 1000), f("%+.1f ms", (during[9999] - without[9999]) / 1000));
+            row(
+                "slowest of 10,000 requests, reloading 5 times a second",
+                f("%.1f ms", during[9999] / 1000),
+                f("%.1f ms (no reload)", without[9999] / 1000),
+                f("%+.1f ms", (during[9999] - without[9999]) / 1000));
         }
         return null;
     }
 
     static Void thrash() throws Exception {
-        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n  b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n");
-                ExecutorService pool = Executors.newCachedThreadPool()) {
+        try (Server llmsnap = llmsnap("""
+            models:
+              a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
+              b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
+            """);
+            ExecutorService pool = Executors.newCachedThreadPool()) {
             Thread.sleep(1000);
             AtomicInteger next = new AtomicInteger();
             long from = System.nanoTime();
             List<Future<Integer>> clients = new ArrayList<>();
-            for (int c = 0; c < 8; c++) clients.add(pool.submit(() -> {
-                int errors = 0;
-                try (Connection connection = new Connection(llmsnap.port)) {
-                    for (int i; (i = next.getAndIncrement()) < 60; ) connection.call("/v1/chat/completions", chat(i % 2 == 0 ? "a" : "b", ""));
-                } catch (IOException e) {
-                    errors++;
-                }
-                return errors;
-            }));
+            for (int c = 0; c < 8; c++) {
+                clients.add(
+                    pool.submit(
+                        () -> {
+                            int errors = 0;
+                            try (Connection connection = new Connection(llmsnap.port)) {
+                                for (int i; (i = next.getAndIncrement()) < 60; ) {
+                                    connection.call(
+                                        "/v1/chat/completions",
+                                        chat(i % 2 == 0 ? "a" : "b", ""));
+                                }
+                            } catch (IOException e) {
+                                errors++;
+                            }
+                            return errors;
+                        }));
+            }
             int errors = 0;
             for (Future<Integer> client : clients) errors += client.get();
-            row("60 requests alternating over 2 models, 8 clients", f("%.1f s", ms(from, System.nanoTime()) / 1000), "-", errors + " errors");
+            row(
+                "60 requests alternating over 2 models, 8 clients",
+                f("%.1f s", ms(from, System.nanoTime()) / 1000),
+                "-",
+                errors + " errors");
         }
         return null;
     }
@@ -307,11 +459,16 @@ class Benchmark {
     static long fifty(int port) throws Exception {
         try (ExecutorService pool = Executors.newCachedThreadPool()) {
             List<Future<Long>> clients = new ArrayList<>();
-            for (int c = 0; c < 50; c++) clients.add(pool.submit(() -> {
-                try (Connection connection = new Connection(port)) {
-                    return connection.call("/v1/chat/completions", chat("a", ""));
-                }
-            }));
+            for (int c = 0; c < 50; c++) {
+                clients.add(
+                    pool.submit(
+                        () -> {
+                            try (Connection connection = new Connection(port)) {
+                                return connection.call(
+                                    "/v1/chat/completions", chat("a", ""));
+                            }
+                        }));
+            }
             long end = 0;
             for (Future<Long> client : clients) end = Math.max(end, client.get());
             return end;
@@ -331,14 +488,21 @@ class Benchmark {
                 }
                 load(llmsnap.port, 32, i == 0 ? 8000 : 500);
                 try (Socket socket = new Socket("127.0.0.1", llmsnap.port)) {
-                    socket.getOutputStream().write("GET /unload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                    socket.getOutputStream()
+                        .write(
+                            "GET /unload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                                .getBytes(StandardCharsets.US_ASCII));
                     socket.getInputStream().readAllBytes();
                 }
                 from = System.nanoTime();
                 last.add(ms(from, fifty(llmsnap.port)));
             }
         }
-        row("50 at once for one cold model: the last answer", f("%.0f ms", median(last)), f("%.0f ms", median(own)), f("%+.0f ms", median(last) - median(own)));
+        row(
+            "50 at once for one cold model: the last answer",
+            f("%.0f ms", median(last)),
+            f("%.0f ms", median(own)),
+            f("%+.0f ms", median(last) - median(own)));
         return null;
     }
 
@@ -356,13 +520,22 @@ class Benchmark {
     }
 
     static Void latency() throws Exception {
-        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
+        try (Server direct = direct();
+            Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             latencies(direct.port, 5000);
             latencies(llmsnap.port, 40000);
             double[] without = latencies(direct.port, 5000);
             double[] through = latencies(llmsnap.port, 5000);
-            row("one connection, small JSON: median latency", f("%.0f us", through[2500]), f("%.0f us", without[2500]), f("%+.0f us", through[2500] - without[2500]));
-            row("  the same, 99th percentile", f("%.0f us", through[4950]), f("%.0f us", without[4950]), f("%+.0f us", through[4950] - without[4950]));
+            row(
+                "one connection, small JSON: median latency",
+                f("%.0f us", through[2500]),
+                f("%.0f us", without[2500]),
+                f("%+.0f us", through[2500] - without[2500]));
+            row(
+                "  the same, 99th percentile",
+                f("%.0f us", through[4950]),
+                f("%.0f us", without[4950]),
+                f("%+.0f us", through[4950] - without[4950]));
         }
         return null;
     }
@@ -377,13 +550,19 @@ class Benchmark {
         long end = System.nanoTime() + millis * 1_000_000;
         try (ExecutorService pool = Executors.newCachedThreadPool()) {
             List<Future<Long>> clients = new ArrayList<>();
-            for (int c = 0; c < connections; c++) clients.add(pool.submit(() -> {
-                long done = 0;
-                try (Connection connection = new Connection(port)) {
-                    for (; System.nanoTime() < end; done++) connection.call("/v1/chat/completions", body);
-                }
-                return done;
-            }));
+            for (int c = 0; c < connections; c++) {
+                clients.add(
+                    pool.submit(
+                        () -> {
+                            long done = 0;
+                            try (Connection connection = new Connection(port)) {
+                                for (; System.nanoTime() < end; done++) {
+                                    connection.call("/v1/chat/completions", body);
+                                }
+                            }
+                            return done;
+                        }));
+            }
             long done = 0;
             for (Future<Long> client : clients) done += client.get();
             return done;
@@ -391,17 +570,30 @@ class Benchmark {
     }
 
     static Void load() throws Exception {
-        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
+        try (Server direct = direct();
+            Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             load(direct.port, 32, 2000);
             load(llmsnap.port, 32, 15000);
             long without = load(direct.port, 32, 4000) / 4;
             double cpu = llmsnap.cpu();
             long done = load(llmsnap.port, 32, 6000);
-            row("32 connections, small JSON: requests/s", String.valueOf(done / 6), String.valueOf(without), f("%.2f", done / 6.0 / without));
-            row("  CPU of llmsnap per request", f("%.0f us", (llmsnap.cpu() - cpu) / done * 1e6), "-", "-");
+            row(
+                "32 connections, small JSON: requests/s",
+                String.valueOf(done / 6),
+                String.valueOf(without),
+                f("%.2f", done / 6.0 / without));
+            row(
+                "  CPU of llmsnap per request",
+                f("%.0f us", (llmsnap.cpu() - cpu) / done * 1e6),
+                "-",
+                "-");
             long busyMb = llmsnap.residentMb();
             Thread.sleep(4000);
-            row("  resident under that load, and 4 s after it", busyMb + ", " + llmsnap.residentMb() + " MB", "-", "-");
+            row(
+                "  resident under that load, and 4 s after it",
+                busyMb + ", " + llmsnap.residentMb() + " MB",
+                "-",
+                "-");
         }
         return null;
     }
@@ -409,7 +601,11 @@ class Benchmark {
     static Void stream() throws Exception {
         try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             for (int round = 0; round < 3; round++) cpuPerToken(llmsnap);
-            row("64 streams of 200 tokens/s: CPU per token", f("%.1f us", cpuPerToken(llmsnap)), "-", "-");
+            row(
+                "64 streams of 200 tokens/s: CPU per token",
+                f("%.1f us", cpuPerToken(llmsnap)),
+                "-",
+                "-");
         }
         return null;
     }
@@ -421,11 +617,21 @@ class Benchmark {
         double cpu = llmsnap.cpu();
         try (ExecutorService pool = Executors.newCachedThreadPool()) {
             List<Future<Long>> clients = new ArrayList<>();
-            for (int c = 0; c < streams; c++) clients.add(pool.submit(() -> {
-                try (Connection connection = new Connection(llmsnap.port)) {
-                    return connection.call("/v1/chat/completions", chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + ",\"token_ms\":5}"));
-                }
-            }));
+            for (int c = 0; c < streams; c++) {
+                clients.add(
+                    pool.submit(
+                        () -> {
+                            try (Connection connection = new Connection(llmsnap.port)) {
+                                return connection.call(
+                                    "/v1/chat/completions",
+                                    chat(
+                                        "a",
+                                        ",\"stream\":true,\"sim\":{\"tokens\":"
+                                            + tokens
+                                            + ",\"token_ms\":5}"));
+                            }
+                        }));
+            }
             for (Future<Long> client : clients) client.get();
         }
         return (llmsnap.cpu() - cpu) / streams / tokens * 1e6;
@@ -440,29 +646,49 @@ class Benchmark {
     /** What it costs to be seen: captures on and a reader of /api/events, against captures off and nobody. In turn, since the machine drifts. */
     static Void insight() throws Exception {
         String models = "models:\n  a: {cmd: '${sim}'}\n";
-        try (Server off = llmsnap("captureBuffer: 0\n" + models); Server on = llmsnap(models); Socket events = new Socket("127.0.0.1", on.port)) {
-            events.getOutputStream().write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
-            Thread reader = new Thread(() -> {
-                try {
-                    events.getInputStream().transferTo(OutputStream.nullOutputStream());
-                } catch (IOException e) {
-                    // over
-                }
-            });
+        try (Server off = llmsnap("captureBuffer: 0\n" + models);
+            Server on = llmsnap(models);
+            Socket events = new Socket("127.0.0.1", on.port)) {
+            events.getOutputStream()
+                .write(
+                    "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"
+                        .getBytes(StandardCharsets.US_ASCII));
+            Thread reader =
+                new Thread(
+                    () -> {
+                        try {
+                            events.getInputStream()
+                                .transferTo(OutputStream.nullOutputStream());
+                        } catch (IOException e) {
+                            // over
+                        }
+                    });
             reader.setDaemon(true);
             reader.start();
             for (Server server : List.of(off, on)) load(server.port, 32, 15000);
             List<Double> ratios = new ArrayList<>();
             List<Double> seen = new ArrayList<>();
             List<Double> unseen = new ArrayList<>();
-            for (int round = 0; round < 7; round++) pair(ratios, seen, cpuPerRequest(on), unseen, cpuPerRequest(off));
-            row("captures and a reader of events: CPU per request", f("%.0f us", median(seen)), f("%.0f us (without)", median(unseen)), f("%.2f", median(ratios)));
+            for (int round = 0; round < 7; round++) {
+                pair(ratios, seen, cpuPerRequest(on), unseen, cpuPerRequest(off));
+            }
+            row(
+                "captures and a reader of events: CPU per request",
+                f("%.0f us", median(seen)),
+                f("%.0f us (without)", median(unseen)),
+                f("%.2f", median(ratios)));
             for (Server server : List.of(off, on)) cpuPerToken(server);
             ratios.clear();
             seen.clear();
             unseen.clear();
-            for (int round = 0; round < 7; round++) pair(ratios, seen, cpuPerToken(on), unseen, cpuPerToken(off));
-            row("captures and a reader of events: CPU per token", f("%.1f us", median(seen)), f("%.1f us (without)", median(unseen)), f("%.2f", median(ratios)));
+            for (int round = 0; round < 7; round++) {
+                pair(ratios, seen, cpuPerToken(on), unseen, cpuPerToken(off));
+            }
+            row(
+                "captures and a reader of events: CPU per token",
+                f("%.1f us", median(seen)),
+                f("%.1f us (without)", median(unseen)),
+                f("%.2f", median(ratios)));
         }
         return null;
     }
@@ -477,11 +703,16 @@ class Benchmark {
         String text = ",\"text\":\"" + "lorem ipsum dolor \\n".repeat((8 << 20) / 20) + "\"";
         byte[] first = ("{\"model\":\"a\"" + text + "}").getBytes(StandardCharsets.UTF_8);
         byte[] last = ("{\"x\":1" + text + ",\"model\":\"a\"}").getBytes(StandardCharsets.UTF_8);
-        try (Server direct = direct(); Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}', useModelName: other}\n")) {
+        try (Server direct = direct();
+            Server llmsnap = llmsnap("""
+                models:
+                  a: {cmd: '${sim}', useModelName: other}
+                """)) {
             for (byte[] body : List.of(first, last)) {
                 List<Double> without = new ArrayList<>();
                 List<Double> through = new ArrayList<>();
-                try (Connection near = new Connection(direct.port); Connection far = new Connection(llmsnap.port)) {
+                try (Connection near = new Connection(direct.port);
+                    Connection far = new Connection(llmsnap.port)) {
                     for (int i = 0; i < 30; i++) {
                         long from = System.nanoTime();
                         without.add(ms(from, near.call("/v1/rerank", body)));
@@ -491,7 +722,11 @@ class Benchmark {
                 }
                 double a = median(through.subList(10, 30));
                 double b = median(without.subList(10, 30));
-                row("8 MB body, model " + (body == first ? "first" : "last") + ", renamed", f("%.1f ms", a), f("%.1f ms", b), f("%+.1f ms", a - b));
+                row(
+                    "8 MB body, model " + (body == first ? "first" : "last") + ", renamed",
+                    f("%.1f ms", a),
+                    f("%.1f ms", b),
+                    f("%+.1f ms", a - b));
             }
         }
         return null;

@@ -5,5 +5,5 @@ module llmsnap {
     requires jdk.management;    // HotSpotDiagnosticMXBean, to give heap back while idle
     requires jdk.unsupported;   // sun.misc.Signal: exit status 0 on SIGTERM, a second signal, SIGHUP
 
-    provides System.LoggerFinder with llmsnap.QuietJdk;
+    provides System.LoggerFinder with llmsnap.platform.QuietJdk;
 }

@@ -1,19 +1,23 @@
 package llmsnap;
 
+import java.net.InetSocketAddress;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import llmsnap.text.Words;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import llmsnap.text.Nearest;
 
 /**
  * The command line. One dash works like two, {@code --x=y} like {@code --x y}.
  *
- * @param listen host and port; a missing host means every interface
- * @param tlsCert PEM file for HTTPS, null for HTTP; {@code tlsKey} likewise
- * @param maxBody of a request, in bytes
+ * @param values by flag, without dashes
  */
-record Arguments(String config, String listen, String tlsCert, String tlsKey, long maxBody, boolean watchConfig, boolean checkConfig, boolean demo, boolean version, boolean help) {
+record Arguments(Map<String, String> values) {
     static final String USAGE = """
         usage: java -jar llmsnap.jar [flags]
           --config FILE          the configuration, config.yaml when not given
@@ -28,68 +32,105 @@ record Arguments(String config, String listen, String tlsCert, String tlsKey, lo
           --help                 print this
         """;
 
-    private static final Map<String, Boolean> TAKES_VALUE = new LinkedHashMap<>();
-
-    static {
-        for (String flag : List.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body")) TAKES_VALUE.put(flag, true);
-        for (String flag : List.of("watch-config", "check-config", "demo", "version", "help")) TAKES_VALUE.put(flag, false);
-    }
+    private static final Set<String> WITH_VALUE =
+        Set.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body");
+    private static final Set<String> ALONE =
+        Set.of("watch-config", "check-config", "demo", "version", "help");
+    private static final Pattern SIZE =
+        Pattern.compile("([0-9]{1,15})\\s*([KMGT]?)i?B?", Pattern.CASE_INSENSITIVE);
+    private static final int MAX_PORT = 65_535;
 
     /** Reads the arguments. @throws IllegalArgumentException with a sentence */
     static Arguments parse(String[] args) {
-        Map<String, String> given = new LinkedHashMap<>();
+        Map<String, String> given = new HashMap<>();
         List<String> left = new ArrayList<>(List.of(args));
-        while (!left.isEmpty()) {
-            String arg = left.removeFirst();
-            if (!arg.startsWith("-")) throw new IllegalArgumentException("\"" + arg + "\" is no flag; a configuration file is given with --config " + arg);
-            String flag = arg.replaceFirst("^--?", "");
-            String value = null;
-            int equals = flag.indexOf('=');
-            if (equals >= 0) {
-                value = flag.substring(equals + 1);
-                flag = flag.substring(0, equals);
-            }
-            if (flag.equals("h")) flag = "help";
-            Boolean takesValue = TAKES_VALUE.get(flag);
-            if (takesValue == null) {
-                String nearest = Words.nearest(flag, TAKES_VALUE.keySet());
-                throw new IllegalArgumentException("there is no flag " + arg + (nearest == null ? "; see --help" : "; did you mean --" + nearest + "?"));
-            }
-            if (takesValue && value == null) {
-                if (left.isEmpty()) throw new IllegalArgumentException("--" + flag + " needs a value");
-                value = left.removeFirst();
-            }
-            if (!takesValue && value != null && !value.equals("true") && !value.equals("false")) {
-                throw new IllegalArgumentException("--" + flag + " takes no value");
-            }
-            given.put(flag, value == null ? "true" : value);
-        }
+        while (!left.isEmpty()) take(left, given);
+        Arguments arguments = new Arguments(given);
         if (given.containsKey("tls-cert-file") != given.containsKey("tls-key-file")) {
             throw new IllegalArgumentException("--tls-cert-file and --tls-key-file go together");
         }
-        return new Arguments(given.get("config"), given.getOrDefault("listen", "127.0.0.1:8080"), given.get("tls-cert-file"), given.get("tls-key-file"),
-            bytes(given.getOrDefault("max-body", "1GB")), given.getOrDefault("watch-config", "false").equals("true"), given.getOrDefault("check-config", "false").equals("true"),
-            given.getOrDefault("demo", "false").equals("true"), given.getOrDefault("version", "false").equals("true"), given.getOrDefault("help", "false").equals("true"));
+        arguments.port();
+        arguments.maxBody();
+        return arguments;
     }
 
-    private static long bytes(String size) {
-        var matcher = java.util.regex.Pattern.compile("([0-9]{1,15})\\s*([KMGT]?)i?B?", java.util.regex.Pattern.CASE_INSENSITIVE).matcher(size.strip());
-        if (!matcher.matches()) throw new IllegalArgumentException("--max-body " + size + " is no size; write bytes, or a number with KB, MB or GB");
-        return Long.parseLong(matcher.group(1)) << 10 * " KMGT".indexOf(matcher.group(2).isEmpty() ? " " : matcher.group(2).toUpperCase(java.util.Locale.ROOT));
-    }
-
-    /** The host of {@link #listen}, "" for every interface. @throws IllegalArgumentException with a sentence */
-    String host() {
-        int colon = listen.lastIndexOf(':');
-        return colon < 0 ? "" : listen.substring(0, colon).replaceAll("^\\[|]$", "");
-    }
-
-    /** The port of {@link #listen}; 0 lets the system choose. @throws IllegalArgumentException with a sentence */
-    int port() {
-        String text = listen.substring(listen.lastIndexOf(':') + 1);
-        if (!text.matches("[0-9]{1,5}") || Integer.parseInt(text) > 65535) {
-            throw new IllegalArgumentException("--listen " + listen + " has no port; write HOST:PORT, or :PORT for every interface");
+    private static void take(List<String> left, Map<String, String> given) {
+        String arg = left.removeFirst();
+        if (!arg.startsWith("-")) {
+            throw new IllegalArgumentException(
+                "\"" + arg + "\" is no flag; a configuration file is given with --config " + arg);
         }
-        return Integer.parseInt(text);
+        String[] parts = arg.replaceFirst("^--?", "").split("=", 2);
+        String flag = parts[0].equals("h") ? "help" : parts[0];
+        String value = parts.length == 2 ? parts[1] : null;
+        if (WITH_VALUE.contains(flag)) {
+            if (value == null && left.isEmpty()) {
+                throw new IllegalArgumentException("--" + flag + " needs a value");
+            }
+            given.put(flag, value == null ? left.removeFirst() : value);
+        } else if (ALONE.contains(flag)) {
+            if (value == null) value = "true";
+            if (!Set.of("true", "false").contains(value)) {
+                throw new IllegalArgumentException("--" + flag + " takes no value");
+            }
+            given.put(flag, value);
+        } else {
+            throw new IllegalArgumentException("there is no flag " + arg + hint(flag));
+        }
+    }
+
+    private static String hint(String flag) {
+        Set<String> known = new TreeSet<>(WITH_VALUE);
+        known.addAll(ALONE);
+        String nearest = Nearest.of(flag, known);
+        return nearest == null ? "; see --help" : "; did you mean --" + nearest + "?";
+    }
+
+    /** Whether a flag that takes no value is given. */
+    boolean has(String flag) {
+        return "true".equals(values.get(flag));
+    }
+
+    /** The value of a flag, or null. */
+    String value(String flag) {
+        return values.get(flag);
+    }
+
+    /** Host and port; a missing host means every interface. */
+    String listen() {
+        return values.getOrDefault("listen", "127.0.0.1:8080");
+    }
+
+    /** The largest request body, in bytes. */
+    long maxBody() {
+        String size = values.getOrDefault("max-body", "1GB").strip();
+        Matcher matcher = SIZE.matcher(size);
+        if (!matcher.matches()) {
+            throw new IllegalArgumentException("--max-body " + size
+                + " is no size; write bytes, or a number with KB, MB or GB");
+        }
+        int power = " KMGT".indexOf((matcher.group(2) + " ").toUpperCase(Locale.ROOT).charAt(0));
+        return Long.parseLong(matcher.group(1)) << 10 * power;
+    }
+
+    /** The host to listen on, without brackets; "" for every interface. */
+    String host() {
+        int colon = listen().lastIndexOf(':');
+        return colon < 0 ? "" : listen().substring(0, colon).replaceAll("^\\[|]$", "");
+    }
+
+    /** The port to listen on; 0 lets the system choose. */
+    int port() {
+        String text = listen().substring(listen().lastIndexOf(':') + 1);
+        boolean valid = text.matches("[0-9]{1,5}") && Integer.parseInt(text) <= MAX_PORT;
+        if (valid) return Integer.parseInt(text);
+        throw new IllegalArgumentException("--listen " + listen()
+            + " has no port; write HOST:PORT, or :PORT for every interface");
+    }
+
+    /** Where to listen; unresolved when there is no such host. */
+    InetSocketAddress address() {
+        boolean any = host().isEmpty();
+        return any ? new InetSocketAddress(port()) : new InetSocketAddress(host(), port());
     }
 }

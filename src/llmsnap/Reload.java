@@ -1,122 +1,154 @@
 package llmsnap;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader;
-import llmsnap.http.Server;
-import llmsnap.http.Tls;
-import llmsnap.observe.Insight;
-import llmsnap.observe.Log;
-import llmsnap.swap.SwapLoop;
+import llmsnap.config.Problems.Problem;
+import llmsnap.http.server.Failure;
+import llmsnap.http.server.Tls;
+import llmsnap.models.ModelPool;
+import llmsnap.record.Activity;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 
-/** Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files with it. A broken file changes nothing. */
+/**
+ * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files with
+ * it. A broken file changes nothing.
+ */
 final class Reload {
     private static final long LOOK_MS = 500;
 
-    private final Path file;
-    private final String firstLoaded;
-    private final SwapLoop loop;
-    private final Insight insight;
-    private final Log log;
-    private volatile Tls tls;
-    private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
-    private final Map<String, Integer> ports = new HashMap<>(); // by model id, of all there ever were: they may still run
-
-    /**
-     * @param file null when there is none, as in the demo
-     * @param loaded the {@link #stamp} of the file before it was first read
-     */
-    Reload(Path file, String loaded, SwapLoop loop, Insight insight) {
-        this.file = file;
-        this.firstLoaded = loaded;
-        this.loop = loop;
-        this.insight = insight;
-        this.log = insight.log();
-        keepPorts(loop.config());
+    /** Where things come from: {@code config} is null in the demo, {@code tls} without HTTPS. */
+    record Sources(Path config, Tls tls) {
+        /** Tells one state of the files from another. */
+        private String stamp() {
+            StringBuilder stamp = new StringBuilder(Reload.stamp(config));
+            if (tls != null) tls.files().forEach(file -> stamp.append(Reload.stamp(file)));
+            return stamp.toString();
+        }
     }
 
-    /** Reads these files again, too; null for none. Before the first reload. */
-    void alsoTls(Tls tls) {
-        this.tls = tls;
+    private final Sources sources;
+    private final ModelPool pool;
+    private final Activity activity;
+    private final Log log;
+    private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
+    private final Map<String, Integer> ports = new HashMap<>(); // of all there ever were: they may run
+
+    Reload(Sources sources, ModelPool pool, Activity activity, Log log) {
+        this.sources = sources;
+        this.pool = pool;
+        this.activity = activity;
+        this.log = log;
+        keepPorts(pool.config());
     }
 
     private void keepPorts(Config config) {
-        for (Model model : config.models().values()) if (model.port() > 0) ports.put(model.id(), model.port());
+        for (Model model : config.models().values()) {
+            if (model.launch().port() > 0) ports.put(model.id(), model.launch().port());
+        }
     }
 
-    /** Reads the file and puts it in force if it is valid. @return what changed, or the problems */
-    Server.Reloaded now() {
+    /** Reads the file and puts it in force. @return what changed @throws Failure with the problems */
+    Json.Obj now() throws Failure {
         lock.lock();
         try {
-            if (file == null) return failed(List.of("there is no configuration file"));
-            byte[] text = Files.readAllBytes(file);
-            if (new String(text, java.nio.charset.StandardCharsets.UTF_8).isBlank()) return failed(List.of(file + " is empty: not written yet?"));
-            ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports);
-            result.warnings().forEach(problem -> log.warn(problem.at(file.toString())));
-            if (result.config() == null) return failed(result.errors().stream().map(problem -> problem.at(file.toString())).toList());
-            if (tls != null) tls.reload();
-            Json.Obj report = apply(result.config());
-            List<String> warnings = result.warnings().stream().map(problem -> problem.at(file.toString())).toList();
-            return new Server.Reloaded(true, warnings.isEmpty() ? report : report.with("warnings", Json.of(warnings)));
-        } catch (java.nio.file.NoSuchFileException e) {
-            return failed(List.of("there is no file " + file.toAbsolutePath()));
+            return read();
+        } catch (NoSuchFileException e) {
+            throw failed(List.of("there is no file " + sources.config.toAbsolutePath()));
+        } catch (FileSystemException e) {
+            throw failed(List.of("cannot read " + sources.config + ": " + e));
         } catch (IOException e) {
-            return failed(List.of(e instanceof java.nio.file.FileSystemException ? "cannot read " + file + ": " + e : e.getMessage()));
+            throw failed(List.of(e.getMessage()));
         } finally {
             lock.unlock();
         }
     }
 
-    private Server.Reloaded failed(List<String> problems) {
+    /** For those who wait for no answer: the log says what came of it. */
+    void unasked() {
+        try {
+            now();
+        } catch (Failure e) {
+            log.debug("the configuration in force stays");
+        }
+    }
+
+    private Json.Obj read() throws Failure, IOException {
+        Path file = sources.config;
+        if (file == null) throw failed(List.of("there is no configuration file"));
+        byte[] text = Files.readAllBytes(file);
+        if (new String(text, UTF_8).isBlank()) throw failed(List.of(file + " is empty: not written yet?"));
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports);
+        List<String> warnings = printed(result.warnings());
+        warnings.forEach(log::warn);
+        if (result.config() == null) throw failed(printed(result.errors()));
+        if (sources.tls != null) sources.tls.reload();
+        Json.Obj report = apply(result.config());
+        return warnings.isEmpty() ? report : report.with("warnings", warnings);
+    }
+
+    private List<String> printed(List<Problem> problems) {
+        return problems.stream().map(problem -> problem.at(sources.config.toString())).toList();
+    }
+
+    private Failure failed(List<String> problems) {
         problems.forEach(problem -> log.error("configuration not reloaded: " + problem));
-        return new Server.Reloaded(false, Json.obj("error", Json.obj("message", "the configuration was not reloaded: " + String.join("; ", problems),
-            "type", "invalid_request_error", "param", null, "code", "invalid_config"), "problems", problems));
+        String message = "the configuration was not reloaded: " + String.join("; ", problems);
+        return new Failure(400, message).as("invalid_config", null).with("problems", problems);
     }
 
     private Json.Obj apply(Config to) {
-        Config from = loop.config();
-        List<String> added = new ArrayList<>();
-        List<String> changed = new ArrayList<>();
-        List<String> removed = new ArrayList<>(from.models().keySet());
-        removed.removeAll(to.models().keySet());
-        for (Model model : to.models().values()) {
-            Model before = from.models().get(model.id());
-            if (before == null) added.add(model.id());
-            else if (!before.equals(model)) changed.add(model.id());
-        }
+        Map<String, Model> before = pool.config().models();
+        Map<String, Model> after = to.models();
+        List<String> added = new ArrayList<>(after.keySet());
+        added.removeAll(before.keySet());
+        List<String> removed = new ArrayList<>(before.keySet());
+        removed.removeAll(after.keySet());
+        List<String> changed = after.values().stream()
+            .filter(model -> before.containsKey(model.id()) && !model.equals(before.get(model.id())))
+            .map(Model::id).toList();
         keepPorts(to);
-        log.configure(to.logging());
-        log.forgetAllBut(to.models().keySet());
-        insight.activity().configure(to);
-        loop.reconfigure(to);
+        log.configure(to.settings().logging());
+        log.forgetAllBut(after.keySet());
+        activity.configure(to.settings().kept());
+        pool.reconfigure(to);
         log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed " + removed);
         return Json.obj("added", added, "changed", changed, "removed", removed);
     }
 
-    /** Looks at the file from now on; a change counts when two looks agree, so that a burst of writes counts once. */
-    void watch() {
+    /**
+     * Looks at the files from now on; a change counts when two looks agree: a burst counts once.
+     *
+     * @param read the {@link #stamp} of the configuration before it was first read
+     */
+    void watch(String read) {
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
-            String loaded = firstLoaded + tlsStamp();
+            String loaded = read + sources.stamp().substring(stamp(sources.config).length());
             String before = loaded;
             try {
                 while (true) {
-                    Thread.sleep(LOOK_MS);
-                    String now = stamp(file) + tlsStamp();
-                    boolean settled = now.equals(before);
+                    TimeUnit.MILLISECONDS.sleep(LOOK_MS);
+                    String now = sources.stamp();
+                    boolean settled = now.equals(before) && !now.equals(loaded) && !now.isEmpty();
                     before = now;
-                    if (now.isEmpty() || !settled || now.equals(loaded)) continue;
+                    if (!settled) continue;
                     loaded = now;
-                    now();
+                    unasked();
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -124,15 +156,12 @@ final class Reload {
         });
     }
 
-    private String tlsStamp() {
-        return tls == null ? "" : stamp(tls.files()[0]) + stamp(tls.files()[1]);
-    }
-
-    /** Tells one state of the file from another, also behind a symlink that was switched; "" when it is not there. */
+    /** Tells one state of a file from another, also behind a switched symlink; "" when it is not there. */
     static String stamp(Path file) {
         try {
             BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
-            return file.toRealPath() + " " + attributes.lastModifiedTime() + " " + attributes.size() + " " + attributes.fileKey();
+            return file.toRealPath() + " " + attributes.lastModifiedTime() + " " + attributes.size()
+                + " " + attributes.fileKey();
         } catch (IOException e) {
             return "";
         }

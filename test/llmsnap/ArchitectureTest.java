@@ -2,47 +2,127 @@ package llmsnap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Which room may know which: read from the sources. */
+/** Which room may know which, and what only one of them may do: read from the sources. */
 class ArchitectureTest {
+    private static final Path HOUSE = Path.of("src", "llmsnap");
+    private static final List<Path> FILES = Sources.files(".java", HOUSE.toString());
     private static final Map<String, Set<String>> MAY_IMPORT = Map.of(
-        "text", Set.of(), "config", Set.of("text"), "observe", Set.of("text", "config"), "swap", Set.of("config", "text"),
-        "process", Set.of("swap", "config", "observe", "text"), "http", Set.of("text", "config", "swap", "observe"), "demo", Set.of("text"));
+        "text", Set.of(),
+        "platform", Set.of(),
+        "config", Set.of("text"),
+        "record", Set.of("text", "config"),
+        "models", Set.of("config"),
+        "process", Set.of("models", "config", "record", "platform"),
+        "http/server", Set.of("text", "models", "record", "platform"),
+        "http/proxy", Set.of("http/server", "text", "config", "models", "record", "platform"),
+        "http/api", Set.of("http/server", "http/proxy", "text", "config", "models", "record"),
+        "http", Set.of("http/server", "http/proxy", "http/api"));
+    private static final Map<String, Set<String>> DEMO = Map.of("demo", Set.of("text"));
 
-    private static List<Path> sources() throws IOException {
-        try (Stream<Path> files = Files.walk(Path.of("src", "llmsnap"))) {
-            return files.filter(file -> file.toString().endsWith(".java")).toList();
+    /** The room of a file: its folder below the house; "" is the top, which knows all. */
+    private static String room(Path file) {
+        Path folder = HOUSE.relativize(file).getParent();
+        return folder == null ? "" : folder.toString();
+    }
+
+    private static Stream<String> found(String regex, Path file) {
+        return Pattern.compile(regex).matcher(Sources.code(Sources.read(file))).results()
+            .map((MatchResult match) -> match.group(1));
+    }
+
+    @Test void roomsKnowOnlyWhomTheyMay() {
+        for (Path file : FILES) {
+            String room = room(file);
+            Set<String> allowed = new TreeSet<>(MAY_IMPORT.getOrDefault(room, DEMO.get("demo")));
+            allowed.add(room);
+            if (room.isEmpty()) continue;
+            assertThat(found("\\bllmsnap\\.((?:[a-z]+\\.)+)[A-Z]", file)
+                .map(name -> name.substring(0, name.length() - 1).replace('.', '/')))
+                .as(file.toString()).isSubsetOf(allowed);
         }
     }
 
-    @Test void roomsKnowOnlyWhomTheyMay() throws IOException {
-        Pattern use = Pattern.compile("llmsnap\\.([a-z]+)\\.[A-Z]");
-        for (Path file : sources()) {
-            String room = file.getParent().getFileName().toString();
-            Set<String> allowed = MAY_IMPORT.get(room);
-            if (allowed == null) continue;      // the top, which knows all
-            Matcher matcher = use.matcher(Files.readString(file));
-            while (matcher.find()) assertThat(matcher.group(1)).as(file.toString()).isIn(Stream.concat(allowed.stream(), Stream.of(room)).toList());
+    @Test void everyRoomIsListed() {
+        Set<String> rooms = new TreeSet<>(MAY_IMPORT.keySet());
+        rooms.addAll(DEMO.keySet());
+        rooms.add("");
+        assertThat(FILES.stream().map(ArchitectureTest::room)).isSubsetOf(rooms);
+    }
+
+    @Test void noFileOfARoomLeadsBackToItself() {
+        Map<String, Map<String, Path>> rooms = new TreeMap<>();
+        for (Path file : FILES) {
+            String name = file.getFileName().toString().replace(".java", "");
+            rooms.computeIfAbsent(room(file), each -> new TreeMap<>()).put(name, file);
+        }
+        rooms.values().forEach(files -> files.keySet().forEach(name ->
+            assertThat(reached(name, files)).as("what " + name + " leads to").doesNotContain(name)));
+    }
+
+    /** The files of a room that {@code name} knows, and those that they know. */
+    private static Set<String> reached(String name, Map<String, Path> files) {
+        Set<String> reached = new TreeSet<>();
+        Deque<String> open = new ArrayDeque<>(List.of(name));
+        while (!open.isEmpty()) {
+            String from = open.pop();
+            found("\\b([A-Z]\\w*)", files.get(from))
+                .filter(to -> files.containsKey(to) && !to.equals(from) && reached.add(to))
+                .forEach(open::push);
+        }
+        return reached;
+    }
+
+    private static void onlyIn(String text, Predicate where) {
+        for (Path file : FILES) {
+            if (!Sources.code(Sources.read(file)).contains(text)) continue;
+            assertThat(where.is(file)).as(text + " in " + file).isTrue();
         }
     }
 
-    @Test void onlyOneRoomServesAndOnlyOneStartsProcesses() throws IOException {
-        for (Path file : sources()) {
-            String text = Files.readString(file);
-            String room = file.getParent().getFileName().toString();
-            if (text.contains("com.sun.net.httpserver") && !file.endsWith("Launcher.java") && !file.endsWith("QuietJdk.java")) assertThat(room).as(file.toString()).isEqualTo("http");
-            if (text.contains("ProcessBuilder(")) assertThat(room).as(file.toString()).isIn("process");
-            if (text.contains("System.exit")) assertThat(file.getFileName().toString()).isIn("Main.java", "Launcher.java", "SimulatedModel.java");
+    private interface Predicate {
+        boolean is(Path file);
+    }
+
+    @Test void onlyOneRoomServes() {
+        onlyIn("com.sun.net.httpserver.", file -> room(file).startsWith("http/"));
+    }
+
+    @Test void onlyOneRoomStartsProcesses() {
+        onlyIn("ProcessBuilder(", file -> room(file).equals("process"));
+    }
+
+    @Test void onlyTheTopExits() {
+        onlyIn("System.exit", file -> room(file).isEmpty());
+        onlyIn(".halt(", file -> room(file).isEmpty());
+    }
+
+    @Test void onlyOneRoomReadsProc() {
+        for (Path file : FILES) {
+            if (!Sources.read(file).matches("(?s).*\"/proc\\b.*")) continue;
+            assertThat(room(file)).as(file.toString()).isEqualTo("platform");
         }
+    }
+
+    @Test void everyRouteIsInTheReadme() {
+        String readme = Sources.read(Path.of("README.md"));
+        String table = Sources.read(HOUSE.resolve("http/RouteTable.java"));
+        List<String> paths = Pattern.compile("\"(/[^\"]*)\"").matcher(table).results()
+            .map(match -> match.group(1).replaceAll("/?\\*$", "")).filter(path -> path.length() > 1)
+            .toList();
+        assertThat(paths).hasSizeGreaterThan(40);
+        assertThat(paths).allSatisfy(path -> assertThat(readme).contains(path));
     }
 }

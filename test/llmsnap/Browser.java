@@ -24,6 +24,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import llmsnap.text.Json;
+import llmsnap.text.Malformed;
 
 /** A headless Chromium, driven over its DevTools protocol with the JDK's own WebSocket client. */
 final class Browser implements AutoCloseable {
@@ -34,25 +35,58 @@ final class Browser implements AutoCloseable {
     private final WebSocket socket;
     private final AtomicInteger lastId = new AtomicInteger();
     private final Map<Integer, CompletableFuture<Json.Obj>> answers = new ConcurrentHashMap<>();
-    private final Map<String, Page> pages = new ConcurrentHashMap<>();      // by session
+    private final Map<String, Page> pages = new ConcurrentHashMap<>(); // by session
 
     /** The browser's program, or null when there is none on the PATH. */
     static String program() {
-        return Stream.of("chromium", "chromium-browser", "google-chrome").flatMap(name -> Arrays.stream(System.getenv("PATH").split(File.pathSeparator))
-            .map(folder -> Path.of(folder, name))).filter(Files::isExecutable).map(Path::toString).findFirst().orElse(null);
+        return Stream.of("chromium", "chromium-browser", "google-chrome")
+            .flatMap(
+                name ->
+                    Arrays.stream(System.getenv("PATH").split(File.pathSeparator))
+                        .map(folder -> Path.of(folder, name)))
+            .filter(Files::isExecutable)
+            .map(Path::toString)
+            .findFirst()
+            .orElse(null);
     }
 
     Browser() throws IOException {
         profile = Files.createTempDirectory("llmsnap-browser");
-        process = new ProcessBuilder(program(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
-            "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync", "--disable-crash-reporter", "--lang=en",
-            "--remote-debugging-port=0", "--user-data-dir=" + profile, "about:blank").redirectErrorStream(true).start();
-        BufferedReader out = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        process =
+            new ProcessBuilder(
+                            program(),
+                            "--headless=new",
+                            "--no-sandbox",
+                            "--disable-gpu",
+                            "--disable-dev-shm-usage",
+                            "--no-first-run",
+                            "--mute-audio",
+                            "--disable-background-networking",
+                            "--disable-component-update",
+                            "--disable-extensions",
+                            "--disable-sync",
+                            "--disable-crash-reporter",
+                            "--lang=en",
+                            "--remote-debugging-port=0",
+                            "--user-data-dir=" + profile,
+                            "about:blank")
+                .redirectErrorStream(true)
+                .start();
+        BufferedReader out =
+            new BufferedReader(
+                new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
         String address = null;
-        for (String line; address == null && (line = out.readLine()) != null; ) if (line.startsWith("DevTools listening on ")) address = line.substring(22).strip();
+        for (String line; address == null && (line = out.readLine()) != null; ) {
+            if (line.startsWith("DevTools listening on ")) address = line.substring(22).strip();
+        }
         assertThat(address).as("the browser's DevTools address").isNotNull();
-        Thread.ofPlatform().daemon().start(() -> out.lines().forEach(line -> { }));
-        socket = HttpClient.newHttpClient().newWebSocketBuilder().buildAsync(URI.create(address), new Listener()).orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS).join();
+        Thread.ofPlatform().daemon().start(() -> out.lines().forEach(line -> {}));
+        socket =
+            HttpClient.newHttpClient()
+                .newWebSocketBuilder()
+                .buildAsync(URI.create(address), new Listener())
+                .orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
+                .join();
     }
 
     private final class Listener implements WebSocket.Listener {
@@ -65,7 +99,7 @@ final class Browser implements AutoCloseable {
                 text.setLength(0);
                 try {
                     take((Json.Obj) Json.parse(whole));
-                } catch (Json.Malformed e) {
+                } catch (Malformed e) {
                     throw new IllegalStateException(e);
                 }
             }
@@ -88,27 +122,40 @@ final class Browser implements AutoCloseable {
         CompletableFuture<Json.Obj> answer = new CompletableFuture<>();
         answers.put(id, answer);
         Json.Obj message = Json.obj("id", id, "method", method, "params", Json.obj(parameters));
-        String text = (session == null ? message : message.with("sessionId", Json.of(session))).toString();
-        synchronized (this) {       // the client takes one message at a time
+        String text =
+            (session == null ? message : message.with("sessionId", Json.of(session)))
+                .toString();
+        synchronized (this) { // the client takes one message at a time
             socket.sendText(text, true).join();
         }
         return answer;
     }
 
     private Json.Obj call(String session, String method, Object... parameters) {
-        Json.Obj answer = ask(session, method, parameters).orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS).join();
-        if (answer.at("error") != null) throw new AssertionError(method + ": " + answer.at("error"));
+        Json.Obj answer =
+            ask(session, method, parameters)
+                .orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
+                .join();
+        if (answer.at("error") != null) {
+            throw new AssertionError(method + ": " + answer.at("error"));
+        }
         return (Json.Obj) answer.at("result");
     }
 
     /** A new tab with a store of its own. {@code password} is for a log-in box, "" to cancel it; null when none is expected. */
     Page open(String url, String password) {
         String context = call(null, "Target.createBrowserContext").text("browserContextId");
-        String target = call(null, "Target.createTarget", "url", "about:blank", "browserContextId", context).text("targetId");
-        String session = call(null, "Target.attachToTarget", "targetId", target, "flatten", true).text("sessionId");
+        String target =
+            call(null, "Target.createTarget", "url", "about:blank", "browserContextId", context)
+                .text("targetId");
+        String session =
+            call(null, "Target.attachToTarget", "targetId", target, "flatten", true)
+                .text("sessionId");
         Page page = new Page(session, target, URI.create(url).getAuthority(), password);
         pages.put(session, page);
-        for (String domain : List.of("Page", "Runtime", "Log", "Network")) page.call(domain + ".enable");
+        for (String domain : List.of("Page", "Runtime", "Log", "Network")) {
+            page.call(domain + ".enable");
+        }
         if (password != null) page.call("Fetch.enable", "handleAuthRequests", true);
         page.size(1280, 900);
         page.go(url);
@@ -123,7 +170,8 @@ final class Browser implements AutoCloseable {
             Thread.currentThread().interrupt();
         }
         try (Stream<Path> files = Files.walk(profile)) {
-            files.sorted(java.util.Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+            files.sorted(java.util.Comparator.reverseOrder())
+                .forEach(file -> file.toFile().delete());
         }
     }
 
@@ -145,24 +193,47 @@ final class Browser implements AutoCloseable {
 
         private void event(String method, Json.Obj event) {
             switch (method) {
-                case "Runtime.exceptionThrown" -> problems.add("exception: " + event.at("exceptionDetails"));
+                case "Runtime.exceptionThrown" ->
+                    problems.add("exception: " + event.at("exceptionDetails"));
                 case "Runtime.consoleAPICalled" -> {
-                    if (List.of("error", "warning", "assert").contains(event.text("type"))) problems.add("console: " + event.at("args"));
+                    if (List.of("error", "warning", "assert").contains(event.text("type"))) {
+                        problems.add("console: " + event.at("args"));
+                    }
                 }
                 case "Log.entryAdded" -> {
                     boolean loss = "network".equals(event.text("entry", "source"));
-                    if (!(loss && lossExpected) && !"verbose".equals(event.text("entry", "level"))) problems.add("log: " + event.at("entry"));
+                    if (!(loss && lossExpected) && !"verbose".equals(event.text("entry", "level"))) {
+                        problems.add("log: " + event.at("entry"));
+                    }
                 }
                 case "Network.requestWillBeSent" -> {
                     String url = event.text("request", "url");
-                    boolean own = url.startsWith("blob:") || url.startsWith("data:") || url.startsWith("about:") || authority.equals(URI.create(url).getAuthority());
+                    boolean own =
+                        url.startsWith("blob:")
+                            || url.startsWith("data:")
+                            || url.startsWith("about:")
+                            || authority.equals(URI.create(url).getAuthority());
                     if (!own) problems.add("request to another host: " + url);
                 }
-                case "Fetch.requestPaused" -> ask(session, "Fetch.continueRequest", "requestId", event.text("requestId"));
-                case "Fetch.authRequired" -> ask(session, "Fetch.continueWithAuth", "requestId", event.text("requestId"),
-                    "authChallengeResponse", password.isEmpty() ? Json.obj("response", "CancelAuth")
-                        : Json.obj("response", "ProvideCredentials", "username", "anybody", "password", password));
-                default -> { }
+                case "Fetch.requestPaused" ->
+                    ask(session, "Fetch.continueRequest", "requestId", event.text("requestId"));
+                case "Fetch.authRequired" ->
+                    ask(
+                        session,
+                        "Fetch.continueWithAuth",
+                        "requestId",
+                        event.text("requestId"),
+                        "authChallengeResponse",
+                        password.isEmpty()
+                            ? Json.obj("response", "CancelAuth")
+                            : Json.obj(
+                                "response",
+                                "ProvideCredentials",
+                                "username",
+                                "anybody",
+                                "password",
+                                password));
+                default -> {}
             }
         }
 
@@ -182,24 +253,51 @@ final class Browser implements AutoCloseable {
         }
 
         void size(int width, int height) {
-            call("Emulation.setDeviceMetricsOverride", "width", width, "height", height, "deviceScaleFactor", 1, "mobile", false);
+            call(
+                "Emulation.setDeviceMetricsOverride",
+                "width",
+                width,
+                "height",
+                height,
+                "deviceScaleFactor",
+                1,
+                "mobile",
+                false);
         }
 
         /** The system's setting: {@code light} or {@code dark}. */
         void scheme(String scheme) {
-            call("Emulation.setEmulatedMedia", "features", List.of(Json.obj("name", "prefers-color-scheme", "value", scheme)));
+            call(
+                "Emulation.setEmulatedMedia",
+                "features",
+                List.of(Json.obj("name", "prefers-color-scheme", "value", scheme)));
         }
 
         /** The value of an expression; a promise is awaited. */
         Json eval(String expression) {
-            Json.Obj result = call("Runtime.evaluate", "expression", expression, "returnByValue", true, "awaitPromise", true, "userGesture", true);
-            if (result.at("exceptionDetails") != null) throw new AssertionError(expression + ": " + result.at("exceptionDetails"));
+            Json.Obj result =
+                call(
+                    "Runtime.evaluate",
+                    "expression",
+                    expression,
+                    "returnByValue",
+                    true,
+                    "awaitPromise",
+                    true,
+                    "userGesture",
+                    true);
+            if (result.at("exceptionDetails") != null) {
+                throw new AssertionError(expression + ": " + result.at("exceptionDetails"));
+            }
             Json value = result.at("result", "value");
             return value == null ? Json.NULL : value;
         }
 
         String text(String selector) {
-            return eval("document.querySelector(" + Json.of(selector) + ")?.innerText ?? ''") instanceof Json.Str text ? text.text() : "";
+            return eval("document.querySelector(" + Json.of(selector) + ")?.innerText ?? ''")
+                            instanceof Json.Str text
+                ? text.text()
+                : "";
         }
 
         boolean is(String condition) {
@@ -210,7 +308,13 @@ final class Browser implements AutoCloseable {
             try {
                 Running.await(condition, () -> is(condition));
             } catch (AssertionError e) {
-                throw new AssertionError(e.getMessage() + "\nthe page: " + eval("document.body.innerText.slice(0, 3000)") + "\nproblems: " + problems, e);
+                throw new AssertionError(
+                    e.getMessage()
+                        + "\nthe page: "
+                        + eval("document.body.innerText.slice(0, 3000)")
+                        + "\nproblems: "
+                        + problems,
+                    e);
             }
         }
 
@@ -223,11 +327,32 @@ final class Browser implements AutoCloseable {
         void click(String selector) {
             String found = "document.querySelector(" + Json.of(selector) + ")";
             await(found + " && !" + found + ".disabled && " + found + ".getClientRects().length");
-            Json.Obj at = (Json.Obj) eval("(() => { const e = " + found + "; e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-                + " return {x: r.x + r.width / 2, y: r.y + r.height / 2, hit: e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))}; })()");
-            assertThat(at.at("hit")).as(selector + " is not covered by something else").isEqualTo(Json.of(true));
+            Json.Obj at =
+                (Json.Obj)
+                    eval(
+                        "(() => { const e = "
+                            + found
+                            + "; e.scrollIntoView({block: 'center'}); const r ="
+                            + " e.getBoundingClientRect(); return {x: r.x + r.width"
+                            + " / 2, y: r.y + r.height / 2, hit:"
+                            + " e.contains(document.elementFromPoint(r.x + r.width"
+                            + " / 2, r.y + r.height / 2))}; })()");
+            assertThat(at.at("hit"))
+                .as(selector + " is not covered by something else")
+                .isEqualTo(Json.of(true));
             for (String type : List.of("mousePressed", "mouseReleased")) {
-                call("Input.dispatchMouseEvent", "type", type, "x", at.at("x"), "y", at.at("y"), "button", "left", "clickCount", 1);
+                call(
+                    "Input.dispatchMouseEvent",
+                    "type",
+                    type,
+                    "x",
+                    at.at("x"),
+                    "y",
+                    at.at("y"),
+                    "button",
+                    "left",
+                    "clickCount",
+                    1);
             }
         }
 
@@ -238,15 +363,38 @@ final class Browser implements AutoCloseable {
 
         /** Presses a key, like {@code Tab}, {@code Enter}, {@code Escape}. */
         void key(String key) {
-            Map<String, Integer> codes = Map.of("Tab", 9, "Enter", 13, "Escape", 27, " ", 32, "End", 35, "Home", 36);
+            Map<String, Integer> codes =
+                Map.of("Tab", 9, "Enter", 13, "Escape", 27, " ", 32, "End", 35, "Home", 36);
             String text = key.equals("Enter") ? "\r" : key.equals(" ") ? " " : "";
-            call("Input.dispatchKeyEvent", "type", text.isEmpty() ? "rawKeyDown" : "keyDown", "key", key, "code", key.equals(" ") ? "Space" : key, "text", text,
-                "windowsVirtualKeyCode", codes.get(key));
-            call("Input.dispatchKeyEvent", "type", "keyUp", "key", key, "code", key.equals(" ") ? "Space" : key, "windowsVirtualKeyCode", codes.get(key));
+            call(
+                "Input.dispatchKeyEvent",
+                "type",
+                text.isEmpty() ? "rawKeyDown" : "keyDown",
+                "key",
+                key,
+                "code",
+                key.equals(" ") ? "Space" : key,
+                "text",
+                text,
+                "windowsVirtualKeyCode",
+                codes.get(key));
+            call(
+                "Input.dispatchKeyEvent",
+                "type",
+                "keyUp",
+                "key",
+                key,
+                "code",
+                key.equals(" ") ? "Space" : key,
+                "windowsVirtualKeyCode",
+                codes.get(key));
         }
 
         void screenshot(Path file) throws IOException {
-            Files.write(file, Base64.getDecoder().decode(call("Page.captureScreenshot", "format", "png").text("data")));
+            Files.write(
+                file,
+                Base64.getDecoder()
+                    .decode(call("Page.captureScreenshot", "format", "png").text("data")));
         }
 
         List<String> problems() {
@@ -255,7 +403,9 @@ final class Browser implements AutoCloseable {
 
         @Override public void close() {
             try {
-                assertThat(problems).as("errors, violations of the policy, requests to other hosts").isEmpty();
+                assertThat(problems)
+                    .as("errors, violations of the policy, requests to other hosts")
+                    .isEmpty();
             } finally {
                 pages.remove(session);
                 Browser.this.call(null, "Target.closeTarget", "targetId", target);

@@ -18,17 +18,22 @@ class CommandLineTest {
     @Test void flags() throws Exception {
         assertThat(Running.run(JAVA, "--version")).matches("0 llmsnap \\d+\\.\\d+\\.\\d+ .*\n");
         assertThat(Running.run(JAVA, "-help")).startsWith("0 usage:");
-        assertThat(Running.run(JAVA, "--listn", ":1")).startsWith("2 llmsnap: there is no flag --listn; did you mean --listen?");
-        assertThat(Running.run(JAVA, "config.yaml")).startsWith("2 llmsnap: \"config.yaml\" is no flag");
-        assertThat(Running.run(JAVA, "--listen=nowhere")).startsWith("2 llmsnap: --listen nowhere has no port");
+        assertThat(Running.run(JAVA, "--listn", ":1"))
+            .startsWith("2 llmsnap: there is no flag --listn; did you mean --listen?");
+        assertThat(Running.run(JAVA, "config.yaml"))
+            .startsWith("2 llmsnap: \"config.yaml\" is no flag");
+        assertThat(Running.run(JAVA, "--listen=nowhere"))
+            .startsWith("2 llmsnap: --listen nowhere has no port");
         assertThat(Running.run(JAVA, "--config")).startsWith("2 llmsnap: --config needs a value");
-        assertThat(Running.run(JAVA, "-config=/no/such/file")).startsWith("1 llmsnap: there is no file /no/such/file");
+        assertThat(Running.run(JAVA, "-config=/no/such/file"))
+            .startsWith("1 llmsnap: there is no file /no/such/file");
     }
 
     @Test void arguments() {
-        Arguments arguments = Arguments.parse(new String[] {"-config=a=b", "-listen", ":80", "--demo=false"});
-        assertThat(arguments.config()).isEqualTo("a=b");
-        assertThat(arguments.demo()).isFalse();
+        Arguments arguments =
+            Arguments.parse(new String[] {"-config=a=b", "-listen", ":80", "--demo=false"});
+        assertThat(arguments.value("config")).isEqualTo("a=b");
+        assertThat(arguments.has("demo")).isFalse();
         assertThat(arguments.host()).isEmpty();
         assertThat(arguments.port()).isEqualTo(80);
         assertThat(Arguments.parse(new String[] {"--listen", "[::1]:90"}).host()).isEqualTo("::1");
@@ -36,34 +41,68 @@ class CommandLineTest {
     }
 
     @Test void checkConfigPrintsWhatWasUnderstood() throws Exception {
-        Path good = config("models:\n  a: {cmd: \"run --port ${PORT} 'x y'\", aliases: [z], ttl: 5}\n  b: {cmd: x, proxy: http://h:1}\ncmdstop: x\n");
+        Path good = config("""
+            models:
+              a: {cmd: "run --port ${PORT} 'x y'", aliases: [z], ttl: 5}
+              b: {cmd: x, proxy: http://h:1}
+            cmdstop: x
+            """);
         String text = Running.run(JAVA, "--config", good.toString(), "--check-config");
-        assertThat(text).startsWith("0 " + good + ":4:1: unknown key \"cmdstop\", ignored (warning)").contains("model a\n  command: run --port 5800 'x y'\n")
-            .contains("aliases: z").contains("is unloaded after 5 s").contains("unloads: b").contains("the configuration is valid");
+        assertThat(text)
+            .startsWith("0 " + good + ":4:1: unknown key \"cmdstop\", ignored (warning)")
+            .contains("model a\n  command: run --port 5800 'x y'\n")
+            .contains("aliases: z")
+            .contains("is unloaded after 5 s")
+            .contains("unloads: b")
+            .contains("the configuration is valid");
         Path bad = config("models:\n  a: {}\nstartPort: x\n");
-        assertThat(Running.run(JAVA, "--config", bad.toString(), "--check-config")).startsWith("1 " + bad + ":2:3: the model \"a\" has no cmd")
-            .contains(bad + ":3:12: startPort has to be").contains("has 3 errors; nothing was started");
+        assertThat(Running.run(JAVA, "--config", bad.toString(), "--check-config"))
+            .startsWith("1 " + bad + ":2:3: the model \"a\" has no cmd")
+            .contains(bad + ":3:12: startPort has to be")
+            .contains("has 3 errors; nothing was started");
     }
 
     @Test void anAddressInUseIsSaid() throws Exception {
         try (Running first = Running.start("models: {}\n")) {
-            assertThat(Running.run(JAVA, "--config", first.config.toString(), "--listen", "127.0.0.1:" + first.port))
+            assertThat(
+                            Running.run(
+                                JAVA,
+                                "--config",
+                                first.config.toString(),
+                                "--listen",
+                                "127.0.0.1:" + first.port))
                 .contains("cannot listen on 127.0.0.1:" + first.port);
         }
     }
 
     @Test void everyInterfaceWithoutKeysIsSaidLoudly() throws Exception {
         try (Running llmsnap = Running.start("models: {}\n", "--listen", ":0")) {
-            Running.await("the warning", () -> llmsnap.output().contains("WARNING: anybody who can reach port"));
+            Running.await(
+                "the warning",
+                () -> llmsnap.output().contains("WARNING: anybody who can reach port"));
         }
     }
 
     @Test void anOlderJavaIsToldWhatItNeeds() throws Exception {
         Path old = null;
-        try (Stream<Path> homes = Files.isDirectory(Path.of("/usr/lib/jvm")) ? Files.list(Path.of("/usr/lib/jvm")) : Stream.empty()) {
-            old = homes.filter(home -> home.getFileName().toString().matches(".*[-.](8|11|17)([-.].*)?")).map(home -> home.resolve("bin/java")).filter(Files::isExecutable).findFirst().orElse(null);
+        try (Stream<Path> homes =
+            Files.isDirectory(Path.of("/usr/lib/jvm"))
+                ? Files.list(Path.of("/usr/lib/jvm"))
+                : Stream.empty()) {
+            old =
+                homes.filter(
+                                home ->
+                                    home.getFileName()
+                                        .toString()
+                                        .matches(".*[-.](8|11|17)([-.].*)?"))
+                    .map(home -> home.resolve("bin/java"))
+                    .filter(Files::isExecutable)
+                    .findFirst()
+                    .orElse(null);
         }
         assumeTrue(old != null, "no Java older than 21 here");
-        assertThat(Running.run(old.toString())).startsWith("1 llmsnap needs Java 21 or newer; this is Java ").hasLineCount(1);
+        assertThat(Running.run(old.toString()))
+            .startsWith("1 llmsnap needs Java 21 or newer; this is Java ")
+            .hasLineCount(1);
     }
 }

@@ -16,13 +16,22 @@ import org.junit.jupiter.api.parallel.Isolated;
 @Isolated
 class CrowdTest {
     @Test void aCrowdThatAlternatesCostsFewSwaps() throws Exception {
-        try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n  b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}\n")) {
+        try (Running llmsnap = Running.start("""
+            models:
+              a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
+              b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
+            """)) {
             AtomicInteger next = new AtomicInteger();
-            List<HttpResponse<String>> answers = java.util.Collections.synchronizedList(new ArrayList<>());
-            ServerTest.together(8, client -> {
-                for (int i; (i = next.getAndIncrement()) < 60; ) answers.add(llmsnap.chat(i % 2 == 0 ? "a" : "b"));
-                return null;
-            });
+            List<HttpResponse<String>> answers =
+                java.util.Collections.synchronizedList(new ArrayList<>());
+            ServerTest.together(
+                8,
+                client -> {
+                    for (int i; (i = next.getAndIncrement()) < 60; ) {
+                        answers.add(llmsnap.chat(i % 2 == 0 ? "a" : "b"));
+                    }
+                    return null;
+                });
             assertThat(answers).hasSize(60).allMatch(answer -> answer.statusCode() == 200);
             assertThat(llmsnap.count(": starting: ")).isLessThanOrEqualTo(8);
         }

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import llmsnap.text.Json;
+import llmsnap.text.Malformed;
 
 /** A reader of /api/events: collects what comes. */
 final class EventStream implements AutoCloseable {
@@ -24,7 +25,10 @@ final class EventStream implements AutoCloseable {
     EventStream(Running llmsnap) throws IOException {
         socket = llmsnap.connect();
         socket.setSoTimeout(0);
-        socket.getOutputStream().write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+        socket.getOutputStream()
+            .write(
+                "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"
+                    .getBytes(StandardCharsets.US_ASCII));
         Thread.ofVirtual().start(this::read);
     }
 
@@ -32,23 +36,27 @@ final class EventStream implements AutoCloseable {
     static BufferedReader body(Socket socket) throws IOException {
         InputStream raw = new BufferedInputStream(socket.getInputStream());
         for (String line = line(raw); !line.isEmpty(); ) line = line(raw);
-        return new BufferedReader(new InputStreamReader(new InputStream() {
-            private int left;
+        return new BufferedReader(
+            new InputStreamReader(
+                new InputStream() {
+                    private int left;
 
-            @Override public int read() throws IOException {
-                byte[] one = new byte[1];
-                return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
-            }
+                    @Override public int read() throws IOException {
+                        byte[] one = new byte[1];
+                        return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+                    }
 
-            @Override public int read(byte[] bytes, int offset, int length) throws IOException {
-                if (left == 0) left = Integer.parseInt(line(raw), 16);
-                if (left == 0) return -1;
-                int n = raw.read(bytes, offset, Math.min(length, left));
-                if (n > 0) left -= n;
-                if (left == 0) line(raw);
-                return n;
-            }
-        }, StandardCharsets.UTF_8));
+                    @Override public int read(byte[] bytes, int offset, int length)
+                        throws IOException {
+                        if (left == 0) left = Integer.parseInt(line(raw), 16);
+                        if (left == 0) return -1;
+                        int n = raw.read(bytes, offset, Math.min(length, left));
+                        if (n > 0) left -= n;
+                        if (left == 0) line(raw);
+                        return n;
+                    }
+                },
+                StandardCharsets.UTF_8));
     }
 
     private static String line(InputStream in) throws IOException {
@@ -69,7 +77,7 @@ final class EventStream implements AutoCloseable {
             }
         } catch (IOException e) {
             // closed
-        } catch (Json.Malformed e) {
+        } catch (Malformed e) {
             events.add(new Event("malformed: " + e.getMessage(), Json.NULL));
         } finally {
             ended = true;
@@ -88,7 +96,9 @@ final class EventStream implements AutoCloseable {
     List<Json.Obj> items(String type) {
         List<Json.Obj> items = new ArrayList<>();
         for (Event event : events) {
-            if (event.type.equals(type) && event.data instanceof Json.Arr list) list.items().forEach(item -> items.add((Json.Obj) item));
+            if (event.type.equals(type) && event.data instanceof Json.Arr list) {
+                list.items().forEach(item -> items.add((Json.Obj) item));
+            }
         }
         return items;
     }
@@ -97,7 +107,10 @@ final class EventStream implements AutoCloseable {
     List<String> states(String model) {
         List<String> states = new ArrayList<>();
         for (Json.Obj item : items("modelStatus")) {
-            if (item.text("id").equals(model) && (states.isEmpty() || !states.getLast().equals(item.text("state")))) states.add(item.text("state"));
+            if (item.text("id").equals(model)
+                && (states.isEmpty() || !states.getLast().equals(item.text("state")))) {
+                states.add(item.text("state"));
+            }
         }
         return states;
     }
@@ -106,7 +119,9 @@ final class EventStream implements AutoCloseable {
     String log(String source) {
         StringBuilder text = new StringBuilder();
         for (Event event : events) {
-            if (event.type.equals("logData") && event.data instanceof Json.Obj data && data.text("source").equals(source)) text.append(data.text("data"));
+            if (event.type.equals("logData")
+                && event.data instanceof Json.Obj data
+                && data.text("source").equals(source)) text.append(data.text("data"));
         }
         return text.toString();
     }

@@ -20,16 +20,22 @@ import org.junit.jupiter.api.Test;
 class HostileTest {
     private static Running llmsnap;
 
-    @BeforeAll static void start() throws Exception {
-        llmsnap = Running.start("models:\n  a: {cmd: '${sim}', requestTimeout: 2}\n", "--max-body", "40MB");
+    @BeforeAll
+    static void start() throws Exception {
+        llmsnap = Running.start("""
+            models:
+              a: {cmd: '${sim}', requestTimeout: 2}
+            """, "--max-body", "40MB");
         llmsnap.chat("a");
     }
 
-    @AfterAll static void stop() {
+    @AfterAll
+    static void stop() {
         llmsnap.close();
     }
 
-    @AfterEach void aNormalRequestIsServed() {
+    @AfterEach
+    void aNormalRequestIsServed() {
         long from = System.nanoTime();
         assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
         assertThat(System.nanoTime() - from).isLessThan(TimeUnit.SECONDS.toNanos(1));
@@ -45,7 +51,13 @@ class HostileTest {
             for (int i = 0; i < 200; i++) {
                 Socket socket = llmsnap.connect();
                 slow.add(socket);
-                String part = i % 2 == 0 ? "POST /v1/chat/completions HTTP/1.1\r\nHo" : "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n{\"mod";
+                String part =
+                    i % 2 == 0
+                        ? "POST /v1/chat/completions HTTP/1.1\r\nHo"
+                        : "POST /v1/chat/completions HTTP/1.1\r\n"
+                              + "Host: x\r\n"
+                              + "Content-Length: 30000000\r\n\r\n"
+                              + "{\"mod";
                 socket.getOutputStream().write(part.getBytes(StandardCharsets.US_ASCII));
             }
             for (int i = 0; i < 10; i++) aNormalRequestIsServed();
@@ -55,21 +67,60 @@ class HostileTest {
     }
 
     @Test void shapesOfSmuggling() throws Exception {
-        String start = "POST /v1/chat/completions HTTP/1.1\nConnection: close\n";
+        String start = """
+            POST /v1/chat/completions HTTP/1.1
+            Connection: close
+            """;
         String body = "{\"model\":\"a\"}";
-        for (String bad : List.of("Host: x\nContent-Length: 13\nContent-Length: 14\n", "Host: x\nContent-Length: +13\n", "Host: x\nContent-Length: 13\nTransfer-Encoding: chunked\n",
-                "Host: x\nContent-Length: -1\n", "Content-Length: 13\n", "Host: x\nHost: y\nContent-Length: 13\n", "Host: a b\nContent-Length: 13\n",
-                "Host: x\nX-Odd: a\u0001b\nContent-Length: 13\n", "Host: x\nContent-Length: 1a\n", "Host:\nContent-Length: 13\n")) {
+        for (String bad :
+            List.of(
+                """
+                    Host: x
+                    Content-Length: 13
+                    Content-Length: 14
+                    """,
+                "Host: x\nContent-Length: +13\n",
+                """
+                    Host: x
+                    Content-Length: 13
+                    Transfer-Encoding: chunked
+                    """,
+                "Host: x\nContent-Length: -1\n",
+                "Content-Length: 13\n",
+                "Host: x\nHost: y\nContent-Length: 13\n",
+                "Host: a b\nContent-Length: 13\n",
+                "Host: x\nX-Odd: a\u0001b\nContent-Length: 13\n",
+                "Host: x\nContent-Length: 1a\n",
+                "Host:\nContent-Length: 13\n")) {
             String answer = raw(start + bad, body);
-            assertThat(answer).as(bad).matches("(?s)(HTTP/1.1 (400|501) .*|reset|)").doesNotContain("chatcmpl");
+            assertThat(answer)
+                .as(bad)
+                .matches("(?s)(HTTP/1.1 (400|501) .*|reset|)")
+                .doesNotContain("chatcmpl");
         }
-        assertThat(raw("POST /v1/chat/completions HTTP/1.2\nHost: x\nConnection: close\nContent-Length: 13\n", body)).containsPattern("^HTTP/1.1 (400|505)");
+        assertThat(raw("""
+            POST /v1/chat/completions HTTP/1.2
+            Host: x
+            Connection: close
+            Content-Length: 13
+            """, body)).containsPattern("^HTTP/1.1 (400|505)");
         assertThat(raw("nonsense\n", "")).doesNotContain("200 OK");
     }
 
     @Test void hugeHeaders() throws Exception {
-        assertThat(raw("GET /v1/models HTTP/1.1\nHost: x\nConnection: close\nX: " + "y".repeat(400_000) + "\n", "")).doesNotContain("\"object\":\"list\"");
-        assertThat(raw("GET /v1/models HTTP/1.1\nHost: x\nConnection: close\n" + java.util.stream.IntStream.range(0, 500).mapToObj(i -> "X" + i + ": y\n").collect(java.util.stream.Collectors.joining()), "")).doesNotContain("\"object\":\"list\"");
+        assertThat(raw("""
+            GET /v1/models HTTP/1.1
+            Host: x
+            Connection: close
+            X: y""".repeat(400_000) + "\n", "")).doesNotContain("\"object\":\"list\"");
+        assertThat(
+                        raw(
+                            "GET /v1/models HTTP/1.1\nHost: x\nConnection: close\n"
+                                + java.util.stream.IntStream.range(0, 500)
+                                    .mapToObj(i -> "X" + i + ": y\n")
+                                    .collect(java.util.stream.Collectors.joining()),
+                            ""))
+            .doesNotContain("\"object\":\"list\"");
     }
 
     private static int post(String body) {
@@ -77,7 +128,13 @@ class HostileTest {
     }
 
     @Test void oddJson() {
-        assertThat(post("{\"x\":" + "[".repeat(100_000) + "]".repeat(100_000) + ",\"model\":\"a\"}")).isEqualTo(200);
+        assertThat(
+                        post(
+                            "{\"x\":"
+                                + "[".repeat(100_000)
+                                + "]".repeat(100_000)
+                                + ",\"model\":\"a\"}"))
+            .isEqualTo(200);
         assertThat(post("[".repeat(100_000))).isEqualTo(400);
         assertThat(post("{\"x\":{\"model\":\"a\"}}")).isEqualTo(400);
         assertThat(post("{\"mod\\u0065l\":\"a\"}")).isEqualTo(200);
@@ -90,7 +147,11 @@ class HostileTest {
 
     @Test void oddBoundaries() {
         for (String boundary : List.of("", "\"\"", "x".repeat(300), "\r", "--", "a b")) {
-            HttpRequest.Builder request = llmsnap.request("/v1/images/edits").POST(HttpRequest.BodyPublishers.ofString("--" + boundary + "\r\n\r\n"));
+            HttpRequest.Builder request =
+                llmsnap.request("/v1/images/edits")
+                    .POST(
+                        HttpRequest.BodyPublishers.ofString(
+                            "--" + boundary + "\r\n\r\n"));
             try {
                 request.header("Content-Type", "multipart/form-data; boundary=" + boundary);
             } catch (IllegalArgumentException e) {
@@ -99,13 +160,36 @@ class HostileTest {
             assertThat(Running.send(request).statusCode()).as(boundary).isEqualTo(400);
         }
         String many = "--B\r\n\r\n\r\n".repeat(200_000);
-        assertThat(Running.send(llmsnap.request("/v1/images/edits").header("Content-Type", "multipart/form-data; boundary=B").POST(HttpRequest.BodyPublishers.ofString(many))).body()).contains("more than 10000 parts");
+        assertThat(
+                        Running.send(
+                                        llmsnap.request("/v1/images/edits")
+                                            .header(
+                                                "Content-Type",
+                                                "multipart/form-data; boundary=B")
+                                            .POST(HttpRequest.BodyPublishers.ofString(many)))
+                            .body())
+            .contains("more than 10000 parts");
     }
 
     @Test void pathTricks() throws Exception {
-        for (String path : List.of("/ui/../running", "/ui/..%2frunning", "/ui/%2e%2e/etc/passwd", "/ui//etc/passwd", "/v1/../unload", "/%00", "/ui/%0d%0aX: y", "/upstream/..", "/\\", "/ui/style.css%00.html")) {
+        for (String path :
+            List.of(
+                "/ui/../running",
+                "/ui/..%2frunning",
+                "/ui/%2e%2e/etc/passwd",
+                "/ui//etc/passwd",
+                "/v1/../unload",
+                "/%00",
+                "/ui/%0d%0aX: y",
+                "/upstream/..",
+                "/\\",
+                "/ui/style.css%00.html")) {
             String answer = raw("GET " + path + " HTTP/1.1\nHost: x\nConnection: close\n", "");
-            assertThat(answer).as(path).doesNotContain("\"running\"").doesNotContain("root:").doesNotContain("\r\nX: y");
+            assertThat(answer)
+                .as(path)
+                .doesNotContain("\"running\"")
+                .doesNotContain("root:")
+                .doesNotContain("\r\nX: y");
         }
     }
 
@@ -114,29 +198,80 @@ class HostileTest {
         var answer = llmsnap.chat("a", "\"sim\":{\"reply_ms\":60000}");
         assertThat(answer.statusCode()).isEqualTo(502);
         assertThat(answer.body()).contains("sent nothing for 2 s, its requestTimeout");
-        assertThat(System.nanoTime() - from).isBetween(TimeUnit.SECONDS.toNanos(2), TimeUnit.SECONDS.toNanos(5));
-        assertThat(llmsnap.chat("a", "\"max_tokens\":4", "\"stream\":true", "\"sim\":{\"token_ms\":1000}").body()).endsWith("[DONE]\n\n");
+        assertThat(System.nanoTime() - from)
+            .isBetween(TimeUnit.SECONDS.toNanos(2), TimeUnit.SECONDS.toNanos(5));
+        assertThat(
+                        llmsnap.chat(
+                                        "a",
+                                        "\"max_tokens\":4",
+                                        "\"stream\":true",
+                                        "\"sim\":{\"token_ms\":1000}")
+                            .body())
+            .endsWith("[DONE]\n\n");
     }
 
     @Test void anAnswerLargerThanTheHeapPasses() throws Exception {
         Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(config, "startPort: " + Running.freePorts(2) + "\n" + Running.SIM + "models:\n  a: {cmd: '${sim}'}\n");
-        Process process = new ProcessBuilder(Running.JAVA, "-Xmx48m", "-jar", Running.JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:" + Running.freePorts(1)).redirectErrorStream(true).start();
-        try (Running small = Running.of(process, config); Socket socket = small.connect()) {
-            socket.getOutputStream().write(Running.rawChat("{\"model\":\"a\",\"stream\":true,\"sim\":{\"tokens\":600000}}").getBytes(StandardCharsets.US_ASCII));
+        Files.writeString(
+            config,
+            "startPort: "
+                + Running.freePorts(2)
+                + "\n"
+                + Running.SIM
+                + "models:\n  a: {cmd: '${sim}'}\n");
+        Process process =
+            new ProcessBuilder(
+                            Running.JAVA,
+                            "-Xmx48m",
+                            "-jar",
+                            Running.JAR.toString(),
+                            "--config",
+                            config.toString(),
+                            "--listen",
+                            "127.0.0.1:" + Running.freePorts(1))
+                .redirectErrorStream(true)
+                .start();
+        try (Running small = Running.of(process, config);
+            Socket socket = small.connect()) {
+            socket.getOutputStream()
+                .write(Running.rawChat("""
+                    {"model":"a","stream":true,"sim":{"tokens":600000}}""").getBytes(StandardCharsets.US_ASCII));
             long bytes = 0;
             byte[] buffer = new byte[1 << 16];
             for (int n; (n = socket.getInputStream().read(buffer)) >= 0; ) bytes += n;
             assertThat(bytes).isGreaterThan(60L << 20);
-            assertThat(small.post("/v1/rerank", "{\"x\":\"" + "y".repeat(45 << 20) + "\",\"model\":\"a\"}").statusCode()).isEqualTo(413);
+            assertThat(
+                            small.post(
+                                            "/v1/rerank",
+                                            "{\"x\":\""
+                                                + "y".repeat(45 << 20)
+                                                + "\",\"model\":\"a\"}")
+                                .statusCode())
+                .isEqualTo(413);
         }
     }
 
     @Test void aReaderOfStdoutThatLeavesEndsNothing() throws Exception {
         Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(config, "logToStdout: both\nstartPort: " + Running.freePorts(2) + "\n" + Running.SIM + "models:\n  a: {cmd: '${sim} --flood 3000000'}\n");
-        Process process = new ProcessBuilder("bash", "-c", "(echo $BASHPID >\"$1.pid\"; exec \"$0\" -jar \"$2\" --config \"$1\" --listen 127.0.0.1:0) | head -n 3",
-            Running.JAVA, config.toString(), Running.JAR.toString()).redirectErrorStream(true).start();
+        Files.writeString(
+            config,
+            "logToStdout: both\nstartPort: "
+                + Running.freePorts(2)
+                + "\n"
+                + Running.SIM
+                + "models:\n  a: {cmd: '${sim} --flood 3000000'}\n");
+        Process process =
+            new ProcessBuilder(
+                            "bash",
+                            "-c",
+                            """
+                                (echo $BASHPID >"$1.pid"; exec "$0" -jar "$2" --config "$1" \
+                                --listen 127.0.0.1:0) | head -n 3""",
+                            Running.JAVA,
+                            config.toString(),
+                            Running.JAR.toString())
+                .redirectErrorStream(true)
+                .start();
         Running piped = Running.of(process, config);
         try {
             for (int i = 0; i < 3; i++) {
@@ -153,28 +288,52 @@ class HostileTest {
 
     @Test void runningOutOfDescriptorsPasses() throws Exception {
         Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(config, "startPort: " + Running.freePorts(2) + "\n" + Running.SIM + "models:\n  a: {cmd: '${sim}'}\n");
-        Process process = new ProcessBuilder("bash", "-c", "ulimit -n 256; exec \"$0\" \"$@\"", Running.JAVA, "-jar", Running.JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:0")
-            .redirectErrorStream(true).start();
+        Files.writeString(
+            config,
+            "startPort: "
+                + Running.freePorts(2)
+                + "\n"
+                + Running.SIM
+                + "models:\n  a: {cmd: '${sim}'}\n");
+        Process process =
+            new ProcessBuilder(
+                            "bash",
+                            "-c",
+                            "ulimit -n 256; exec \"$0\" \"$@\"",
+                            Running.JAVA,
+                            "-jar",
+                            Running.JAR.toString(),
+                            "--config",
+                            config.toString(),
+                            "--listen",
+                            "127.0.0.1:0")
+                .redirectErrorStream(true)
+                .start();
         List<Socket> crowd = new ArrayList<>();
         try (Running small = Running.of(process, config)) {
             for (int i = 0; i < 400; i++) {
                 Socket socket = small.connect();
                 crowd.add(socket);
                 try {
-                    socket.getOutputStream().write(Running.rawChat("{\"model\":\"a\"}").substring(0, 60).getBytes(StandardCharsets.US_ASCII));
+                    socket.getOutputStream()
+                        .write(
+                            Running.rawChat("{\"model\":\"a\"}")
+                                .substring(0, 60)
+                                .getBytes(StandardCharsets.US_ASCII));
                 } catch (IOException e) {
                     // refused, which is how it protects itself
                 }
             }
             for (Socket socket : crowd) socket.close();
-            Running.await("served again", () -> {
-                try {
-                    return small.chat("a").statusCode() == 200;
-                } catch (java.io.UncheckedIOException e) {
-                    return false;
-                }
-            });
+            Running.await(
+                "served again",
+                () -> {
+                    try {
+                        return small.chat("a").statusCode() == 200;
+                    } catch (java.io.UncheckedIOException e) {
+                        return false;
+                    }
+                });
         }
     }
 }

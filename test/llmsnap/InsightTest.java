@@ -14,16 +14,23 @@ import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import llmsnap.text.Json;
+import llmsnap.text.Malformed;
 import org.junit.jupiter.api.Test;
 
 /** What a person or a monitoring system gets to know: events, rows, captures, counts, explanations, logs of the past. */
 class InsightTest {
-    private static final String TWO = "models:\n  a: {cmd: '${sim}', aliases: [x]}\n  b: {cmd: '${sim} --ready-ms 300', unlisted: true}\n  broken: {cmd: '${sim} --exit 3'}\n";
+    private static final String TWO = """
+        models:
+          a: {cmd: '${sim}', aliases: [x]}
+          b: {cmd: '${sim} --ready-ms 300', unlisted: true}
+          broken: {cmd: '${sim} --exit 3'}
+        """;
 
     private static List<Json.Obj> rows(Running llmsnap) {
         try {
-            return ((Json.Arr) Json.parse(llmsnap.get("/api/metrics").body())).items().stream().map(row -> (Json.Obj) row).toList();
-        } catch (Json.Malformed e) {
+            return ((Json.Arr) Json.parse(llmsnap.get("/api/metrics").body()))
+                .items().stream().map(row -> (Json.Obj) row).toList();
+        } catch (Malformed e) {
             throw new AssertionError(e);
         }
     }
@@ -32,30 +39,63 @@ class InsightTest {
         return (long) ((Json.Num) from.at(key)).value();
     }
 
-    private static CompletableFuture<HttpResponse<String>> inBackground(Running llmsnap, String model, String... more) {
-        return CompletableFuture.supplyAsync(() -> llmsnap.chat(model, more), task -> Thread.ofVirtual().start(task));
+    private static CompletableFuture<HttpResponse<String>> inBackground(
+        Running llmsnap, String model, String... more) {
+        return CompletableFuture.supplyAsync(
+            () -> llmsnap.chat(model, more), task -> Thread.ofVirtual().start(task));
     }
 
     // ---- events
 
     @Test void aReaderSeesEverythingAsItIsAndThenEveryState() throws Exception {
-        try (Running llmsnap = Running.start(TWO + "peers: {far: {proxy: 'http://127.0.0.1:1', models: [p]}}\n"); EventStream stream = new EventStream(llmsnap)) {
+        try (Running llmsnap =
+                        Running.start(
+                            TWO
+                                + "peers: {far: {proxy: 'http://127.0.0.1:1', models:"
+                                + " [p]}}\n");
+            EventStream stream = new EventStream(llmsnap)) {
             Running.await("the beginning", () -> stream.events.size() >= 5);
-            assertThat(stream.types().subList(0, 5)).containsExactly("modelStatus", "metrics", "logData", "logData", "inflight");
-            assertThat(stream.items("modelStatus").stream().map(item -> item.text("id") + ":" + item.text("state") + ":" + item.text("peerID")))
-                .containsExactly("a:stopped:", "b:stopped:", "broken:stopped:", "p:unknown:far");
+            assertThat(stream.types().subList(0, 5))
+                .containsExactly("modelStatus", "metrics", "logData", "logData", "inflight");
+            assertThat(
+                            stream.items("modelStatus").stream()
+                                .map(
+                                    item ->
+                                        item.text("id")
+                                            + ":"
+                                            + item.text("state")
+                                            + ":"
+                                            + item.text("peerID")))
+                .containsExactly(
+                    "a:stopped:", "b:stopped:", "broken:stopped:", "p:unknown:far");
             llmsnap.chat("a");
             llmsnap.chat("x", "\"stream\":true");
             llmsnap.chat("b");
             llmsnap.chat("broken");
             Running.await("four rows", () -> stream.items("metrics").size() == 4);
             Running.await("all at rest", () -> stream.states("broken").size() == 4);
-            assertThat(stream.states("a")).containsExactly("stopped", "starting", "ready", "stopping", "stopped");
-            assertThat(stream.states("b")).containsExactly("stopped", "starting", "ready", "stopping", "stopped");
-            assertThat(stream.states("broken")).containsExactly("stopped", "starting", "stopping", "stopped");
+            assertThat(stream.states("a"))
+                .containsExactly("stopped", "starting", "ready", "stopping", "stopped");
+            assertThat(stream.states("b"))
+                .containsExactly("stopped", "starting", "ready", "stopping", "stopped");
+            assertThat(stream.states("broken"))
+                .containsExactly("stopped", "starting", "stopping", "stopped");
             assertThat(stream.items("metrics")).isEqualTo(rows(llmsnap));
-            Running.await("both logs", () -> stream.log("proxy").contains("model b: ready") && stream.log("upstream").contains("b: listening"));
-            Running.await("nothing in flight at the end", () -> stream.events.stream().filter(event -> event.type().equals("inflight")).toList().getLast().data().toString().equals("[]"));
+            Running.await(
+                "both logs",
+                () ->
+                    stream.log("proxy").contains("model b: ready")
+                        && stream.log("upstream").contains("b: listening"));
+            Running.await(
+                "nothing in flight at the end",
+                () ->
+                    stream.events.stream()
+                        .filter(event -> event.type().equals("inflight"))
+                        .toList()
+                        .getLast()
+                        .data()
+                        .toString()
+                        .equals("[]"));
             try (EventStream late = new EventStream(llmsnap)) {
                 Running.await("a late one", () -> late.events.size() >= 4);
                 assertThat(late.items("metrics")).isEqualTo(rows(llmsnap));
@@ -65,54 +105,120 @@ class InsightTest {
     }
 
     @Test void aReloadKeepsTheStreamAndTellsTheNewList() throws Exception {
-        try (Running llmsnap = Running.start(TWO + "# end\n"); EventStream stream = new EventStream(llmsnap)) {
+        try (Running llmsnap = Running.start(TWO + "# end\n");
+            EventStream stream = new EventStream(llmsnap)) {
             llmsnap.chat("broken");
-            LifeTest.replace(llmsnap.config, LifeTest.with(llmsnap, "").replaceAll("(?m)^  broken:.*$", "  c: {cmd: x, proxy: 'http://h'}"));
+            LifeTest.replace(
+                llmsnap.config,
+                LifeTest.with(llmsnap, "")
+                    .replaceAll("(?m)^  broken:.*$", "  c: {cmd: x, proxy: 'http://h'}"));
             assertThat(llmsnap.post("/api/reload", "").statusCode()).isEqualTo(200);
-            Running.await("the new list", () -> stream.items("modelStatus").stream().anyMatch(item -> item.text("id").equals("c")));
+            Running.await(
+                "the new list",
+                () ->
+                    stream.items("modelStatus").stream()
+                        .anyMatch(item -> item.text("id").equals("c")));
             assertThat(stream.hasEnded()).isFalse();
             try (Socket log = llmsnap.connect()) {
-                log.getOutputStream().write("GET /logs/stream/broken HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                log.getOutputStream()
+                    .write(
+                        "GET /logs/stream/broken HTTP/1.1\r\nHost: x\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
                 StringBuilder text = new StringBuilder();
-                for (int c; !text.toString().contains("simulated failure") && (c = log.getInputStream().read()) >= 0; ) text.append((char) c);
-                assertThat(text).as("why a model failed is found after it was taken out").startsWith("HTTP/1.1 200").contains("simulated failure");
+                for (int c;
+                    !text.toString().contains("simulated failure")
+                        && (c = log.getInputStream().read()) >= 0; ) text.append((char) c);
+                assertThat(text)
+                    .as("why a model failed is found after it was taken out")
+                    .startsWith("HTTP/1.1 200")
+                    .contains("simulated failure");
             }
         }
     }
 
     @Test void whatIsInFlightIsSeenWithItsPlaceAndProgressAndCanBeCancelled() throws Exception {
-        try (Running llmsnap = Running.start("swapGrace: 0\n" + TWO); EventStream stream = new EventStream(llmsnap)) {
+        try (Running llmsnap = Running.start("swapGrace: 0\n" + TWO);
+            EventStream stream = new EventStream(llmsnap)) {
             llmsnap.chat("a");
-            var streaming = inBackground(llmsnap, "a", "\"stream\":true", "\"sim\":{\"tokens\":100000,\"token_ms\":5}");
-            Running.await("progress", () -> stream.items("inflight").stream().anyMatch(item -> item.text("state").equals("answering") && number(item, "tokens") > 3 && number(item, "bytes") > 300));
+            var streaming =
+                inBackground(
+                    llmsnap,
+                    "a",
+                    "\"stream\":true",
+                    "\"sim\":{\"tokens\":100000,\"token_ms\":5}");
+            Running.await(
+                "progress",
+                () ->
+                    stream.items("inflight").stream()
+                        .anyMatch(
+                            item ->
+                                item.text("state").equals("answering")
+                                    && number(item, "tokens") > 3
+                                    && number(item, "bytes") > 300));
             var waiting = inBackground(llmsnap, "b");
-            Running.await("the other waits", () -> stream.items("inflight").stream().anyMatch(item -> item.text("model").equals("b") && item.text("state").equals("waiting") && number(item, "position") == 1 && number(item, "queue_ms") > 300));
+            Running.await(
+                "the other waits",
+                () ->
+                    stream.items("inflight").stream()
+                        .anyMatch(
+                            item ->
+                                item.text("model").equals("b")
+                                    && item.text("state").equals("waiting")
+                                    && number(item, "position") == 1
+                                    && number(item, "queue_ms") > 300));
             String explained = llmsnap.get("/api/explain?model=b").body();
-            assertThat(explained).contains("\"must_go\":[\"a\"],\"busy\":[\"a\"]", "\"waiting\":1", "\"position\":1", "a would have to go for it. Before that, a would end what is in flight.");
-            assertThat(llmsnap.get("/api/explain?model=x").body()).contains("\"model\":\"a\"", "\"ahead\":[\"b\"]", "Requests for b are ahead.");
-            long id = stream.items("inflight").stream().filter(item -> item.text("state").equals("answering")).mapToLong(item -> number(item, "id")).max().orElseThrow();
-            assertThat(llmsnap.post("/api/inflight/" + id + "/cancel", "").statusCode()).isEqualTo(200);
-            assertThat(streaming.handle((answer, failure) -> failure != null).get()).as("half an answer never looks whole").isTrue();
+            assertThat(explained)
+                .contains(
+                    "\"must_go\":[\"a\"],\"busy\":[\"a\"]",
+                    "\"waiting\":1",
+                    "\"position\":1",
+                    "a would have to go for it. Before that, a would end what is in"
+                        + " flight.");
+            assertThat(llmsnap.get("/api/explain?model=x").body())
+                .contains("\"model\":\"a\"", "\"ahead\":[\"b\"]", "Requests for b are ahead.");
+            long id =
+                stream.items("inflight").stream()
+                    .filter(item -> item.text("state").equals("answering"))
+                    .mapToLong(item -> number(item, "id"))
+                    .max()
+                    .orElseThrow();
+            assertThat(llmsnap.post("/api/inflight/" + id + "/cancel", "").statusCode())
+                .isEqualTo(200);
+            assertThat(streaming.handle((answer, failure) -> failure != null).get())
+                .as("half an answer never looks whole")
+                .isTrue();
             assertThat(waiting.get().statusCode()).isEqualTo(200);
-            Running.await("its row", () -> rows(llmsnap).stream().anyMatch(row -> number(row, "id") == id));
-            Json.Obj row = rows(llmsnap).stream().filter(each -> number(each, "id") == id).findFirst().orElseThrow();
+            Running.await(
+                "its row",
+                () -> rows(llmsnap).stream().anyMatch(row -> number(row, "id") == id));
+            Json.Obj row =
+                rows(llmsnap).stream()
+                    .filter(each -> number(each, "id") == id)
+                    .findFirst()
+                    .orElseThrow();
             assertThat(row.text("error")).isEqualTo("the request was cancelled");
             assertThat(number(row, "ttft_ms")).isNotNegative();
-            assertThat(llmsnap.post("/api/inflight/" + id + "/cancel", "").statusCode()).isEqualTo(404);
+            assertThat(llmsnap.post("/api/inflight/" + id + "/cancel", "").statusCode())
+                .isEqualTo(404);
             assertThat(llmsnap.post("/api/inflight/x/cancel", "").statusCode()).isEqualTo(400);
-            assertThat(llmsnap.get("/api/explain?model=a").body()).contains("\"why\":\"to make room for b\"");
+            assertThat(llmsnap.get("/api/explain?model=a").body())
+                .contains("\"why\":\"to make room for b\"");
             assertThat(llmsnap.get("/api/explain").statusCode()).isEqualTo(400);
             assertThat(llmsnap.get("/api/explain?model=none").statusCode()).isEqualTo(404);
         }
     }
 
     @Test void aRequestThatIsCancelledWhileItWaitsGetsAnErrorAndFreesItsPlace() throws Exception {
-        try (Running llmsnap = Running.start("models: {slow: {cmd: '${sim} --ready-ms 60000'}}\n")) {
+        try (Running llmsnap =
+            Running.start("models: {slow: {cmd: '${sim} --ready-ms 60000'}}\n")) {
             var waiting = inBackground(llmsnap, "slow");
-            Running.await("it is in flight", () -> llmsnap.post("/api/inflight/1/cancel", "").statusCode() == 200);
+            Running.await(
+                "it is in flight",
+                () -> llmsnap.post("/api/inflight/1/cancel", "").statusCode() == 200);
             assertThat(waiting.get().statusCode()).isEqualTo(502);
             assertThat(waiting.get().body()).contains("the request was cancelled");
-            assertThat(rows(llmsnap).getFirst().text("error")).isEqualTo("the request was cancelled");
+            assertThat(rows(llmsnap).getFirst().text("error"))
+                .isEqualTo("the request was cancelled");
             assertThat(llmsnap.get("/api/explain?model=slow").body()).contains("\"waiting\":0");
         }
     }
@@ -120,12 +226,20 @@ class InsightTest {
     @Test void aFailedStartShowsItsOwnLinesAndAReloadItsWarnings() throws Exception {
         try (Running llmsnap = Running.start("models:\n  a: {cmd: '${sim}'}\n# end\n")) {
             assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
-            String text = Files.readString(llmsnap.config).replace("a: {cmd: '${sim}'", "a: {cmd: '${sim} --exit 3', tll: 9");
+            String text =
+                Files.readString(llmsnap.config)
+                    .replace("a: {cmd: '${sim}'", "a: {cmd: '${sim} --exit 3', tll: 9");
             LifeTest.replace(llmsnap.config, text);
-            assertThat(llmsnap.post("/api/reload", "").body()).contains("\"changed\":[\"a\"]", "unknown key \\\"tll\\\", ignored; did you mean \\\"ttl\\\"?");
-            assertThat(llmsnap.chat("a").body()).contains("simulated failure").doesNotContain("POST /v1/chat/completions");
+            assertThat(llmsnap.post("/api/reload", "").body())
+                .contains("\"changed\":[\"a\"]", """
+                    unknown key \\"tll\\", ignored; did you mean \\"ttl\\"?""");
+            assertThat(llmsnap.chat("a").body())
+                .contains("simulated failure")
+                .doesNotContain("POST /v1/chat/completions");
             Files.delete(llmsnap.config);
-            assertThat(llmsnap.post("/api/reload", "").body()).contains("there is no file ").doesNotContain("Exception");
+            assertThat(llmsnap.post("/api/reload", "").body())
+                .contains("there is no file ")
+                .doesNotContain("Exception");
         }
     }
 
@@ -137,34 +251,69 @@ class InsightTest {
                 llmsnap.chat("a", "\"stream\":" + (i % 2 == 0), "\"max_tokens\":3");
                 assertThat(rows(llmsnap)).hasSize(i);
             }
-            assertThat(rows(llmsnap)).allMatch(row -> number(row, "status") == 200 && row.text("model").equals("a") && row.at("error") == null);
+            assertThat(rows(llmsnap))
+                .allMatch(
+                    row ->
+                        number(row, "status") == 200
+                            && row.text("model").equals("a")
+                            && row.at("error") == null);
             Json.Obj whole = rows(llmsnap).get(48);
             assertThat(number(whole, "input_tokens")).isEqualTo(7);
             assertThat(number(whole, "output_tokens")).isEqualTo(3);
             llmsnap.chat("broken");
             assertThat(number(rows(llmsnap).getLast(), "status")).isEqualTo(502);
             assertThat(rows(llmsnap).getLast().text("error")).contains("exited with code 3");
-            llmsnap.chat("a", "\"sim\":{\"raw\":\"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nContent-Length: 6\\r\\n\\r\\n\"}");
+            llmsnap.chat("a", """
+                "sim":{"raw":"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nContent-Length: \
+                6\\r\\n\\r\\n"}""");
             assertThat(number(rows(llmsnap).getLast(), "status")).isEqualTo(502);
-            assertThat(inBackground(llmsnap, "a", "\"stream\":true", "\"sim\":{\"cut_after\":3}").handle((answer, failure) -> failure != null).get()).isTrue();
-            Running.await("the cut one", () -> rows(llmsnap).getLast().text("error") != null && rows(llmsnap).getLast().text("error").contains("broke its answer off"));
+            assertThat(
+                            inBackground(
+                                            llmsnap,
+                                            "a",
+                                            "\"stream\":true",
+                                            "\"sim\":{\"cut_after\":3}")
+                                .handle((answer, failure) -> failure != null)
+                                .get())
+                .isTrue();
+            Running.await(
+                "the cut one",
+                () ->
+                    rows(llmsnap).getLast().text("error") != null
+                        && rows(llmsnap)
+                            .getLast()
+                            .text("error")
+                            .contains("broke its answer off"));
             assertThat(number(rows(llmsnap).getLast(), "status")).isEqualTo(200);
             try (Socket leaver = llmsnap.connect()) {
-                leaver.getOutputStream().write(Running.rawChat("{\"model\":\"a\",\"sim\":{\"reply_ms\":60000}}").getBytes(StandardCharsets.US_ASCII));
+                leaver.getOutputStream()
+                    .write(
+                        Running.rawChat("{\"model\":\"a\",\"sim\":{\"reply_ms\":60000}}")
+                            .getBytes(StandardCharsets.US_ASCII));
             }
             Running.await("who left", () -> number(rows(llmsnap).getLast(), "status") == 499);
             assertThat(rows(llmsnap).getLast().text("error")).isEqualTo("the client left");
             int before = rows(llmsnap).size();
             llmsnap.chat("none");
             llmsnap.get("/upstream/a/some/page");
-            assertThat(rows(llmsnap)).as("no row for what names no model, nor for pages").hasSize(before);
+            assertThat(rows(llmsnap))
+                .as("no row for what names no model, nor for pages")
+                .hasSize(before);
             llmsnap.post("/upstream/x/v1/chat/completions", "{\"max_tokens\":4}");
-            assertThat(rows(llmsnap).getLast().text("path")).isEqualTo("/upstream/x/v1/chat/completions");
+            assertThat(rows(llmsnap).getLast().text("path"))
+                .isEqualTo("/upstream/x/v1/chat/completions");
             assertThat(rows(llmsnap).getLast().text("model")).isEqualTo("a");
             assertThat(number(rows(llmsnap).getLast(), "output_tokens")).isEqualTo(4);
             String page = llmsnap.get("/metrics").body();
-            assertThat(page).contains("llmsnap_requests_total{model=\"a\",path=\"/v1/chat/completions\",status=\"499\"} 1", "llmsnap_load_seconds_count{model=\"a\"} 2",
-                "llmsnap_model_state{model=\"a\",state=\"ready\"} 1", "llmsnap_starts_total{model=\"a\"} 2");
+            assertThat(page)
+                .contains(
+                    """
+                        llmsnap_requests_total{model="a",path="/v1/chat/completions",\
+                        status="499"} 1""",
+                    "llmsnap_load_seconds_count{model=\"a\"} 2",
+                    """
+                        llmsnap_model_state{model="a",state="ready"} 1""",
+                    "llmsnap_starts_total{model=\"a\"} 2");
         }
     }
 
@@ -181,20 +330,49 @@ class InsightTest {
     // ---- captures
 
     @Test void whatWasSaidIsKeptWithoutItsKeys() throws Exception {
-        try (Running llmsnap = Running.start("apiKeys: [geheim-schlüssel, secret-1]\nlogToStdout: both\nlogLevel: debug\n" + TWO)) {
-            String body = "{\"model\":\"x\",\"max_tokens\":2,\"messages\":[]}";
-            HttpResponse<String> answer = Running.send(llmsnap.request("/v1/chat/completions?a=b").header("Authorization", "Bearer secret-1").POST(HttpRequest.BodyPublishers.ofString(body)));
+        try (Running llmsnap =
+            Running.start(
+                "apiKeys: [geheim-schlüssel, secret-1]\n"
+                    + "logToStdout: both\n"
+                    + "logLevel: debug\n"
+                        + TWO)) {
+            String body = """
+                {"model":"x","max_tokens":2,"messages":[]}""";
+            HttpResponse<String> answer =
+                Running.send(
+                    llmsnap.request("/v1/chat/completions?a=b")
+                        .header("Authorization", "Bearer secret-1")
+                        .POST(HttpRequest.BodyPublishers.ofString(body)));
             assertThat(answer.statusCode()).isEqualTo(200);
-            assertThat(Running.send(llmsnap.request("/api/captures/1").GET()).statusCode()).isEqualTo(401);
-            HttpResponse<String> shown = Running.send(llmsnap.request("/api/captures/1").header("x-api-key", "secret-1").GET());
+            assertThat(Running.send(llmsnap.request("/api/captures/1").GET()).statusCode())
+                .isEqualTo(401);
+            HttpResponse<String> shown =
+                Running.send(
+                    llmsnap.request("/api/captures/1")
+                        .header("x-api-key", "secret-1")
+                        .GET());
             Json.Obj capture = Running.json(shown);
             assertThat(capture.text("req_path")).isEqualTo("/v1/chat/completions?a=b");
             assertThat(capture.text("req_headers", "Authorization")).isEqualTo("[REDACTED]");
-            assertThat(new String(Base64.getDecoder().decode(capture.text("req_body")), StandardCharsets.UTF_8)).isEqualTo(body);
-            assertThat(new String(Base64.getDecoder().decode(capture.text("resp_body")), StandardCharsets.UTF_8)).isEqualTo(answer.body());
+            assertThat(
+                            new String(
+                                Base64.getDecoder().decode(capture.text("req_body")),
+                                StandardCharsets.UTF_8))
+                .isEqualTo(body);
+            assertThat(
+                            new String(
+                                Base64.getDecoder().decode(capture.text("resp_body")),
+                                StandardCharsets.UTF_8))
+                .isEqualTo(answer.body());
             assertThat(shown.body()).doesNotContain("secret-1");
             assertThat(llmsnap.output()).doesNotContain("secret-1");
-            assertThat(Running.send(llmsnap.request("/api/captures/99").header("x-api-key", "secret-1").GET()).body()).contains("there is no capture of request 99");
+            assertThat(
+                            Running.send(
+                                            llmsnap.request("/api/captures/99")
+                                                .header("x-api-key", "secret-1")
+                                                .GET())
+                                .body())
+                .contains("there is no capture of request 99");
         }
     }
 
@@ -202,54 +380,102 @@ class InsightTest {
         try (Running llmsnap = Running.start(TWO)) {
             HttpResponse<String> answer = llmsnap.chat("broken");
             Json.Obj capture = Running.json(llmsnap.get("/api/captures/1"));
-            assertThat(new String(Base64.getDecoder().decode(capture.text("resp_body")), StandardCharsets.UTF_8)).isEqualTo(answer.body());
+            assertThat(
+                            new String(
+                                Base64.getDecoder().decode(capture.text("resp_body")),
+                                StandardCharsets.UTF_8))
+                .isEqualTo(answer.body());
         }
     }
 
     // ---- readers that are slow, many, or gone
 
     private static long status(Running llmsnap, String what) throws IOException {
-        for (String line : Files.readAllLines(Path.of("/proc/" + llmsnap.process.pid() + "/status"))) {
+        for (String line :
+            Files.readAllLines(Path.of("/proc/" + llmsnap.process.pid() + "/status"))) {
             if (line.startsWith(what)) return Long.parseLong(line.replaceAll("[^0-9]", ""));
         }
         throw new IOException(what);
     }
 
-    private static List<Socket> readers(Running llmsnap, int count, String path) throws IOException {
+    private static List<Socket> readers(Running llmsnap, int count, String path)
+        throws IOException {
         List<Socket> sockets = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             Socket socket = new Socket();
             socket.setReceiveBufferSize(4096);
             socket.connect(new java.net.InetSocketAddress("127.0.0.1", llmsnap.port));
-            socket.getOutputStream().write(("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+            socket.getOutputStream()
+                .write(
+                    ("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+                        .getBytes(StandardCharsets.US_ASCII));
             sockets.add(socket);
         }
         return sockets;
     }
 
     @Test void manySlowReadersHoldNobodyUpAndTakeLittle() throws Exception {
-        Path config = Files.writeString(Files.createTempFile("llmsnap-test", ".yaml"), "startPort: " + Running.freePorts(10) + "\n" + Running.SIM
-            + "models: {loud: {cmd: '${sim} --flood 50000000'}, quiet: {cmd: '${sim}'}}\n");
-        Process process = new ProcessBuilder(Running.JAVA, "-Xmx96m", "-jar", Running.JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:0").redirectErrorStream(true).start();
-        try (Running llmsnap = Running.of(process, config); EventStream keepsUp = new EventStream(llmsnap)) {
+        Path config =
+            Files.writeString(
+                Files.createTempFile("llmsnap-test", ".yaml"),
+                "startPort: "
+                    + Running.freePorts(10)
+                    + "\n"
+                    + Running.SIM
+                    + "models: {loud: {cmd: '${sim} --flood 50000000'}, quiet: {cmd:"
+                    + " '${sim}'}}\n");
+        Process process =
+            new ProcessBuilder(
+                            Running.JAVA,
+                            "-Xmx96m",
+                            "-jar",
+                            Running.JAR.toString(),
+                            "--config",
+                            config.toString(),
+                            "--listen",
+                            "127.0.0.1:0")
+                .redirectErrorStream(true)
+                .start();
+        try (Running llmsnap = Running.of(process, config);
+            EventStream keepsUp = new EventStream(llmsnap)) {
             llmsnap.chat("quiet");
             long threads = status(llmsnap, "Threads:");
             List<Socket> slow = readers(llmsnap, 100, "/api/events");
             slow.addAll(readers(llmsnap, 20, "/logs/stream"));
-            assertThat(llmsnap.chat("loud").statusCode()).as("50 MB of log, and 120 who do not read, in a heap of 96 MB").isEqualTo(200);
-            for (int i = 0; i < 300; i++) assertThat(llmsnap.chat("loud", "\"max_tokens\":1").statusCode()).isEqualTo(200);
-            int each = Runtime.version().feature() < 24 ? 1 : 0;        // before Java 24 the threads are the platform's, see http.Threads
-            assertThat(status(llmsnap, "Threads:")).as("no thread of the system's for each reader").isLessThan(threads + 40 + 120 * each);
-            Running.await("who reads sees the newest", () -> keepsUp.items("metrics").size() == 302 && keepsUp.states("loud").contains("ready"));
+            assertThat(llmsnap.chat("loud").statusCode())
+                .as("50 MB of log, and 120 who do not read, in a heap of 96 MB")
+                .isEqualTo(200);
+            for (int i = 0; i < 300; i++) {
+                assertThat(llmsnap.chat("loud", "\"max_tokens\":1").statusCode()).isEqualTo(200);
+            }
+            int each =
+                Runtime.version().feature() < 24
+                    ? 1
+                    : 0; // before Java 24 the threads are the platform's, see http.Threads
+            assertThat(status(llmsnap, "Threads:"))
+                .as("no thread of the system's for each reader")
+                .isLessThan(threads + 40 + 120 * each);
+            Running.await(
+                "who reads sees the newest",
+                () ->
+                    keepsUp.items("metrics").size() == 302
+                        && keepsUp.states("loud").contains("ready"));
             assertThat(keepsUp.types()).doesNotContain("malformed");
             assertThat(rows(llmsnap)).hasSize(302);
             for (Socket socket : slow) socket.close();
-            Running.await("those who left are let go of", () -> llmsnap.count("GET /api/events") == 100 && llmsnap.count("GET /logs/stream") == 20);
+            Running.await(
+                "those who left are let go of",
+                () ->
+                    llmsnap.count("GET /api/events") == 100
+                        && llmsnap.count("GET /logs/stream") == 20);
         }
     }
 
     @Test void aSlowReaderOfLogsIsToldWhatItMissedAndStillSeesTheModels() throws Exception {
-        try (Running llmsnap = Running.start("models: {loud: {cmd: '${sim} --flood 30000000'}, quiet: {cmd: '${sim}'}}\n")) {
+        try (Running llmsnap =
+            Running.start(
+                "models: {loud: {cmd: '${sim} --flood 30000000'}, quiet: {cmd:"
+                    + " '${sim}'}}\n")) {
             Socket slow = readers(llmsnap, 1, "/api/events").getFirst();
             llmsnap.chat("loud");
             llmsnap.chat("quiet");
@@ -259,7 +485,10 @@ class InsightTest {
             slow.setSoTimeout(20_000);
             for (String line; !(lost && ready) && (line = in.readLine()) != null; ) {
                 lost |= line.contains("lines lost, this reader is too slow");
-                ready |= line.contains("\\\"id\\\":\\\"quiet\\\"") && line.replaceAll(".*\\\\\"id\\\\\":\\\\\"quiet\\\\\"", "").contains("\\\"state\\\":\\\"ready\\\"");
+                ready |=
+                    line.contains("\\\"id\\\":\\\"quiet\\\"")
+                        && line.replaceAll(".*\\\\\"id\\\\\":\\\\\"quiet\\\\\"", "")
+                            .contains("\\\"state\\\":\\\"ready\\\"");
             }
             assertThat(lost).isTrue();
             assertThat(ready).isTrue();

@@ -25,17 +25,28 @@ import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
+import llmsnap.text.Malformed;
 
 /** The real jar as a process, with a configuration of its own, on a port of its own. Closing it stops it and sees that nothing is left. */
 public final class Running implements AutoCloseable {
     public static final Path JAR = Path.of("build", "llmsnap.jar").toAbsolutePath();
-    public static final String JAVA = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    private static final String SIM_ARGS = " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -cp " + JAR
-        + " llmsnap.demo.SimulatedModel --port ${PORT} --name ${MODEL_ID}'\n";
+    public static final String JAVA =
+        Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    private static final String SIM_ARGS =
+        " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -cp "
+            + JAR
+            + ":"
+            + Path.of("build", "test-classes").toAbsolutePath()
+            + " llmsnap.TestModel --port ${PORT} --name ${MODEL_ID}'\n";
+
     /** Macros: the start of a simulated model's command, that ends at once at SIGTERM, or that may stop as slowly as it likes. */
-    public static final String SIM = "macros:\n  sim: '" + JAVA + " -Xrs" + SIM_ARGS + "  slow_sim: '" + JAVA + SIM_ARGS;
-    private static final AtomicInteger NEXT_PORT = new AtomicInteger(20_000 + (int) (ProcessHandle.current().pid() % 400) * 25);
-    private static final HttpClient CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    public static final String SIM =
+        "macros:\n  sim: '" + JAVA + " -Xrs" + SIM_ARGS + "  slow_sim: '" + JAVA + SIM_ARGS;
+
+    private static final AtomicInteger NEXT_PORT =
+        new AtomicInteger(20_000 + (int) (ProcessHandle.current().pid() % 400) * 25);
+    private static final HttpClient CLIENT =
+        HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     public final Process process;
@@ -46,14 +57,19 @@ public final class Running implements AutoCloseable {
     private Running(Path config, Process process) throws IOException {
         this.config = config;
         this.process = process;
-        Thread.ofPlatform().daemon().start(() -> {
-            try (InputStream in = process.getInputStream()) {
-                byte[] buffer = new byte[8192];
-                for (int n; (n = in.read(buffer)) >= 0; ) output.append(new String(buffer, 0, n, StandardCharsets.UTF_8));
-            } catch (IOException e) {
-                // it ended
-            }
-        });
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                    try (InputStream in = process.getInputStream()) {
+                        byte[] buffer = new byte[8192];
+                        for (int n; (n = in.read(buffer)) >= 0; ) {
+                            output.append(new String(buffer, 0, n, StandardCharsets.UTF_8));
+                        }
+                    } catch (IOException e) {
+                        // it ended
+                    }
+                });
         Pattern address = Pattern.compile("listening on https?://\\S*:(\\d+)\n");
         await("listening", () -> address.matcher(output).find() || !process.isAlive());
         Matcher matcher = address.matcher(output);
@@ -69,9 +85,24 @@ public final class Running implements AutoCloseable {
     }
 
     public static Running start(Path config, String... flags) throws IOException {
-        // None lives long enough to get back what the second compiler takes: a third of all CPU. Those of Running.of do without the flag.
-        // A script's background jobs ignore SIGINT, those of nohup SIGHUP, and a JVM that is born so can never be told to listen.
-        List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT", "--default-signal=HUP", JAVA, "-XX:TieredStopAtLevel=1", "-jar", JAR.toString(), "--config", config.toString(), "--listen", "127.0.0.1:0"));
+        // None lives long enough to get back what the second compiler takes: a third of all CPU.
+        // Those of Running.of do without the flag.
+        // A script's background jobs ignore SIGINT, those of nohup SIGHUP, and a JVM that is born
+        // so can never be told to listen.
+        List<String> command =
+            new ArrayList<>(
+                List.of(
+                    "env",
+                    "--default-signal=INT",
+                    "--default-signal=HUP",
+                    JAVA,
+                    "-XX:TieredStopAtLevel=1",
+                    "-jar",
+                    JAR.toString(),
+                    "--config",
+                    config.toString(),
+                    "--listen",
+                    "127.0.0.1:0"));
         command.addAll(List.of(flags));
         return of(new ProcessBuilder(command).redirectErrorStream(true).start(), config);
     }
@@ -88,7 +119,8 @@ public final class Running implements AutoCloseable {
             if (first + count > 32_000) NEXT_PORT.set(20_000);
             boolean free = true;
             for (int port = first; port < first + count; port++) {
-                try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+                try (ServerSocket socket =
+                    new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
                     free &= socket.isBound();
                 } catch (IOException e) {
                     free = false;
@@ -101,7 +133,8 @@ public final class Running implements AutoCloseable {
     // ---- requests
 
     public HttpRequest.Builder request(String path) {
-        return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).timeout(PATIENCE);
+        return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+            .timeout(PATIENCE);
     }
 
     public static HttpResponse<String> send(HttpRequest.Builder request) {
@@ -124,7 +157,13 @@ public final class Running implements AutoCloseable {
 
     /** A chat request for {@code model}; {@code more} is put behind the model, as JSON members. */
     public HttpResponse<String> chat(String model, String... more) {
-        return post("/v1/chat/completions", "{\"model\":\"" + model + "\"" + (more.length == 0 ? "" : "," + String.join(",", more)) + "}");
+        return post(
+            "/v1/chat/completions",
+            "{\"model\":\""
+                + model
+                + "\""
+                + (more.length == 0 ? "" : "," + String.join(",", more))
+                + "}");
     }
 
     /** Sends raw bytes and reads until the server closes or half a minute is over. */
@@ -145,7 +184,13 @@ public final class Running implements AutoCloseable {
 
     /** The bytes of a chat request; the connection is closed after its answer. */
     public static String rawChat(String body) {
-        return "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " + body.length() + "\r\n\r\n" + body;
+        return "POST /v1/chat/completions HTTP/1.1\r\n"
+                   + "Host: x\r\n"
+                   + "Connection: close\r\n"
+                   + "Content-Length: "
+            + body.length()
+            + "\r\n\r\n"
+            + body;
     }
 
     // ---- what is going on
@@ -153,15 +198,21 @@ public final class Running implements AutoCloseable {
     public static Json.Obj json(HttpResponse<String> response) {
         try {
             return (Json.Obj) Json.parse(response.body());
-        } catch (Json.Malformed e) {
+        } catch (Malformed e) {
             throw new AssertionError(response.statusCode() + " " + response.body(), e);
         }
     }
 
     /** The names and states of the models that are not stopped, like {@code a:ready}. */
     public List<String> running() {
-        return ((Json.Arr) json(get("/running")).at("running")).items().stream()
-            .map(each -> ((Json.Obj) each).text("model") + ":" + ((Json.Obj) each).text("state")).toList();
+        return ((Json.Arr) json(get("/running")).at("running"))
+            .items().stream()
+                .map(
+                    each ->
+                        ((Json.Obj) each).text("model")
+                            + ":"
+                            + ((Json.Obj) each).text("state"))
+                .toList();
     }
 
     public String output() {
@@ -175,7 +226,8 @@ public final class Running implements AutoCloseable {
 
     /** Waits for a condition, at most half a minute. */
     public static void await(String what, BooleanSupplier condition) {
-        long end = System.nanoTime() + PATIENCE.toNanos();      // the condition may itself ask the server
+        long end =
+            System.nanoTime() + PATIENCE.toNanos(); // the condition may itself ask the server
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > end) throw new AssertionError("waited too long for: " + what);
             java.util.concurrent.locks.LockSupport.parkNanos(2_000_000);
@@ -185,15 +237,23 @@ public final class Running implements AutoCloseable {
     /** The processes whose environment or command line holds {@code text}. */
     public static List<Long> processesWith(String text) {
         List<Long> pids = new ArrayList<>();
-        ProcessHandle.allProcesses().forEach(process -> {
-            try {
-                Path proc = Path.of("/proc", String.valueOf(process.pid()));
-                String all = Files.readString(proc.resolve("environ"), StandardCharsets.ISO_8859_1) + Files.readString(proc.resolve("cmdline"), StandardCharsets.ISO_8859_1);
-                if (all.contains(text)) pids.add(process.pid());
-            } catch (IOException e) {
-                // gone
-            }
-        });
+        ProcessHandle.allProcesses()
+            .forEach(
+                process -> {
+                    try {
+                        Path proc = Path.of("/proc", String.valueOf(process.pid()));
+                        String all =
+                            Files.readString(
+                                            proc.resolve("environ"),
+                                            StandardCharsets.ISO_8859_1)
+                                + Files.readString(
+                                    proc.resolve("cmdline"),
+                                    StandardCharsets.ISO_8859_1);
+                        if (all.contains(text)) pids.add(process.pid());
+                    } catch (IOException e) {
+                        // gone
+                    }
+                });
         return pids;
     }
 
@@ -207,23 +267,30 @@ public final class Running implements AutoCloseable {
         if (process.isAlive()) {
             terminate();
             try {
-                assertThat(process.waitFor(30, TimeUnit.SECONDS)).as("it ends: " + output()).isTrue();
+                assertThat(process.waitFor(30, TimeUnit.SECONDS))
+                    .as("it ends: " + output())
+                    .isTrue();
             } catch (InterruptedException e) {
                 throw new IllegalStateException(e);
             }
             assertThat(process.exitValue()).as(output()).isZero();
         }
-        assertThat(processesWith("LLMSNAP_RUN=" + process.pid() + "-")).as("processes left behind").isEmpty();
+        assertThat(processesWith("LLMSNAP_RUN=" + process.pid() + "-"))
+            .as("processes left behind")
+            .isEmpty();
         assertThat(output()).doesNotContain("Exception").doesNotContain("\tat ");
     }
 
     /** Runs the jar to its end. @return exit status, then what it printed */
-    public static String run(String java, String... flags) throws IOException, InterruptedException {
+    public static String run(String java, String... flags)
+        throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(java, "-jar", JAR.toString()));
         command.addAll(List.of(flags));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         StringBuilder text = new StringBuilder();
-        try (BufferedReader reader = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+        try (BufferedReader reader =
+            new BufferedReader(
+                new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
             for (String line; (line = reader.readLine()) != null; ) text.append(line).append('\n');
         }
         assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();

@@ -19,14 +19,20 @@ import org.junit.jupiter.api.Test;
 class TlsTest {
     private Path folder;
 
-    @BeforeEach void openssl() throws Exception {
+    @BeforeEach
+    void openssl() throws Exception {
         folder = Files.createTempDirectory("llmsnap-test");
         assumeTrue(exec("openssl", "version") == 0, "no openssl here");
     }
 
     private int exec(String... command) throws Exception {
         try {
-            return new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor();
+            return new ProcessBuilder(command)
+                .directory(folder.toFile())
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start()
+                .waitFor();
         } catch (java.io.IOException e) {
             return -1;
         }
@@ -42,55 +48,104 @@ class TlsTest {
 
     private String get(Running llmsnap) throws Exception {
         SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, new TrustManager[] {new X509TrustManager() {
-            @Override public void checkClientTrusted(X509Certificate[] chain, String type) {}
+        context.init(
+            null,
+            new TrustManager[] {
+                new X509TrustManager() {
+                    @Override public void checkClientTrusted(X509Certificate[] chain, String type) {}
 
-            @Override public void checkServerTrusted(X509Certificate[] chain, String type) {}
+                    @Override public void checkServerTrusted(X509Certificate[] chain, String type) {}
 
-            @Override public X509Certificate[] getAcceptedIssuers() {
-                return new X509Certificate[0];
-            }
-        }}, new SecureRandom());
-        try (SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", llmsnap.port)) {
+                    @Override public X509Certificate[] getAcceptedIssuers() {
+                        return new X509Certificate[0];
+                    }
+                }
+            },
+            new SecureRandom());
+        try (SSLSocket socket =
+            (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", llmsnap.port)) {
             socket.setSoTimeout(20_000);
-            socket.getOutputStream().write("GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".getBytes());
-            return socket.getSession().getPeerCertificates().length + " " + new String(socket.getInputStream().readAllBytes());
+            socket.getOutputStream()
+                .write(
+                    "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                        .getBytes());
+            return socket.getSession().getPeerCertificates().length
+                + " "
+                + new String(socket.getInputStream().readAllBytes());
         }
     }
 
     @Test void keysOfEveryForm() throws Exception {
-        openssl("req -x509 -newkey rsa:2048 -nodes -keyout rsa8.pem -out rsa.pem -days 2 -subj /CN=localhost");
+        openssl(
+            "req -x509 -newkey rsa:2048 -nodes -keyout rsa8.pem -out rsa.pem -days 2 -subj"
+                + " /CN=localhost");
         openssl("rsa -in rsa8.pem -traditional -out rsa1.pem");
         openssl("ecparam -name prime256v1 -genkey -out ec1.pem");
         openssl("req -x509 -key ec1.pem -out ec.pem -days 2 -subj /CN=localhost");
         openssl("pkcs8 -topk8 -nocrypt -in ec1.pem -out ec8.pem");
         openssl("req -newkey rsa:2048 -nodes -keyout leaf-key.pem -out leaf.csr -subj /CN=leaf");
-        openssl("x509 -req -in leaf.csr -CA rsa.pem -CAkey rsa8.pem -CAcreateserial -out leaf.pem -days 2");
-        Files.writeString(folder.resolve("chain.pem"), Files.readString(folder.resolve("leaf.pem")) + Files.readString(folder.resolve("rsa.pem")));
+        openssl(
+            "x509 -req -in leaf.csr -CA rsa.pem -CAkey rsa8.pem -CAcreateserial -out leaf.pem"
+                + " -days 2");
+        Files.writeString(
+            folder.resolve("chain.pem"),
+            Files.readString(folder.resolve("leaf.pem"))
+                + Files.readString(folder.resolve("rsa.pem")));
         assertThat(Files.readString(folder.resolve("rsa1.pem"))).contains("BEGIN RSA PRIVATE KEY");
-        for (List<String> pair : List.of(List.of("rsa.pem", "rsa8.pem", "1"), List.of("rsa.pem", "rsa1.pem", "1"), List.of("ec.pem", "ec1.pem", "1"), List.of("ec.pem", "ec8.pem", "1"), List.of("chain.pem", "leaf-key.pem", "2"))) {
-            try (Running llmsnap = Running.start("models: {}\n", "--tls-cert-file", folder.resolve(pair.get(0)).toString(), "--tls-key-file", folder.resolve(pair.get(1)).toString())) {
-                assertThat(get(llmsnap)).as(pair.toString()).startsWith(pair.get(2) + " HTTP/1.1 200").endsWith("OK");
+        for (List<String> pair :
+            List.of(
+                List.of("rsa.pem", "rsa8.pem", "1"),
+                List.of("rsa.pem", "rsa1.pem", "1"),
+                List.of("ec.pem", "ec1.pem", "1"),
+                List.of("ec.pem", "ec8.pem", "1"),
+                List.of("chain.pem", "leaf-key.pem", "2"))) {
+            try (Running llmsnap =
+                Running.start(
+                    "models: {}\n",
+                    "--tls-cert-file",
+                    folder.resolve(pair.get(0)).toString(),
+                    "--tls-key-file",
+                    folder.resolve(pair.get(1)).toString())) {
+                assertThat(get(llmsnap))
+                    .as(pair.toString())
+                    .startsWith(pair.get(2) + " HTTP/1.1 200")
+                    .endsWith("OK");
                 assertThat(llmsnap.output()).contains("listening on https://");
             }
         }
         Files.copy(folder.resolve("rsa.pem"), folder.resolve("live.pem"));
         Files.copy(folder.resolve("rsa8.pem"), folder.resolve("live-key.pem"));
-        try (Running llmsnap = Running.start("models: {}\n", "--tls-cert-file", folder.resolve("live.pem").toString(), "--tls-key-file", folder.resolve("live-key.pem").toString())) {
+        try (Running llmsnap =
+            Running.start(
+                "models: {}\n",
+                "--tls-cert-file",
+                folder.resolve("live.pem").toString(),
+                "--tls-key-file",
+                folder.resolve("live-key.pem").toString())) {
             assertThat(get(llmsnap)).startsWith("1 ");
-            Files.copy(folder.resolve("chain.pem"), folder.resolve("live.pem"), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+            Files.copy(
+                folder.resolve("chain.pem"),
+                folder.resolve("live.pem"),
+                java.nio.file.StandardCopyOption.REPLACE_EXISTING);
             hangUp(llmsnap);
-            Running.await("a key that does not fit is said", () -> llmsnap.output().contains("live-key.pem does not go with"));
+            Running.await(
+                "a key that does not fit is said",
+                () -> llmsnap.output().contains("live-key.pem does not go with"));
             assertThat(get(llmsnap)).startsWith("1 ");
-            Files.copy(folder.resolve("leaf-key.pem"), folder.resolve("live-key.pem"), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+            Files.copy(
+                folder.resolve("leaf-key.pem"),
+                folder.resolve("live-key.pem"),
+                java.nio.file.StandardCopyOption.REPLACE_EXISTING);
             hangUp(llmsnap);
-            Running.await("reloaded", () -> {
-                try {
-                    return get(llmsnap).startsWith("2 ");
-                } catch (Exception e) {
-                    return false;
-                }
-            });
+            Running.await(
+                "reloaded",
+                () -> {
+                    try {
+                        return get(llmsnap).startsWith("2 ");
+                    } catch (Exception e) {
+                        return false;
+                    }
+                });
         }
         openssl("pkcs8 -topk8 -in rsa8.pem -out secret.pem -passout pass:x");
         assertThat(refusal("rsa.pem", "secret.pem")).contains("secret.pem is encrypted");
@@ -102,7 +157,17 @@ class TlsTest {
 
     private String refusal(String certificate, String key) throws Exception {
         Path config = Files.writeString(folder.resolve("config.yaml"), "models: {}\n");
-        String text = Running.run(Running.JAVA, "--config", config.toString(), "--listen", "127.0.0.1:0", "--tls-cert-file", folder.resolve(certificate).toString(), "--tls-key-file", folder.resolve(key).toString());
+        String text =
+            Running.run(
+                Running.JAVA,
+                "--config",
+                config.toString(),
+                "--listen",
+                "127.0.0.1:0",
+                "--tls-cert-file",
+                folder.resolve(certificate).toString(),
+                "--tls-key-file",
+                folder.resolve(key).toString());
         assertThat(text).as(certificate + " " + key).startsWith("1 ").doesNotContain("\tat ");
         return text;
     }

@@ -1,47 +1,66 @@
 package llmsnap.config;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit.Edit;
 
 /**
- * What config.yaml says, checked and complete: defaults filled in, macros replaced, commands split. Immutable, made by
- * {@link ConfigReader} alone.
+ * What config.yaml says, checked and complete: defaults filled in, macros replaced, commands split.
+ * Immutable, made by {@link ConfigReader} alone.
  *
  * @param models by id, in file order
- * @param groups by name, the group {@link #DEFAULT_GROUP} of all other models included when it has members
- * @param groupOf the group's name by model id, for every model
  * @param names the model id by every name a request may use: ids, aliases, keys of setParamsByID
- * @param peerOf the peer by each model name of a peer that no local name hides; the first peer in the file wins
- * @param preload ids of the models to load at start
- * @param swapGraceSeconds how long new requests may still pass one that waits for another model
  */
-public record Config(Map<String, Model> models, Map<String, Group> groups, Map<String, String> groupOf,
-        Map<String, String> names, Map<String, Peer> peers, Map<String, Peer> peerOf, List<String> preload,
-        List<String> apiKeys, int swapGraceSeconds, Logging logging, int metricsMaxInMemory, int captureBufferMb,
-        boolean includeAliasesInList) {
+public record Config(Map<String, Model> models, Map<String, String> names, Groups groups,
+        Peers peers, Settings settings) {
     /** The group of all models that are in no other: they swap, and exclude the other groups. */
     public static final String DEFAULT_GROUP = "(default)";
 
+    /** A model's server; {@code sendLoadingState} tells chat clients what is going on meanwhile. */
+    public record Model(String id, Launch launch, About about, Limits limits, Filters filters,
+            boolean sendLoadingState) {
+        public List<String> cmd() {
+            return launch.command.start;
+        }
+
+        public Address proxy() {
+            return launch.proxy;
+        }
+    }
+
     /**
-     * A model's server.
+     * How it is started, watched and put away: what a running server cannot change.
      *
-     * @param cmd the words of its command, never empty
-     * @param cmdStop the words of the command that stops it, <code>${PID}</code> still in them; empty: SIGTERM
-     * @param port what <code>${PORT}</code> became, 0 when {@code cmd} does not use it
-     * @param checkEndpoint the path that answers 200 when it is ready; null: an accepted connection is enough
-     * @param env NAME=value, added to the inherited environment
-     * @param ttlSeconds idle time after which it is unloaded, 0 = never
-     * @param requestTimeoutSeconds longest silence within a request, 0 = any
-     * @param name for people, "" when not given, like {@code description}
+     * @param port what <code>${PORT}</code> became, 0 when the command does not use it
+     * @param checkEndpoint answers 200 when it is ready; null: an accepted connection is enough
      * @param sleep how to put it to sleep, or null: it is stopped instead
      */
-    public record Model(String id, List<String> cmd, List<String> cmdStop, Address proxy, int port, String checkEndpoint,
-            List<String> aliases, List<String> env, int ttlSeconds, int healthCheckTimeoutSeconds,
-            int unloadTimeoutSeconds, int requestTimeoutSeconds, boolean unlisted, String name, String description,
-            Json.Obj metadata, Filters filters, int concurrencyLimit, boolean sendLoadingState, Sleep sleep) {}
+    public record Launch(Command command, Address proxy, int port, String checkEndpoint, Sleep sleep,
+            int unloadTimeoutSeconds) {}
+
+    /**
+     * The words of its commands.
+     *
+     * @param start never empty
+     * @param stop <code>${PID}</code> still in it; empty: SIGTERM
+     * @param env NAME=value, added to the inherited environment
+     */
+    public record Command(List<String> start, List<String> stop, List<String> env) {}
+
+    /** What it is called; {@code name} and {@code description} are for people, "" when not given. */
+    public record About(String name, String description, List<String> aliases, boolean unlisted,
+            Json.Obj metadata) {}
+
+    /**
+     * @param ttlSeconds idle time after which it is unloaded, 0 = never
+     * @param healthCheckSeconds how long it may take to get ready
+     * @param requestSeconds longest silence within a request, 0 = any
+     * @param requests at once, waiting ones included
+     */
+    public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds, int requests) {}
 
     /** Calls that put a model to sleep and wake it, in order. */
     public record Sleep(List<Call> sleep, List<Call> wake) {}
@@ -49,17 +68,25 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
     /** One HTTP call on a model's address; {@code body} may be empty. */
     public record Call(String method, String path, String body, int timeoutSeconds) {}
 
-    /** {@code swap}: one member at a time; {@code exclusive}: loading one unloads other groups, but no {@code persistent} one. */
-    public record Group(String name, boolean swap, boolean exclusive, boolean persistent, List<String> members) {}
+    /** By name, that of all other models included when it has members; and each model's name of it. */
+    public record Groups(Map<String, Group> byName, Map<String, String> ofModel) {}
+
+    /** {@code swap}: one member at a time; {@code exclusive}: others go, but no persistent one. */
+    public record Group(String name, boolean swap, boolean exclusive, boolean persistent,
+            List<String> members) {}
+
+    /** By id, and by each model name that no local name hides; the first one in the file wins. */
+    public record Peers(Map<String, Peer> byId, Map<String, Peer> byModel) {}
 
     /** Another server that provides {@code models}; {@code apiKey} may be empty. */
-    public record Peer(String id, Address proxy, List<String> models, String apiKey, Filters filters) {
+    public record Peer(String id, Address proxy, List<String> models, String apiKey,
+            Filters filters) {
         @Override public String toString() {
             return "Peer[" + id + " " + proxy + "]";     // never the key
         }
     }
 
-    /** Edits of the request body: those for every name, and those for names with edits of their own. */
+    /** Edits of request bodies: those for every name, and those for names with edits of their own. */
     public record Filters(Map<String, Edit> always, Map<String, Map<String, Edit>> byName) {
         public static final Filters NONE = new Filters(Map.of(), Map.of());
 
@@ -69,6 +96,18 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
         }
     }
 
+    /**
+     * What holds for the whole server.
+     *
+     * @param preload ids of the models to load at start
+     * @param swapGraceSeconds how long requests may still pass one that waits for another model
+     */
+    public record Settings(List<String> preload, List<String> apiKeys, int swapGraceSeconds,
+            Logging logging, Kept kept, boolean includeAliasesInList) {}
+
+    /** How many ended requests are kept, and how much of what was said. */
+    public record Kept(int rows, int captureMb) {}
+
     /** What is logged where. {@code timeFormat} is one of Go's names in lower case, or "". */
     public record Logging(Level level, String timeFormat, Stdout toStdout) {}
 
@@ -77,16 +116,18 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
     public enum Stdout { PROXY, UPSTREAM, BOTH, NONE }
 
     /**
-     * Where a server answers. {@code java.net.URI} refuses host names with an underscore, which containers have, so this
-     * is our own. {@code basePath} is "" or starts with a slash and does not end with one.
+     * Where a server answers. {@code java.net.URI} refuses host names with an underscore, which
+     * containers have. {@code basePath} is "" or starts with a slash and does not end with one.
      */
     public record Address(String scheme, String host, int port, String basePath) {
+        private static final int MAX_PORT = 65_535;
+
         /** Reads {@code http(s)://host[:port][/path]}. @throws IllegalArgumentException with a sentence */
         public static Address parse(String url) {
             int end = url.indexOf("://");
-            String scheme = end < 0 ? "" : url.substring(0, end).toLowerCase(java.util.Locale.ROOT);
+            String scheme = end < 0 ? "" : url.substring(0, end).toLowerCase(Locale.ROOT);
             if (!scheme.equals("http") && !scheme.equals("https")) {
-                throw new IllegalArgumentException("\"" + url + "\" is no URL; it has to start with http:// or https://");
+                throw refused(url, " is no URL; it has to start with http:// or https://");
             }
             String rest = url.substring(end + 3);
             int slash = rest.indexOf('/');
@@ -95,20 +136,27 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
             int colon = authority.lastIndexOf(':');
             boolean hasPort = colon > authority.lastIndexOf(']');
             String host = hasPort ? authority.substring(0, colon) : authority;
-            int port = scheme.equals("http") ? 80 : 443;
-            try {
-                if (hasPort) port = Integer.parseInt(authority.substring(colon + 1));
-            } catch (NumberFormatException e) {
-                port = -1;
-            }
-            if (port < 1 || port > 65535) throw new IllegalArgumentException("\"" + url + "\" has no valid port");
+            int port = hasPort ? number(authority.substring(colon + 1)) : defaultPort(scheme);
+            if (port < 1 || port > MAX_PORT) throw refused(url, " has no valid port");
             if (!host.matches("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.%]+]")) {
-                throw new IllegalArgumentException("\"" + url + "\" has no valid host name");
+                throw refused(url, " has no valid host name");
             }
             if (path.matches(".*[\\s?#\"<>\\\\^`{|}].*")) {
-                throw new IllegalArgumentException("\"" + url + "\": a base path takes no query and no blanks");
+                throw refused(url, ": a base path takes no query and no blanks");
             }
             return new Address(scheme, host, port, path);
+        }
+
+        private static IllegalArgumentException refused(String url, String why) {
+            return new IllegalArgumentException("\"" + url + "\"" + why);
+        }
+
+        private static int number(String text) {
+            return text.matches("[0-9]{1,9}") ? Integer.parseInt(text) : -1;
+        }
+
+        private static int defaultPort(String scheme) {
+            return scheme.equals("http") ? 80 : 443;
         }
 
         /** Whether it is this machine: localhost, 127.x.x.x or ::1. */
@@ -122,7 +170,15 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
 
         /** Host and port as a Host header has them. */
         public String authority() {
-            return port == (isHttps() ? 443 : 80) ? host : host + ":" + port;
+            return port == defaultPort(scheme) ? host : host + ":" + port;
+        }
+
+        /** The same server under a numeric address. */
+        public String at(String numeric) {
+            int zone = numeric.indexOf('%');
+            String plain = zone < 0 ? numeric : numeric.substring(0, zone);
+            String name = plain.contains(":") ? "[" + plain + "]" : plain;
+            return scheme + "://" + name + ":" + port + basePath;
         }
 
         @Override public String toString() {
@@ -136,8 +192,13 @@ public record Config(Map<String, Model> models, Map<String, Group> groups, Map<S
         return id == null ? null : models.get(id);
     }
 
+    /** The peer that provides a model of that name, or null. */
+    public Peer peer(String name) {
+        return peers.byModel.get(name);
+    }
+
     /** The group of a model. */
     public Group group(String modelId) {
-        return Objects.requireNonNull(groups.get(groupOf.get(modelId)), modelId);
+        return Objects.requireNonNull(groups.byName.get(groups.ofModel.get(modelId)), modelId);
     }
 }

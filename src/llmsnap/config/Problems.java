@@ -1,17 +1,16 @@
 package llmsnap.config;
 
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import llmsnap.text.Yaml.Place;
+import llmsnap.text.Place;
 
-/** What is wrong with a configuration, collected while it is read: errors forbid its use, warnings do not. */
+/** What is wrong with a configuration: errors forbid its use, warnings do not. */
 public final class Problems {
-    /** One problem at its place; {@link #at} prints it as compilers do. */
+    /** One problem at its place. */
     public record Problem(Place place, String message) {
-        /** {@code file:line:column: message}. */
+        /** {@code file:line:column: message}, as compilers print it. */
         public String at(String file) {
             return file + ":" + place.line() + ":" + place.column() + ": " + message;
         }
@@ -28,10 +27,7 @@ public final class Problems {
         warnings.add(new Problem(place, message));
     }
 
-    boolean hasErrors() {
-        return !errors.isEmpty();
-    }
-
+    /** The errors, in file order; {@link #warnings} likewise. */
     List<Problem> errors() {
         return inFileOrder(errors);
     }
@@ -41,8 +37,9 @@ public final class Problems {
     }
 
     private static List<Problem> inFileOrder(Set<Problem> problems) {
-        List<Problem> sorted = new ArrayList<>(problems);
-        sorted.sort(Comparator.comparing((Problem p) -> p.place().line()).thenComparing(p -> p.place().column()));
-        return List.copyOf(sorted);
+        Comparator<Problem> byLine = Comparator.comparing(problem -> problem.place().line());
+        return problems.stream()
+            .sorted(byLine.thenComparing(problem -> problem.place().column()))
+            .toList();
     }
 }

@@ -1,44 +1,48 @@
 package llmsnap.process;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.time.Duration;
+import java.net.http.HttpTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
+import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
-import llmsnap.observe.Log;
-import llmsnap.observe.LogBuffer;
-import llmsnap.swap.ModelRun;
-import llmsnap.swap.Scheduler.Event;
+import llmsnap.models.Event;
+import llmsnap.models.ModelRun;
+import llmsnap.record.Log;
+import llmsnap.record.LogBuffer;
 
-/** One run of a model's server: a process, and the HTTP calls that ask how it is. Blocking work, on threads of its own. */
+/** One run of a model's server: a process, from start to end. Blocking work, on threads of its own. */
 public final class ModelServer implements ModelRun {
-    private static final long PORT_PATIENCE_MS = 1_000;
+    private static final long PORT_PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(1);
+    private static final long PORT_LOOK_MS = 10;
+    private static final long FIRST_PROBE_MS = 1_000;
+    private static final long MAX_PROBE_MS = 30_000;
+    private static final long MIN_PAUSE_NANOS = 5_000_000;
+    private static final long MAX_PAUSE_NANOS = 500_000_000;
     private static final long LAST_OUTPUT_MS = 100;
     private static final long EXIT_REPORT_MS = 2_000;
+    private static final long KILLED_SECONDS = 5;
     private static final int LAST_LINES = 8;
     private static final int LAST_LINES_BYTES = 2_000;
-    private static final java.util.concurrent.atomic.AtomicLong RUNS = new java.util.concurrent.atomic.AtomicLong();
+    private static final int FIRST_SIGNAL_STATUS = 128;
+    private static final int SIGNALS = 64;
+    private static final AtomicLong RUNS = new AtomicLong();
 
     /** Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first starts. */
-    public record Factory(Leftovers leftovers, Log log, Supplier<HttpClient> http) implements ModelRun.Factory {
+    public record Factory(Leftovers leftovers, Log log, Supplier<HttpClient> client)
+            implements ModelRun.Factory {
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);
         }
@@ -55,28 +59,34 @@ public final class ModelServer implements ModelRun {
 
     private final Factory factory;
     private final Model model;
+    private final Launch launch;
     private final int run;
     private final Consumer<Event> report;
-    private final AtomicBoolean ending = new AtomicBoolean();       // whoever sets it ends the run and reports Gone
-    private final CountDownLatch ended = new CountDownLatch(1);     // the end was reported, so that nobody is granted this run any more
+    private final Endpoint endpoint;
+    /** Whoever sets it ends the run and reports Gone. */
+    private final AtomicBoolean ending = new AtomicBoolean();
+    /** The end was reported: nobody is granted this run any more. */
+    private final CountDownLatch ended = new CountDownLatch(1);
     private final CountDownLatch outputEnded = new CountDownLatch(1);
-    private final long logBefore;       // where this run's part of the model's log begins
+    /** Where this run's part of the model's log begins. */
+    private final long logBefore;
     private volatile Process process;
     private volatile ProcessTree tree;
-    private volatile URI base;
-    private volatile Thread worker;                                 // who starts, wakes or puts to sleep
+    /** Who starts, wakes or puts to sleep. */
+    private volatile Thread worker;
 
     private ModelServer(Factory factory, Model model, int run, Consumer<Event> report) {
         this.factory = factory;
         this.model = model;
+        this.launch = model.launch();
         this.run = run;
         this.report = report;
-        this.base = URI.create("http://127.0.0.1:1");
+        this.endpoint = new Endpoint(model.proxy(), factory.client);
         this.logBefore = factory.log.model(model.id()).written();
     }
 
     @Override public URI base() {
-        return base;
+        return endpoint.base();
     }
 
     @Override public long pid() {
@@ -86,12 +96,13 @@ public final class ModelServer implements ModelRun {
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
         Process started = process;
-        if (started != null && !started.waitFor(millis, TimeUnit.MILLISECONDS)) return false;
-        return ended.await(EXIT_REPORT_MS, TimeUnit.MILLISECONDS);
+        boolean exited = started == null || started.waitFor(millis, TimeUnit.MILLISECONDS);
+        return exited && ended.await(EXIT_REPORT_MS, TimeUnit.MILLISECONDS);
     }
 
     @Override public String lastLines() {
-        String lines = factory.log.model(model.id()).lastLines(LAST_LINES, LAST_LINES_BYTES, logBefore);
+        LogBuffer log = factory.log.model(model.id());
+        String lines = log.lastLines(LAST_LINES, LAST_LINES_BYTES, logBefore);
         return lines.isBlank() ? "it logged nothing" : "its last lines:\n" + lines;
     }
 
@@ -100,22 +111,34 @@ public final class ModelServer implements ModelRun {
         new ProcessBuilder("true").start().waitFor();
     }
 
+    private String the() {
+        return "the model \"" + model.id() + "\"";
+    }
+
+    private void warn(String what) {
+        factory.log.warn("model " + model.id() + ": " + what);
+    }
+
     // ---- start
 
     @Override public void start() {
         work("start", () -> {
             try {
                 factory.leftovers.awaitEnd();
-                waitForPort();
+                awaitPort();
                 if (!spawn()) return;
                 awaitReady();
                 report.accept(new Event.Ready(model.id(), run));
             } catch (StartFailed e) {
-                if (!ending.compareAndSet(false, true)) return;
-                report.accept(new Event.Failed(model.id(), run, e.getMessage()));
-                end();
+                failed(e.getMessage());
             }
         });
+    }
+
+    private void failed(String why) {
+        if (!ending.compareAndSet(false, true)) return;
+        report.accept(new Event.Failed(model.id(), run, why));
+        end();
     }
 
     /** A piece of blocking work that {@link #stop} or the end of the process interrupts. */
@@ -124,196 +147,154 @@ public final class ModelServer implements ModelRun {
     }
 
     private void work(String what, Work work) {
-        Thread thread = Thread.ofVirtual().name(what + " " + model.id()).unstarted(() -> {
+        worker = Thread.ofVirtual().name(what + " " + model.id()).unstarted(() -> {
             try {
                 work.run();
             } catch (InterruptedException e) {
                 // whoever interrupted reports what became of it
             } catch (RuntimeException | Error e) {
                 factory.log.error("model " + model.id() + ": " + what + " failed: " + e);
-                report.accept(new Event.Failed(model.id(), run, what + " failed: " + e));
-                if (ending.compareAndSet(false, true)) end();
+                failed(what + " failed: " + e);
             }
         });
-        worker = thread;
-        thread.start();
+        worker.start();
     }
 
-    /** A port that a model has just left may take a moment to be free; one that a stranger holds is an error. */
-    private void waitForPort() throws StartFailed, InterruptedException {
+    /** A port that a model has just left may take a moment to be free; a stranger's is an error. */
+    private void awaitPort() throws StartFailed, InterruptedException {
         if (!model.proxy().isLocal()) return;
-        long end = System.nanoTime() + PORT_PATIENCE_MS * 1_000_000;
-        while (isTaken()) {
+        long end = System.nanoTime() + PORT_PATIENCE_NANOS;
+        while (endpoint.isPortTaken()) {
             if (System.nanoTime() > end) {
-                throw new StartFailed("the model \"" + model.id() + "\" was not started: port " + model.proxy().port()
-                    + " is taken by another program; stop that, or give the model another port (startPort moves all of them)");
+                throw new StartFailed(the() + " was not started: port " + model.proxy().port()
+                    + " is taken by another program; stop that, or give the model another port"
+                    + " (startPort moves all of them)");
             }
-            TimeUnit.MILLISECONDS.sleep(10);
+            TimeUnit.MILLISECONDS.sleep(PORT_LOOK_MS);
         }
     }
 
-    /** Asked by listening on it for a moment, which the stranger does not notice. */
-    private boolean isTaken() {
-        for (InetAddress address : addresses()) {
-            try (ServerSocket socket = new ServerSocket()) {
-                socket.setReuseAddress(true);
-                socket.bind(new InetSocketAddress(address, model.proxy().port()));
-            } catch (IOException e) {
-                if (e.getMessage() != null && e.getMessage().contains("in use")) return true;
-            }
-        }
-        return false;
-    }
-
+    /** Starts the process. @return false when a stop came first: {@link #end} waits for it */
     private boolean spawn() throws StartFailed {
-        ProcessBuilder builder = new ProcessBuilder(model.cmd()).redirectErrorStream(true)
-            .redirectInput(ProcessBuilder.Redirect.from(new java.io.File(java.io.File.separatorChar == '/' ? "/dev/null" : "NUL")));
+        File nothing = new File(File.separatorChar == '/' ? "/dev/null" : "NUL");
+        ProcessBuilder builder = command(model.cmd()).redirectInput(nothing);
         String mark = factory.leftovers.instance() + "." + RUNS.incrementAndGet();
-        addEnvironment(builder);
         builder.environment().put(ProcessTree.MARK, mark);
         Process started;
         try {
             started = builder.start();
         } catch (IOException e) {
-            String program = model.cmd().getFirst();
-            throw new StartFailed("the model \"" + model.id() + "\" cannot be started: "
-                + (e.getMessage().matches("(?s).*error[=:] ?2\\b.*") ? "there is no program \"" + program + "\"; is it installed, and is its full path in cmd?"
-                    : e.getMessage().matches("(?s).*error[=:] ?13\\b.*") ? "\"" + program + "\" may not be executed" : e.getMessage()));
+            throw new StartFailed(the() + " cannot be started: " + reason(e, model.cmd().getFirst()));
         }
         tree = new ProcessTree(started.toHandle(), mark);
         process = started;
-        Thread.ofPlatform().daemon().name("output " + model.id()).start(() -> pump(started.getInputStream(), outputEnded));
+        readOutput(started, outputEnded);
         started.onExit().thenRun(() -> Thread.ofVirtual().start(this::exited));
-        return !ending.get();       // a stop that came before the process did waits for it, see endProcess
+        return !ending.get();
     }
 
-    private void addEnvironment(ProcessBuilder builder) {
-        for (String entry : model.env()) {
+    private static String reason(IOException e, String program) {
+        if (e.getMessage().matches("(?s).*error[=:] ?2\\b.*")) {
+            return "there is no program \"" + program + "\"; is it installed, and is its full path in cmd?";
+        }
+        boolean forbidden = e.getMessage().matches("(?s).*error[=:] ?13\\b.*");
+        return forbidden ? "\"" + program + "\" may not be executed" : e.getMessage();
+    }
+
+    private ProcessBuilder command(List<String> words) {
+        ProcessBuilder builder = new ProcessBuilder(words).redirectErrorStream(true);
+        for (String entry : launch.command().env()) {
             int equals = entry.indexOf('=');
             builder.environment().put(entry.substring(0, equals), entry.substring(equals + 1));
         }
+        return builder;
     }
 
-    private void pump(InputStream output, CountDownLatch done) {
-        byte[] buffer = new byte[8192];
-        int held = 0;       // the beginning of a character: what other models write must not come between
-        try (output) {
-            for (int n; (n = output.read(buffer, held, buffer.length - held)) >= 0; ) {
-                int length = held + n;
-                held = LogBuffer.incomplete(buffer, length);
-                factory.log.upstream(model.id(), buffer, length - held);
-                System.arraycopy(buffer, length - held, buffer, 0, held);
+    private void readOutput(Process from, CountDownLatch done) {
+        Thread.ofPlatform().daemon().name("output " + model.id()).start(() -> {
+            try (InputStream output = from.getInputStream()) {
+                copyToLog(output);
+            } catch (IOException e) {
+                // the process is gone
+            } finally {
+                done.countDown();
             }
-            factory.log.upstream(model.id(), buffer, held);
-        } catch (IOException e) {
-            // the process is gone
-        } finally {
-            done.countDown();
-        }
+        });
     }
 
-    // ---- readiness
+    /** Whole characters only: what other models write must not come between their bytes. */
+    private void copyToLog(InputStream output) throws IOException {
+        byte[] buffer = new byte[8192];
+        int held = 0;
+        for (int n; (n = output.read(buffer, held, buffer.length - held)) >= 0; ) {
+            int length = held + n;
+            held = LogBuffer.incomplete(buffer, length);
+            factory.log.upstream(model.id(), buffer, length - held);
+            System.arraycopy(buffer, length - held, buffer, 0, held);
+        }
+        factory.log.upstream(model.id(), buffer, held);
+    }
 
     private void awaitReady() throws StartFailed, InterruptedException {
+        int timeout = model.limits().healthCheckSeconds();
+        String check = launch.checkEndpoint();
         long start = System.nanoTime();
-        long timeoutNanos = TimeUnit.SECONDS.toNanos(model.healthCheckTimeoutSeconds());
-        long probeMs = 1_000;       // a server that accepts before it can answer may let the first probes hang
+        long probeMs = FIRST_PROBE_MS;  // one that accepts before it can answer may let probes hang
         while (true) {
-            InetAddress answering = connected(addresses());
-            if (answering != null) {
-                base = baseAt(answering);
-                if (model.checkEndpoint() == null) return;
+            if (endpoint.accepts()) {
+                if (check == null) return;
                 try {
-                    if (status("GET", model.checkEndpoint(), "", probeMs) == 200) return;
-                } catch (java.net.http.HttpTimeoutException e) {
-                    probeMs = Math.min(probeMs * 2, 30_000);
+                    if (endpoint.status(new Call("GET", check, "", 0), probeMs) == 200) return;
+                } catch (HttpTimeoutException e) {
+                    probeMs = Math.min(probeMs * 2, MAX_PROBE_MS);
                 } catch (IOException e) {
                     // not yet
                 }
             }
             long passed = System.nanoTime() - start;
-            if (passed > timeoutNanos) {
-                throw new StartFailed("the model \"" + model.id() + "\" did not get ready within " + model.healthCheckTimeoutSeconds()
-                    + " s (healthCheckTimeout): no 200 from " + model.proxy() + (model.checkEndpoint() == null ? "" : model.checkEndpoint())
-                    + "; " + lastLines());
+            if (passed > TimeUnit.SECONDS.toNanos(timeout)) {
+                throw new StartFailed(the() + " did not get ready within " + timeout
+                    + " s (healthCheckTimeout): no 200 from " + model.proxy()
+                    + (check == null ? "" : check) + "; " + lastLines());
             }
-            // About every half percent of the time passed: little is lost when it is quick, little is asked when it is slow.
-            TimeUnit.NANOSECONDS.sleep(Math.clamp(passed / 200, 5_000_000, 500_000_000));
+            // Half a percent of the time passed: little is lost when it is quick, little asked when slow.
+            TimeUnit.NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
         }
-    }
-
-    private List<InetAddress> addresses() {
-        String host = model.proxy().host();
-        try {
-            if (host.equalsIgnoreCase("localhost")) {
-                return List.of(InetAddress.getByAddress(host, new byte[] {127, 0, 0, 1}), InetAddress.getByName("::1"));
-            }
-            return List.of(InetAddress.getAllByName(host));
-        } catch (UnknownHostException e) {
-            return List.of();
-        }
-    }
-
-    /** The first of {@code addresses} that accepts a connection on the model's port, or null. */
-    private InetAddress connected(List<InetAddress> addresses) throws InterruptedException {
-        for (InetAddress address : addresses) {
-            if (Thread.interrupted()) throw new InterruptedException();
-            try (Socket socket = new Socket()) {
-                socket.connect(new InetSocketAddress(address, model.proxy().port()), 1_000);
-                return address;
-            } catch (IOException e) {
-                // not here, or not yet
-            }
-        }
-        return null;
-    }
-
-    /** TLS needs the host's name to check the certificate; plain HTTP goes to the address that answered. */
-    private URI baseAt(InetAddress address) {
-        Address proxy = model.proxy();
-        if (proxy.isHttps()) return URI.create(proxy.toString());
-        String host = address.getHostAddress();
-        return URI.create("http://" + (host.contains(":") ? "[" + host.replaceAll("%.*", "") + "]" : host) + ":" + proxy.port() + proxy.basePath());
-    }
-
-    private int status(String method, String path, String body, long timeoutMs) throws IOException, InterruptedException {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + path)).timeout(Duration.ofMillis(timeoutMs))
-            .method(method, body.isEmpty() ? HttpRequest.BodyPublishers.noBody() : HttpRequest.BodyPublishers.ofString(body));
-        if (!model.proxy().isHttps()) request.header("Host", model.proxy().authority());
-        if (!body.isEmpty()) request.header("Content-Type", "application/json");
-        return factory.http.get().send(request.build(), HttpResponse.BodyHandlers.discarding()).statusCode();
     }
 
     // ---- sleep and wake
 
     @Override public void sleep() {
-        work("sleep", () -> {
-            String failure = calls("sleep", model.sleep().sleep());
-            report.accept(failure == null ? new Event.Slept(model.id(), run) : new Event.CallFailed(model.id(), run, failure));
-        });
+        call("sleep", launch.sleep().sleep(), new Event.Slept(model.id(), run));
     }
 
     @Override public void wake() {
-        work("wake", () -> {
-            String failure = calls("wake", model.sleep().wake());
-            report.accept(failure == null ? new Event.Ready(model.id(), run) : new Event.CallFailed(model.id(), run, failure));
+        call("wake", launch.sleep().wake(), new Event.Ready(model.id(), run));
+    }
+
+    private void call(String what, List<Call> calls, Event done) {
+        work(what, () -> {
+            for (Call call : calls) {
+                String failure = failure(call);
+                if (failure == null) continue;
+                String why = what + " call " + call.method() + " " + call.path() + failure;
+                report.accept(new Event.CallFailed(model.id(), run, why));
+                return;
+            }
+            report.accept(done);
         });
     }
 
-    /** Makes the calls in order. @return what failed, or null */
-    private String calls(String what, List<Call> calls) throws InterruptedException {
-        for (Call call : calls) {
-            String name = what + " call " + call.method() + " " + call.path();
-            try {
-                int status = status(call.method(), call.path(), call.body(), call.timeoutSeconds() * 1000L);
-                if (status != 200) return name + " answered " + status;
-            } catch (java.net.http.HttpTimeoutException e) {
-                return name + " did not answer within " + call.timeoutSeconds() + " s";
-            } catch (IOException e) {
-                return name + " failed: " + e.getMessage();
-            }
+    /** Makes a call. @return what failed, or null */
+    private String failure(Call call) throws InterruptedException {
+        try {
+            int status = endpoint.status(call, call.timeoutSeconds() * 1000L);
+            return status == 200 ? null : " answered " + status;
+        } catch (HttpTimeoutException e) {
+            return " did not answer within " + call.timeoutSeconds() + " s";
+        } catch (IOException e) {
+            return " failed: " + e.getMessage();
         }
-        return null;
     }
 
     // ---- the end
@@ -328,8 +309,11 @@ public final class ModelServer implements ModelRun {
             Thread.currentThread().interrupt();
         }
         int code = process.exitValue();
-        String how = code > 128 && code < 128 + 65 ? "was ended by signal " + (code - 128) : "exited with code " + code;
-        report.accept(new Event.Failed(model.id(), run, "the server of the model \"" + model.id() + "\" " + how + "; " + lastLines()));
+        boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;
+        String how = signalled ? "was ended by signal " + (code - FIRST_SIGNAL_STATUS)
+            : "exited with code " + code;
+        String why = "the server of " + the() + " " + how + "; " + lastLines();
+        report.accept(new Event.Failed(model.id(), run, why));
         ended.countDown();
         tree.endSurvivors(false);
         report.accept(new Event.Gone(model.id(), run));
@@ -365,53 +349,59 @@ public final class ModelServer implements ModelRun {
     }
 
     private void endProcess() throws InterruptedException {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(model.unloadTimeoutSeconds());
+        int timeout = launch.unloadTimeoutSeconds();
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(timeout);
         tree.noteDescendants();
-        // Through the handle: Process.destroy would close the pipe of its output, too, and break its last words off.
-        if (model.cmdStop().isEmpty() || !stopByCommand(deadline)) process.toHandle().destroy();
-        tree.noteMarked();      // while it exits, so that the usual single process costs no time afterwards
-        boolean inTime = process.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
+        boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);
+        if (!asked) process.toHandle().destroy();
+        tree.noteMarked();      // while it exits, so that the usual single process costs no time then
+        boolean inTime = exitsBy(deadline, process);
         if (!inTime) {
-            factory.log.warn("model " + model.id() + ": did not exit within " + model.unloadTimeoutSeconds() + " s, killing it");
+            warn("did not exit within " + timeout + " s, killing it");
             tree.kill();
-            process.waitFor(5, TimeUnit.SECONDS);
+            process.waitFor(KILLED_SECONDS, TimeUnit.SECONDS);
         }
-        if (inTime && tree.isSingle()) Thread.ofVirtual().start(() -> tree.endSurvivors(false));    // a last look, just in case
-        else tree.endSurvivors(!inTime);
+        if (!inTime || !tree.isSingle()) tree.endSurvivors(!inTime);
+        else Thread.ofVirtual().start(() -> tree.endSurvivors(false));      // a last look, just in case
+    }
+
+    private static boolean exitsBy(long deadline, Process process) throws InterruptedException {
+        return process.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
     }
 
     /** Runs cmdStop. @return false when it could not do its work, so that a signal has to */
     private boolean stopByCommand(long deadline) throws InterruptedException {
-        List<String> words = new ArrayList<>();
-        for (String word : model.cmdStop()) words.add(word.replace("${PID}", String.valueOf(process.pid())));
-        ProcessBuilder builder = new ProcessBuilder(words).redirectErrorStream(true);
-        addEnvironment(builder);
+        List<String> words = new ArrayList<>(launch.command().stop());
+        words.replaceAll(word -> word.replace("${PID}", String.valueOf(process.pid())));
         Process stopper;
         try {
-            stopper = builder.start();
+            stopper = command(words).start();
             stopper.getOutputStream().close();
         } catch (IOException e) {
-            factory.log.warn("model " + model.id() + ": cmdStop cannot be run: " + e.getMessage());
+            warn("cmdStop cannot be run: " + e.getMessage());
             return false;
         }
-        Thread.ofPlatform().daemon().start(() -> pump(stopper.getInputStream(), new CountDownLatch(1)));
+        readOutput(stopper, new CountDownLatch(1));
         CompletableFuture.anyOf(stopper.onExit(), process.onExit())
-            .orTimeout(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS).exceptionally(e -> null).join();
-        if (!stopper.isAlive()) {
-            if (stopper.exitValue() != 0) factory.log.warn("model " + model.id() + ": cmdStop exited with code " + stopper.exitValue());
-            return stopper.exitValue() == 0 || !process.isAlive();
+            .completeOnTimeout(null, Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)
+            .join();
+        if (stopper.isAlive()) {
+            Thread.ofVirtual().start(() -> endStopper(stopper, deadline));
+            return !process.isAlive();
         }
-        Thread.ofVirtual().start(() -> endStopper(stopper, deadline));
+        if (stopper.exitValue() == 0) return true;
+        warn("cmdStop exited with code " + stopper.exitValue());
         return !process.isAlive();
     }
 
     private void endStopper(Process stopper, long deadline) {
         try {
-            if (stopper.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)) return;
+            if (exitsBy(deadline, stopper)) return;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        factory.log.warn("model " + model.id() + ": cmdStop did not end within " + model.unloadTimeoutSeconds() + " s, killing it");
+        warn("cmdStop did not end within " + launch.unloadTimeoutSeconds() + " s, killing it");
         stopper.descendants().forEach(ProcessHandle::destroyForcibly);
         stopper.destroyForcibly();
     }

@@ -1,25 +1,39 @@
 package llmsnap.text;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.math.BigDecimal;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A JSON value. Immutable; {@code toString} is the JSON text. Objects keep their key order, numbers their spelling. */
+/**
+ * A JSON value. Immutable; {@code toString} is the JSON text. Objects keep their key order, numbers
+ * their spelling.
+ */
 public sealed interface Json {
-    /** How deep {@link #parse} follows nested arrays and objects. Request bodies are never parsed into a tree, see {@link JsonEdit}. */
+    /** How deep {@link #parse} follows brackets. Request bodies never become a tree: {@link JsonEdit}. */
     int MAX_DEPTH = 1000;
+
+    Json NULL = new Word("null");
+    Json TRUE = new Word("true");
+    Json FALSE = new Word("false");
+    Obj EMPTY = new Obj(Map.of());
 
     record Obj(Map<String, Json> entries) implements Json {
         public Obj {
-            entries = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(entries));
+            entries = Collections.unmodifiableMap(new LinkedHashMap<>(entries));
         }
 
         @Override public String toString() {
             return Json.write(this);
         }
 
-        /** The value at {@code path}, one key per level, or null when something on the way is missing or no object. */
+        /** The value at {@code path}, a key per level; null when something is missing or no object. */
         public Json at(String... path) {
             Json value = this;
             for (String key : path) {
@@ -34,10 +48,10 @@ public sealed interface Json {
             return at(path) instanceof Str text ? text.text : null;
         }
 
-        /** A copy with {@code key} set. */
-        public Obj with(String key, Json value) {
+        /** A copy with {@code key} set; of a value see {@link Json#of}. */
+        public Obj with(String key, Object value) {
             Map<String, Json> copy = new LinkedHashMap<>(entries);
-            copy.put(key, value);
+            copy.put(key, of(value));
             return new Obj(copy);
         }
     }
@@ -69,29 +83,10 @@ public sealed interface Json {
         }
     }
 
-    record Bool(boolean value) implements Json {
+    /** true, false or null. */
+    record Word(String text) implements Json {
         @Override public String toString() {
-            return String.valueOf(value);
-        }
-    }
-
-    record Null() implements Json {
-        @Override public String toString() {
-            return "null";
-        }
-    }
-
-    Null NULL = new Null();
-    Obj EMPTY = new Obj(Map.of());
-
-    /** Text that is not JSON: the message says what was wrong, {@code offset} where (characters, or bytes in {@link JsonEdit}). */
-    final class Malformed extends Exception {
-        private static final long serialVersionUID = 1;
-        public final long offset;
-
-        public Malformed(String what, long offset) {
-            super(what + " at offset " + offset, null, false, false);
-            this.offset = offset;
+            return text;
         }
     }
 
@@ -101,8 +96,9 @@ public sealed interface Json {
             case null -> NULL;
             case Json json -> json;
             case String text -> new Str(text);
-            case Boolean flag -> new Bool(flag);
-            case Number number -> new Num(number instanceof Double d ? number(d) : number.toString());
+            case Boolean flag -> flag ? TRUE : FALSE;
+            case Double number -> new Num(number(number));
+            case Number number -> new Num(number.toString());
             case List<?> list -> new Arr(list.stream().map(Json::of).toList());
             case Map<?, ?> map -> {
                 Map<String, Json> entries = new LinkedHashMap<>();
@@ -122,28 +118,16 @@ public sealed interface Json {
         return new Obj(entries);
     }
 
-    /** The JSON spelling of a finite number, whole ones without a fraction; as Go's encoding/json writes it. */
+    /** The JSON spelling of a finite number, whole ones without a fraction, as Go writes it. */
     static String number(double value) {
         if (value == (long) value && Math.abs(value) < 1e15) return Long.toString((long) value);
-        if (value == Math.rint(value) && Math.abs(value) < 1e21) {
-            return new java.math.BigDecimal(Double.toString(value)).toBigInteger().toString();
-        }
-        java.math.BigDecimal shortest = new java.math.BigDecimal(Double.toString(value)).stripTrailingZeros();
+        BigDecimal shortest = new BigDecimal(Double.toString(value)).stripTrailingZeros();
         int exponent = shortest.precision() - shortest.scale() - 1;
         if (exponent >= -6 && exponent < 21) return shortest.toPlainString();
         String digits = shortest.unscaledValue().abs().toString();
-        return (value < 0 ? "-" : "") + digits.charAt(0) + (digits.length() > 1 ? "." + digits.substring(1) : "")
-            + "e" + (exponent < 0 ? "-" : "+") + (Math.abs(exponent) < 10 ? "0" : "") + Math.abs(exponent);
-    }
-
-    /** Reads one JSON value. @throws Malformed when {@code text} is anything else, or nests deeper than {@link #MAX_DEPTH} */
-    static Json parse(String text) throws Malformed {
-        Parser parser = new Parser(text);
-        parser.skipSpace();
-        Json value = parser.readValue(0);
-        parser.skipSpace();
-        if (parser.at < text.length()) throw parser.wrong("more text after the value");
-        return value;
+        String fraction = digits.length() > 1 ? "." + digits.substring(1) : "";
+        String sign = value < 0 ? "-" : "";
+        return String.format("%s%s%se%+03d", sign, digits.charAt(0), fraction, exponent);
     }
 
     private static String write(Json value) {
@@ -174,182 +158,83 @@ public sealed interface Json {
             }
             case Str text -> quote(text.text, out);
             case Num number -> out.append(number.text);
-            case Bool flag -> out.append(flag.value);
-            case Null n -> out.append("null");
+            case Word word -> out.append(word.text);
         }
     }
 
-    /** Appends {@code text} as a JSON string. Lone surrogates and the two line separators of JavaScript are escaped. */
+    /** Appends a JSON string. Lone surrogates and JavaScript's two line separators are escaped. */
     static void quote(String text, StringBuilder out) {
         out.append('"');
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            switch (c) {
-                case '"' -> out.append("\\\"");
-                case '\\' -> out.append("\\\\");
-                case '\n' -> out.append("\\n");
-                case '\r' -> out.append("\\r");
-                case '\t' -> out.append("\\t");
-                default -> {
-                    boolean pair = Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1));
-                    if (pair) {
-                        out.append(c).append(text.charAt(++i));
-                    } else if (c < 0x20 || c == 0x7f || c == 0x2028 || c == 0x2029 || Character.isSurrogate(c)) {
-                        out.append(String.format("\\u%04x", (int) c));
-                    } else {
-                        out.append(c);
-                    }
-                }
+            int escape = "\"\\\n\r\t".indexOf(c);
+            if (escape >= 0) {
+                out.append('\\').append("\"\\nrt".charAt(escape));
+            } else if (Character.isSurrogatePair(c, i + 1 < text.length() ? text.charAt(i + 1) : 0)) {
+                out.append(c).append(text.charAt(++i));
+            } else if (c < ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 || Character.isSurrogate(c)) {
+                out.append(String.format("\\u%04x", (int) c));
+            } else {
+                out.append(c);
             }
         }
         out.append('"');
     }
 
-    /** One method per grammar rule; {@code at} is the next character. */
-    final class Parser {
-        private final String text;
-        private int at;
+    /** Reads one JSON value. @throws Malformed for anything else, or deeper than {@link #MAX_DEPTH} */
+    static Json parse(String text) throws Malformed {
+        byte[] bytes = text.getBytes(UTF_8);
+        return parse(bytes, bytes.length);
+    }
 
-        private Parser(String text) {
-            this.text = text;
+    /** Reads one JSON value from the first bytes. @throws Malformed as for a text */
+    static Json parse(byte[] bytes, int length) throws Malformed {
+        Tree tree = new Tree(bytes);
+        tree.scanAll(bytes, 0, length);
+        return tree.root;
+    }
+
+    /** Builds values of tokens. */
+    final class Tree extends JsonScanner {
+        /** An object or array that is open; {@code key} is that of the value which comes. */
+        private static final class Level {
+            final Map<String, Json> entries = new LinkedHashMap<>();
+            final List<Json> items = new ArrayList<>();
+            String key;
         }
 
-        private Malformed wrong(String what) {
-            return new Malformed(what, at);
+        private final byte[] bytes;
+        private final Deque<Level> open = new ArrayDeque<>();
+        private int start;
+        private Json root;
+
+        private Tree(byte[] bytes) {
+            super(MAX_DEPTH + 1);
+            this.bytes = bytes;
         }
 
-        private int peek() {
-            return at < text.length() ? text.charAt(at) : -1;
+        @Override protected void begin(Token token, int at) throws Malformed {
+            start = at;
+            if (depth() > MAX_DEPTH) throw wrong("nested deeper than " + MAX_DEPTH, at);
+            if (token == Token.OBJECT || token == Token.ARRAY) open.push(new Level());
         }
 
-        private void skipSpace() {
-            while (at < text.length() && " \t\r\n".indexOf(text.charAt(at)) >= 0) at++;
-        }
-
-        private void expect(char c) throws Malformed {
-            if (peek() != c) throw wrong("expected '" + c + "'");
-            at++;
-        }
-
-        private Json readValue(int depth) throws Malformed {
-            if (depth > MAX_DEPTH) throw wrong("nested deeper than " + MAX_DEPTH);
-            return switch (peek()) {
-                case '{' -> readObject(depth);
-                case '[' -> readArray(depth);
-                case '"' -> new Str(readString());
-                case 't' -> readWord("true", new Bool(true));
-                case 'f' -> readWord("false", new Bool(false));
-                case 'n' -> readWord("null", NULL);
-                case -1 -> throw wrong("the text ends where a value was expected");
-                default -> readNumber();
-            };
-        }
-
-        private Json readObject(int depth) throws Malformed {
-            Map<String, Json> entries = new LinkedHashMap<>();
-            at++;
-            skipSpace();
-            if (peek() == '}') {
-                at++;
-                return new Obj(entries);
-            }
-            while (true) {
-                if (peek() != '"') throw wrong("expected a key in quotes");
-                String key = readString();
-                skipSpace();
-                expect(':');
-                skipSpace();
-                entries.put(key, readValue(depth + 1));
-                skipSpace();
-                if (peek() != ',') break;
-                at++;
-                skipSpace();
-            }
-            expect('}');
-            return new Obj(entries);
-        }
-
-        private Json readArray(int depth) throws Malformed {
-            List<Json> items = new ArrayList<>();
-            at++;
-            skipSpace();
-            if (peek() == ']') {
-                at++;
-                return new Arr(items);
-            }
-            while (true) {
-                items.add(readValue(depth + 1));
-                skipSpace();
-                if (peek() != ',') break;
-                at++;
-                skipSpace();
-            }
-            expect(']');
-            return new Arr(items);
-        }
-
-        private Json readWord(String word, Json value) throws Malformed {
-            if (!text.startsWith(word, at)) throw wrong("expected a value");
-            at += word.length();
-            return value;
-        }
-
-        private String readString() throws Malformed {
-            StringBuilder out = new StringBuilder();
-            at++;
-            while (true) {
-                int c = peek();
-                if (c < 0x20) throw wrong(c < 0 ? "unclosed string" : "control character in a string");
-                at++;
-                if (c == '"') return out.toString();
-                out.append(c == '\\' ? readEscape() : (char) c);
+        @Override protected void end(Token token, int at) {
+            switch (token) {
+                case OBJECT -> add(new Obj(open.pop().entries));
+                case ARRAY -> add(new Arr(open.pop().items));
+                case KEY -> open.peek().key = text(bytes, start, at);
+                case STRING -> add(new Str(text(bytes, start, at)));
+                case NUMBER -> add(new Num(new String(bytes, start, at - start, UTF_8)));
+                case WORD -> add(bytes[start] == 't' ? TRUE : bytes[start] == 'f' ? FALSE : NULL);
             }
         }
 
-        private char readEscape() throws Malformed {
-            int c = peek();
-            at++;
-            return switch (c) {
-                case '"', '\\', '/' -> (char) c;
-                case 'b' -> '\b';
-                case 'f' -> '\f';
-                case 'n' -> '\n';
-                case 'r' -> '\r';
-                case 't' -> '\t';
-                case 'u' -> {
-                    int code = 0;
-                    for (int i = 0; i < 4; i++, at++) {
-                        int digit = peek() < 128 ? Character.digit(peek(), 16) : -1;
-                        if (digit < 0) throw wrong("expected four hex digits");
-                        code = code << 4 | digit;
-                    }
-                    yield (char) code;
-                }
-                default -> throw wrong("unknown escape");
-            };
-        }
-
-        private Json readNumber() throws Malformed {
-            int start = at;
-            if (peek() == '-') at++;
-            if (peek() == '0') at++;
-            else readDigits();
-            if (peek() == '.') {
-                at++;
-                readDigits();
-            }
-            if (peek() == 'e' || peek() == 'E') {
-                at++;
-                if (peek() == '+' || peek() == '-') at++;
-                readDigits();
-            }
-            return new Num(text.substring(start, at));
-        }
-
-        private void readDigits() throws Malformed {
-            int start = at;
-            while (peek() >= '0' && peek() <= '9') at++;
-            if (at == start) throw wrong("expected a value");
+        private void add(Json value) {
+            Level level = open.peek();
+            if (level == null) root = value;
+            else if (level.key == null) level.items.add(value);
+            else level.entries.put(level.key, value);
         }
     }
 }

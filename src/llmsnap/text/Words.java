@@ -2,14 +2,19 @@ package llmsnap.text;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 
-/** Command lines as a POSIX shell splits them into words, with no shell: no variables, no globbing, no pipes. */
+/** Command lines as words. No shell runs: there are no variables, no globbing, no pipes. */
 public final class Words {
+    private static final int CONTEXT_BEFORE = 10;
+    private static final int CONTEXT_BEHIND = 20;
+
     private Words() {}
 
     /**
-     * Splits {@code command}: blanks and newlines separate; '...' is literal; "..." knows the escapes of \ " $ and `;
-     * a backslash takes the next character as it is, and at the end of a line it joins lines, as white space.
+     * Splits {@code command} as a POSIX shell does: blanks and newlines separate; '...' is literal;
+     * "..." knows the escapes of \ " $ and `; a backslash takes the next character as it is, and at
+     * the end of a line it joins lines, as white space.
      *
      * @throws IllegalArgumentException for an unclosed quote, with a sentence
      */
@@ -19,7 +24,7 @@ public final class Words {
         String text = command.replace("\r\n", "\n");
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            boolean lineJoin = c == '\\' && i + 1 < text.length() && text.charAt(i + 1) == '\n';
+            boolean lineJoin = text.startsWith("\\\n", i);
             if (lineJoin || " \t\n\r".indexOf(c) >= 0) {
                 if (lineJoin) i++;
                 if (word != null) words.add(word.toString());
@@ -29,35 +34,36 @@ public final class Words {
             if (word == null) word = new StringBuilder();
             if (c == '\'' || c == '"') {
                 i = quoted(text, i, word);
-            } else if (c == '\\' && i + 1 < text.length()) {
-                word.append(text.charAt(++i));
             } else {
-                word.append(c);
+                if (c == '\\' && i + 1 < text.length()) i++;
+                word.append(text.charAt(i));
             }
         }
         if (word != null) words.add(word.toString());
         return words;
     }
 
-    /** Appends what the quote that opens at {@code open} holds, and returns the place of the closing one. */
+    /** Appends what the quote at {@code open} holds. @return where the closing one is */
     private static int quoted(String text, int open, StringBuilder word) {
         char quote = text.charAt(open);
         for (int i = open + 1; i < text.length(); i++) {
             char c = text.charAt(i);
             if (c == quote) return i;
-            if (quote == '"' && c == '\\' && i + 1 < text.length() && "\\\"$`\n".indexOf(text.charAt(i + 1)) >= 0) {
+            char next = i + 1 < text.length() ? text.charAt(i + 1) : 0;
+            if (quote == '"' && c == '\\' && "\\\"$`\n".indexOf(next) >= 0) {
                 i++;
-                if (text.charAt(i) != '\n') word.append(text.charAt(i));
+                if (next != '\n') word.append(next);
             } else {
                 word.append(c);
             }
         }
-        int from = Math.max(0, open - 10);
-        throw new IllegalArgumentException("unclosed " + quote + " that opens at: "
-            + text.substring(from, Math.min(text.length(), open + 20)).replace('\n', ' ').strip());
+        int from = Math.max(0, open - CONTEXT_BEFORE);
+        int to = Math.min(text.length(), open + CONTEXT_BEHIND);
+        String context = text.substring(from, to).replace('\n', ' ').strip();
+        throw new IllegalArgumentException("unclosed " + quote + " that opens at: " + context);
     }
 
-    /** Drops the lines whose first character after white space is {@code #}; they are comments in a {@code cmd: |}. */
+    /** Drops the comment lines of a {@code cmd: |}: those that begin with {@code #}. */
     public static String withoutComments(String command) {
         if (command.indexOf('#') < 0) return command;
         StringBuilder kept = new StringBuilder();
@@ -69,39 +75,13 @@ public final class Words {
         return kept.toString();
     }
 
-    /** The one of {@code known} that {@code word} is most likely a misspelling of, or null when none is near. */
-    public static String nearest(String word, Iterable<String> known) {
-        String best = null;
-        int bestDistance = Integer.MAX_VALUE;
-        String wanted = plain(word);
-        for (String candidate : known) {
-            int distance = distance(wanted, plain(candidate));
-            if (distance < bestDistance) {
-                bestDistance = distance;
-                best = candidate;
-            }
-        }
-        return bestDistance <= Math.max(1, Math.min(word.length() / 3, 4)) ? best : null;
+    /** The words as a shell would need them written. */
+    public static String quote(List<String> words) {
+        return words.stream().map(Words::quote).collect(Collectors.joining(" "));
     }
 
-    private static String plain(String word) {
-        return word.toLowerCase(java.util.Locale.ROOT).replace("_", "").replace("-", "");
-    }
-
-    /** Edit distance (insert, remove, replace) of two short words. */
-    private static int distance(String a, String b) {
-        if (a.length() > 200 || b.length() > 200) return Integer.MAX_VALUE;
-        int[] row = new int[b.length() + 1];
-        for (int j = 0; j <= b.length(); j++) row[j] = j;
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.length(); j++) {
-                int replace = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.min(replace, Math.min(row[j], row[j - 1]) + 1);
-            }
-        }
-        return row[b.length()];
+    private static String quote(String word) {
+        if (word.matches("[A-Za-z0-9_@%+=:,./${}-]+")) return word;
+        return "'" + word.replace("'", "'\\''") + "'";
     }
 }

@@ -16,7 +16,8 @@ class RealConfigsTest {
     private static final Path FOLDER = Path.of("..", "shared", "real", "configs");
 
     private static ConfigReader.Result read(Path file) throws IOException {
-        return ConfigReader.read(Files.readAllBytes(file), name -> "/env/" + name, java.util.Map.of());
+        return ConfigReader.read(
+            Files.readAllBytes(file), name -> "/env/" + name, java.util.Map.of());
     }
 
     @Test void whatIsValidIsUnderstoodAndTheRestRefusedWithItsLine() throws IOException {
@@ -29,12 +30,19 @@ class RealConfigsTest {
         for (Path file : files) {
             ConfigReader.Result result = read(file);
             if (result.config() == null) {
-                assertThat(result.errors()).as(file.toString()).isNotEmpty().allSatisfy(problem -> assertThat(problem.place().line()).isPositive());
+                assertThat(result.errors())
+                    .as(file.toString())
+                    .isNotEmpty()
+                    .allSatisfy(problem -> assertThat(problem.place().line()).isPositive());
                 continue;
             }
             understood++;
             for (Model model : result.config().models().values()) {
-                assertThat(model.cmd()).as(file + " " + model.id()).isNotEmpty().noneMatch(word -> word.contains("${PORT}") || word.contains("${MODEL_ID}"));
+                assertThat(model.cmd())
+                    .as(file + " " + model.id())
+                    .isNotEmpty()
+                    .noneMatch(
+                        word -> word.contains("${PORT}") || word.contains("${MODEL_ID}"));
                 assertThat(model.cmd().getFirst()).as(file.toString()).isNotBlank();
             }
         }

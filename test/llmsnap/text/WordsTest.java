@@ -31,7 +31,8 @@ class WordsTest {
     }
 
     @Test void unclosedQuotesAreSaidWithTheirPlace() {
-        assertThatThrownBy(() -> Words.split("run 'model x")).hasMessage("unclosed ' that opens at: run 'model x");
+        assertThatThrownBy(() -> Words.split("run 'model x"))
+            .hasMessage("unclosed ' that opens at: run 'model x");
         assertThatThrownBy(() -> Words.split("a \"b")).hasMessageContaining("unclosed \"");
     }
 
@@ -41,11 +42,12 @@ class WordsTest {
     }
 
     @Test void nearest() {
-        List<String> known = List.of("cmd", "cmdStop", "proxy", "checkEndpoint", "healthCheckTimeout");
-        assertThat(Words.nearest("cmdstop", known)).isEqualTo("cmdStop");
-        assertThat(Words.nearest("cmd_stop", known)).isEqualTo("cmdStop");
-        assertThat(Words.nearest("health_check_timeout", known)).isEqualTo("healthCheckTimeout");
-        assertThat(Words.nearest("checkEndpont", known)).isEqualTo("checkEndpoint");
-        assertThat(Words.nearest("listen", known)).isNull();
+        List<String> known =
+            List.of("cmd", "cmdStop", "proxy", "checkEndpoint", "healthCheckTimeout");
+        assertThat(Nearest.of("cmdstop", known)).isEqualTo("cmdStop");
+        assertThat(Nearest.of("cmd_stop", known)).isEqualTo("cmdStop");
+        assertThat(Nearest.of("health_check_timeout", known)).isEqualTo("healthCheckTimeout");
+        assertThat(Nearest.of("checkEndpont", known)).isEqualTo("checkEndpoint");
+        assertThat(Nearest.of("listen", known)).isNull();
     }
 }

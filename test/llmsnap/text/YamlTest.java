@@ -7,17 +7,15 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import llmsnap.text.Yaml.Malformed;
-import llmsnap.text.Yaml.Mapping;
-import llmsnap.text.Yaml.Node;
-import llmsnap.text.Yaml.Scalar;
-import llmsnap.text.Yaml.Seq;
+import llmsnap.text.YamlNode.Mapping;
+import llmsnap.text.YamlNode.Scalar;
+import llmsnap.text.YamlNode.Seq;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class YamlTest {
-    static Json json(Node node) {
+    static Json json(YamlNode node) {
         return switch (node) {
             case null -> Json.NULL;
             case Scalar scalar -> scalar.value();
@@ -51,7 +49,9 @@ class YamlTest {
         reads("a: 1\nb:\n  c: x\n  d: y\n", "{\"a\":1,\"b\":{\"c\":\"x\",\"d\":\"y\"}}");
         reads("l:\n  - a\n  - b\n", "{\"l\":[\"a\",\"b\"]}");
         reads("l:\n- a\n- b\nm: 1\n", "{\"l\":[\"a\",\"b\"],\"m\":1}");
-        reads("- a: 1\n  b: 2\n- - x\n  - y\n-\n  c: 3\n", "[{\"a\":1,\"b\":2},[\"x\",\"y\"],{\"c\":3}]");
+        reads(
+            "- a: 1\n  b: 2\n- - x\n  - y\n-\n  c: 3\n",
+            "[{\"a\":1,\"b\":2},[\"x\",\"y\"],{\"c\":3}]");
         reads("a:\nb: ~\nc: null\n", "{\"a\":null,\"b\":null,\"c\":null}");
         reads("-\n-\n", "[null,null]");
         reads("", "null");
@@ -62,8 +62,13 @@ class YamlTest {
     }
 
     @Test void keys() {
-        reads("\"a: b\": 1\n'it''s': 2\nmodel name/x:7b-q4.gguf: 3\nü: 4\n",
-            "{\"a: b\":1,\"it's\":2,\"model name/x:7b-q4.gguf\":3,\"ü\":4}");
+        reads("""
+            "a: b": 1
+            'it''s': 2
+            model name/x:7b-q4.gguf: 3
+            ü: 4
+            """, """
+            {"a: b":1,"it's":2,"model name/x:7b-q4.gguf":3,"ü":4}""");
         reads("1: a\ntrue: b\n1.10: c\n", "{\"1\":\"a\",\"true\":\"b\",\"1.10\":\"c\"}");
         reads("http://a:80/b: 1\n", "{\"http://a:80/b\":1}");
     }
@@ -76,18 +81,49 @@ class YamlTest {
         reads("a: 12:30\n", "{\"a\":\"12:30\"}");
     }
 
-    @ParameterizedTest @CsvSource(delimiter = '|', value = {
-        "0|0", "017|15", "0o17|15", "0x1F|31", "0b101|5", "1_000|1000", "-5|-5", "+5|5", "08|8", "1e3|1000", "1.50|1.5", ".5|0.5",
-        "-.5|-0.5", "1e-7|1e-07", "123456789012345678901|123456789012345680000", "18446744073709551615|18446744073709551615",
-        "true|true", "False|false", "yes|\"yes\"", "on|\"on\"", "Null|null", "~|null", "1.2.3|\"1.2.3\"", "0x|\"0x\"", "-a|\"-a\"",
-        "2024-01-05|\"2024-01-05T00:00:00Z\"", ".inf|\".inf\"", "1e999|\"1e999\"", "127.0.0.1|\"127.0.0.1\""
-    }) void types(String plain, String json) {
+    @ParameterizedTest
+    @CsvSource(
+        delimiter = '|',
+        value = {
+            "0|0",
+            "017|15",
+            "0o17|15",
+            "0x1F|31",
+            "0b101|5",
+            "1_000|1000",
+            "-5|-5",
+            "+5|5",
+            "08|8",
+            "1e3|1000",
+            "1.50|1.5",
+            ".5|0.5",
+            "-.5|-0.5",
+            "1e-7|1e-07",
+            "123456789012345678901|123456789012345680000",
+            "18446744073709551615|18446744073709551615",
+            "true|true",
+            "False|false",
+            "yes|\"yes\"",
+            "on|\"on\"",
+            "Null|null",
+            "~|null",
+            "1.2.3|\"1.2.3\"",
+            "0x|\"0x\"",
+            "-a|\"-a\"",
+            "2024-01-05|\"2024-01-05T00:00:00Z\"",
+            ".inf|\".inf\"",
+            "1e999|\"1e999\"",
+            "127.0.0.1|\"127.0.0.1\""
+        })
+    void types(String plain, String json) {
         reads("a: " + plain + "\n", "{\"a\":" + json + "}");
         reads("a: '" + plain + "'\n", "{\"a\":\"" + plain + "\"}");
     }
 
     @Test void quotedScalars() {
-        reads("a: \"x\\n\\t\\\"\\\\\\u00e9\\x41\\U0001F600 \\/\"\n", "{\"a\":\"x\\n\\t\\\"\\\\éA😀 /\"}");
+        reads(
+            "a: \"x\\n\\t\\\"\\\\\\u00e9\\x41\\U0001F600 \\/\"\n",
+            "{\"a\":\"x\\n\\t\\\"\\\\éA😀 /\"}");
         reads("a: 'it''s \\n'\n", "{\"a\":\"it's \\\\n\"}");
         reads("a: \"one\n  two\n\n  three \\\n   four\"\n", "{\"a\":\"one two\\nthree four\"}");
         reads("a: 'one\n  two'\n", "{\"a\":\"one two\"}");
@@ -100,7 +136,15 @@ class YamlTest {
         reads("a: |+\n  x\n\nb: 1\n", "{\"a\":\"x\\n\\n\",\"b\":1}");
         reads("a: |2\n    x\n", "{\"a\":\"  x\\n\"}");
         reads("a: >-2\n    x\n   y\n", "{\"a\":\"  x\\n y\"}");
-        reads("a: >\n  one\n  two\n\n  three\n    deeper\n  four\n", "{\"a\":\"one two\\nthree\\n  deeper\\nfour\\n\"}");
+        reads("""
+            a: >
+              one
+              two
+
+              three
+                deeper
+              four
+            """, "{\"a\":\"one two\\nthree\\n  deeper\\nfour\\n\"}");
         reads("a: | # comment\n  # no comment\n  x: y\n", "{\"a\":\"# no comment\\nx: y\\n\"}");
         reads("- |\n x\n- >\n y\n", "[\"x\\n\",\"y\\n\"]");
         reads("a: |\nb: 1\n", "{\"a\":\"\",\"b\":1}");
@@ -108,8 +152,11 @@ class YamlTest {
     }
 
     @Test void flowCollections() {
-        reads("a: [x, 'y', \"z\", 1, [2], {b: c}]\n", "{\"a\":[\"x\",\"y\",\"z\",1,[2],{\"b\":\"c\"}]}");
-        reads("a: {\"b\":1, c: [d], e, f: }\n", "{\"a\":{\"b\":1,\"c\":[\"d\"],\"e\":null,\"f\":null}}");
+        reads(
+            "a: [x, 'y', \"z\", 1, [2], {b: c}]\n",
+            "{\"a\":[\"x\",\"y\",\"z\",1,[2],{\"b\":\"c\"}]}");
+        reads("a: {\"b\":1, c: [d], e, f: }\n", """
+            {"a":{"b":1,"c":["d"],"e":null,"f":null}}""");
         reads("a: [\n  x, # comment\n  y,\n]\nb: 1\n", "{\"a\":[\"x\",\"y\"],\"b\":1}");
         reads("a: [b: c]\n", "{\"a\":[{\"b\":\"c\"}]}");
         reads("a: [${env.X}, b${env.Y}c]\n", "{\"a\":[\"${env.X}\",\"b${env.Y}c\"]}");
@@ -119,8 +166,15 @@ class YamlTest {
 
     @Test void anchorsAliasesAndMergeKeys() {
         reads("a: &x [1]\nb: *x\n", "{\"a\":[1],\"b\":[1]}");
-        reads("a: &x\n  p: 1\n  q: 2\nb:\n  <<: *x\n  q: 3\n", "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"q\":3,\"p\":1}}");
-        reads("a: &x {p: 1}\nb: &y {p: 2, r: 4}\nc:\n  <<: [*x, *y]\n", "{\"a\":{\"p\":1},\"b\":{\"p\":2,\"r\":4},\"c\":{\"p\":1,\"r\":4}}");
+        reads("a: &x\n  p: 1\n  q: 2\nb:\n  <<: *x\n  q: 3\n", """
+            {"a":{"p":1,"q":2},"b":{"q":3,"p":1}}""");
+        reads("""
+            a: &x {p: 1}
+            b: &y {p: 2, r: 4}
+            c:
+              <<: [*x, *y]
+            """, """
+            {"a":{"p":1},"b":{"p":2,"r":4},"c":{"p":1,"r":4}}""");
         reads("- &x text\n- *x\n", "[\"text\",\"text\"]");
     }
 
@@ -165,7 +219,7 @@ class YamlTest {
             Yaml.parse(bytes);
             assertThat(true).as("refused").isFalse();
         } catch (Malformed e) {
-            assertThat(e.place).isEqualTo(new Yaml.Place(2, 4));
+            assertThat(e.place).isEqualTo(new Place(2, 4));
         }
     }
 
@@ -178,7 +232,14 @@ class YamlTest {
         StringBuilder laughs = new StringBuilder("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for (int i = 1; i < 9; i++) {
             String before = "*a" + (i - 1);
-            laughs.append("a" + i + ": &a" + i + " [" + String.join(", ", java.util.Collections.nCopies(10, before)) + "]\n");
+            laughs.append(
+                "a"
+                    + i
+                    + ": &a"
+                    + i
+                    + " ["
+                    + String.join(", ", java.util.Collections.nCopies(10, before))
+                    + "]\n");
         }
         assertThat(read(laughs.toString())).contains("aliases expand to more than 100000 nodes");
     }
@@ -212,20 +273,29 @@ class YamlTest {
     /** Cut anywhere, a text is read as what it then is, or refused; it never hangs, and no other exception comes out. */
     @Test void truncationAtEveryByte() {
         byte[] all = SAMPLE.getBytes(StandardCharsets.UTF_8);
-        assertThat(read(SAMPLE)).startsWith("{\"healthCheckTimeout\":60,").contains("\"name\":\"fold ed é\"");
+        assertThat(read(SAMPLE))
+            .startsWith("{\"healthCheckTimeout\":60,")
+            .contains("\"name\":\"fold ed é\"");
         for (int end = 0; end <= all.length; end++) {
             byte[] cut = Arrays.copyOf(all, end);
-            assertThatCode(() -> {
-                try {
-                    Node node = Yaml.parse(cut);
-                    String json = json(node).toString();
-                    // what was complete before the cut is still the same
-                    if (cut.length > 200) assertThat(json).contains("\"healthCheckTimeout\":60").contains("llama-server --port ${PORT}");
-                } catch (Malformed e) {
-                    assertThat(e.place.line()).isPositive();
-                    assertThat(e.getMessage()).isNotBlank();
-                }
-            }).as("cut at " + end).doesNotThrowAnyException();
+            assertThatCode(
+                            () -> {
+                                try {
+                                    YamlNode node = Yaml.parse(cut);
+                                    String json = json(node).toString();
+                                    // what was complete before the cut is still the same
+                                    if (cut.length > 200) {
+                                        assertThat(json)
+                                            .contains("\"healthCheckTimeout\":60")
+                                            .contains("llama-server --port ${PORT}");
+                                    }
+                                } catch (Malformed e) {
+                                    assertThat(e.place.line()).isPositive();
+                                    assertThat(e.getMessage()).isNotBlank();
+                                }
+                            })
+                .as("cut at " + end)
+                .doesNotThrowAnyException();
         }
     }
 }

@@ -1,0 +1,209 @@
+package llmsnap;
+
+import java.io.IOException;
+import java.net.BindException;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Path;
+import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import llmsnap.Main.Exit;
+import llmsnap.config.Config;
+import llmsnap.http.RouteTable;
+import llmsnap.http.api.ActivityRoutes;
+import llmsnap.http.api.Events;
+import llmsnap.http.api.LogRoutes;
+import llmsnap.http.api.ModelRoutes;
+import llmsnap.http.api.StaticFiles;
+import llmsnap.http.proxy.BodyReader;
+import llmsnap.http.proxy.Dispatcher;
+import llmsnap.http.proxy.Inference;
+import llmsnap.http.proxy.ReverseProxy;
+import llmsnap.http.server.Routes;
+import llmsnap.http.server.Server;
+import llmsnap.http.server.Tls;
+import llmsnap.models.ModelPool;
+import llmsnap.models.Refused;
+import llmsnap.platform.IdleHeap;
+import llmsnap.platform.Signals;
+import llmsnap.process.Leftovers;
+import llmsnap.process.ModelServer;
+import llmsnap.record.Activity;
+import llmsnap.record.Log;
+import llmsnap.record.Metrics;
+
+/** Puts the parts together, starts them, and ends them on a signal. */
+final class App {
+    private static final int SHUTDOWN_SECONDS = 5;
+    private static final int KILLED_STATUS = 130;
+
+    private final Arguments arguments;
+    private final Properties version;
+    private final Log log;
+    private final Metrics metrics;
+    private final Activity activity;
+    private final ModelPool pool;
+    private final Leftovers leftovers = new Leftovers();
+    private final CompletableFuture<HttpClient> client = new CompletableFuture<>();
+
+    /** @param version of this program, see {@link Main} */
+    App(Arguments arguments, Config config, Properties version) {
+        this.arguments = arguments;
+        this.version = version;
+        this.log = new Log(config.settings().logging());
+        this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
+        this.activity = new Activity(config.settings().kept(), metrics::count);
+        ModelServer.Factory servers = new ModelServer.Factory(leftovers, log, client::join);
+        this.pool = new ModelPool(config, servers, new ModelPool.Observer() {
+            @Override public void info(String line) {
+                log.info(line);
+            }
+
+            @Override public void warn(String line) {
+                log.warn(line);
+            }
+
+            @Override public void loaded(String model, long millis) {
+                metrics.loaded(model, millis);
+            }
+        });
+    }
+
+    /**
+     * Serves until a signal ends it.
+     *
+     * @param file the configuration's, null for the demo
+     * @param stamp of that file before it was read
+     */
+    void run(Path file, String stamp) throws Exit, InterruptedException {
+        Tls tls = tls();
+        Reload reload = new Reload(new Reload.Sources(file, tls), pool, activity, log);
+        Server server = server(tls, reload);
+        CompletableFuture<String> signal = onSignals(reload);
+        server.start();
+        pool.start();
+        String url = announce(server);
+        log.startStdout();
+        Thread.ofPlatform().daemon().name("warm-up").start(() -> {
+            leftovers.end(log);
+            pool.config().settings().preload().forEach(this::preload);
+            warmUp(server, url);
+        });
+        if (arguments.has("watch-config")) reload.watch(stamp);
+        log.info("got " + signal.join() + ", stopping");
+        Thread models = Thread.ofVirtual().start(this::stopModels);
+        server.stop(SHUTDOWN_SECONDS);
+        models.join();
+        log.info("stopped");
+        log.flush();
+    }
+
+    private Tls tls() throws Exit {
+        String certificate = arguments.value("tls-cert-file");
+        if (certificate == null) return null;
+        try {
+            return new Tls(Path.of(certificate), Path.of(arguments.value("tls-key-file")));
+        } catch (IOException e) {
+            throw new Exit(1, e.getMessage());
+        }
+    }
+
+    private Server server(Tls tls, Reload reload) throws Exit {
+        Routes routes = new Routes();
+        Dispatcher dispatcher = new Dispatcher(pool, new ReverseProxy(client::join), activity);
+        BodyReader bodies = new BodyReader(arguments.maxBody());
+        RouteTable.models(routes, new Inference(pool, bodies, dispatcher));
+        RouteTable.control(routes, new ModelRoutes(pool, reload::now, version));
+        RouteTable.looking(routes, new Events(pool, activity, log),
+            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log));
+        RouteTable.pages(routes, new StaticFiles());
+        try {
+            return new Server(arguments.address(), tls, routes,
+                () -> pool.config().settings().apiKeys(), log);
+        } catch (BindException e) {
+            throw new Exit(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage()
+                + "; choose another address with --listen HOST:PORT");
+        } catch (IOException e) {
+            throw new Exit(1, e.getMessage());
+        }
+    }
+
+    /** Prints the first lines. @return the address as a URL */
+    private String announce(Server server) {
+        InetSocketAddress address = arguments.address();
+        String host = arguments.host();
+        if (address.getAddress().isAnyLocalAddress()) host = "localhost";
+        else if (host.contains(":")) host = "[" + host + "]";
+        String scheme = arguments.value("tls-cert-file") == null ? "http://" : "https://";
+        String url = scheme + host + ":" + server.port();
+        int models = pool.config().models().size();
+        System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url
+            + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
+        boolean open = pool.config().settings().apiKeys().isEmpty();
+        if (open && !address.getAddress().isLoopbackAddress()) {
+            System.out.println("WARNING: anybody who can reach port " + server.port() + " of this machine"
+                + " may use and control the models: set apiKeys in the configuration, or listen on"
+                + " 127.0.0.1");
+        }
+        System.out.flush();
+        return url;
+    }
+
+    /** Loads a model in the background; those that may live together load side by side. */
+    private void preload(String id) {
+        ModelPool.Ticket ticket = pool.request(id, why -> { });
+        Thread.ofVirtual().name("preload " + id).start(() -> {
+            try {
+                ticket.await().close();
+            } catch (Refused e) {
+                log.warn("preload of " + id + ": " + e.getMessage());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+    }
+
+    /** What would make the first request slow, done in the background once the port is open. */
+    private void warmUp(Server server, String url) {
+        try {
+            client.complete(ReverseProxy.newClient());
+            HttpRequest health = HttpRequest.newBuilder(URI.create(url + "/health")).build();
+            client.join().send(health, BodyHandlers.discarding());
+            ModelServer.warmUp();
+            IdleHeap.watch(server::isQuietFor);
+        } catch (IOException | InterruptedException e) {
+            // then the first request pays for it
+        } catch (RuntimeException | Error e) {
+            client.completeExceptionally(e);
+        }
+    }
+
+    /** Completed with the first ending signal's name; a second one kills at once; SIGHUP reloads. */
+    private CompletableFuture<String> onSignals(Reload reload) {
+        CompletableFuture<String> first = new CompletableFuture<>();
+        AtomicInteger count = new AtomicInteger();
+        Signals.handle(name -> {
+            if (name.equals("SIGHUP")) {
+                Thread.ofVirtual().start(reload::unasked);
+            } else if (count.incrementAndGet() == 1) {
+                first.complete(name);
+            } else {
+                pool.killAll();
+                Runtime.getRuntime().halt(KILLED_STATUS);
+            }
+        });
+        return first;
+    }
+
+    private void stopModels() {
+        try {
+            pool.shutdown();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

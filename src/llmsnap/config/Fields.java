@@ -1,0 +1,230 @@
+package llmsnap.config;
+
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import llmsnap.text.Json;
+import llmsnap.text.Nearest;
+import llmsnap.text.Place;
+import llmsnap.text.YamlNode;
+import llmsnap.text.YamlNode.Entry;
+import llmsnap.text.YamlNode.Mapping;
+import llmsnap.text.YamlNode.Scalar;
+import llmsnap.text.YamlNode.Seq;
+
+/** A mapping that is being read. Each key that is asked for is known; {@link #done} warns of others. */
+final class Fields {
+    /** Keys of llama-swap that have no meaning here, and what to do instead. */
+    private static final Map<String, String> ELSEWHERE = Map.of(
+        "timeouts", "use requestTimeout and healthCheckTimeout instead",
+        "matrix", "use groups to say which models may be loaded together",
+        "use", "groups are always used",
+        "scheduler", "waiting requests are served in the order of their arrival, see swapGrace",
+        "selectors", "use aliases or setParamsByID",
+        "capabilities", "put them under metadata to see them in /v1/models",
+        "compat", "requests are passed on as they came",
+        "performance", "there is nothing to tune here",
+        "ui", "the UI needs no settings",
+        "store", "activity is kept in memory, see metricsMaxInMemory");
+
+    private final Mapping mapping;
+    private final String path;
+    private final Problems problems;
+    private final Set<String> known = new LinkedHashSet<>();
+
+    /** @param path of this mapping in the file, with dots; "" at the top */
+    Fields(Mapping mapping, String path, Problems problems) {
+        this.mapping = mapping;
+        this.path = path;
+        this.problems = problems;
+    }
+
+    static String kind(YamlNode node) {
+        return switch (node) {
+            case Scalar scalar -> scalar.isNull() ? "empty" : "a single value";
+            case Seq seq -> "a list";
+            case Mapping inner -> "a mapping";
+        };
+    }
+
+    /** Where this mapping stands. */
+    Place place() {
+        return mapping.place();
+    }
+
+    /** Where the value of {@code key} stands; of one that is missing this mapping. */
+    Place place(String key) {
+        Entry entry = mapping.entries().get(key);
+        return entry == null ? mapping.place() : entry.value().place();
+    }
+
+    /** An error at the value of {@code key}. */
+    void error(String key, String message) {
+        problems.error(place(key), message);
+    }
+
+    void warn(String key, String message) {
+        problems.warn(place(key), message);
+    }
+
+    boolean has(String key) {
+        return take(key) != null;
+    }
+
+    /** The node of {@code key}, or null when it is missing or null. */
+    YamlNode take(String key) {
+        known.add(key);
+        Entry entry = mapping.entries().get(key);
+        boolean none = entry == null || entry.value() instanceof Scalar scalar && scalar.isNull();
+        return none ? null : entry.value();
+    }
+
+    /** Warns at {@code key} itself when it is there. */
+    void deprecated(String key, String message) {
+        if (has(key)) problems.warn(mapping.entries().get(key).key().place(), message);
+    }
+
+    private String name(String key) {
+        return path.isEmpty() ? key : path + "." + key;
+    }
+
+    private void wrongKind(String key, String wanted, YamlNode node) {
+        String found = node instanceof Scalar scalar ? "\"" + scalar.text() + "\"" : kind(node);
+        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is " + found);
+    }
+
+    private void wrongShape(String key, String wanted, YamlNode node) {
+        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is " + kind(node));
+    }
+
+    private <T> T read(String key, T otherwise, String wanted, Function<Scalar, T> reading) {
+        YamlNode node = take(key);
+        if (node == null) return otherwise;
+        T value = node instanceof Scalar scalar ? reading.apply(scalar) : null;
+        if (value != null) return value;
+        wrongKind(key, wanted, node);
+        return otherwise;
+    }
+
+    String text(String key, String otherwise) {
+        return read(key, otherwise, "text", Scalar::text);
+    }
+
+    int whole(String key, int otherwise, int min) {
+        boolean any = min == Integer.MIN_VALUE;
+        return read(key, otherwise, any ? "a whole number" : "a whole number from " + min, scalar -> {
+            if (!(scalar.value() instanceof Json.Num number)) return null;
+            double value = number.value();
+            boolean fits = value == Math.rint(value) && value >= min && value <= Integer.MAX_VALUE;
+            return fits ? (Integer) (int) value : null;
+        });
+    }
+
+    /** Any whole number; one below {@code min} counts as {@code min}. */
+    int atLeast(int min, String key, int otherwise) {
+        return Math.max(min, whole(key, otherwise, Integer.MIN_VALUE));
+    }
+
+    /** A whole number from 0 on, where 0 stands for {@code otherwise}. */
+    int positive(String key, int otherwise) {
+        int value = whole(key, 0, 0);
+        return value > 0 ? value : otherwise;
+    }
+
+    boolean flag(String key, boolean otherwise) {
+        return read(key, otherwise, "true or false", scalar ->
+            switch (scalar.text().toLowerCase(Locale.ROOT)) {
+                case "y", "yes", "on" -> true;
+                case "n", "no", "off" -> false;
+                default -> scalar.value() == Json.TRUE ? Boolean.TRUE
+                    : scalar.value() == Json.FALSE ? Boolean.FALSE : null;
+            });
+    }
+
+    /** The scalars of a list; empty when it is missing. */
+    List<Scalar> scalars(String key) {
+        List<Scalar> scalars = new ArrayList<>();
+        for (YamlNode item : items(key)) {
+            if (!(item instanceof Scalar scalar)) wrongShape(key, "a list of texts", item);
+            else scalars.add(scalar.isNull() ? new Scalar("", true, scalar.place()) : scalar);
+        }
+        return scalars;
+    }
+
+    List<String> texts(String key) {
+        return scalars(key).stream().map(Scalar::text).toList();
+    }
+
+    /** The mappings of a list; empty when it is missing. */
+    List<Fields> list(String key) {
+        List<Fields> list = new ArrayList<>();
+        for (YamlNode item : items(key)) {
+            if (item instanceof Mapping each) list.add(new Fields(each, name(key), problems));
+            else wrongShape(key, "a list of mappings", item);
+        }
+        return list;
+    }
+
+    private List<YamlNode> items(String key) {
+        YamlNode node = take(key);
+        if (node instanceof Seq seq) return seq.items();
+        if (node != null) wrongShape(key, "a list", node);
+        return List.of();
+    }
+
+    /** The mapping under {@code key}; an empty one when it is missing, or an error was reported. */
+    Mapping mapping(String key) {
+        YamlNode node = take(key);
+        if (node instanceof Mapping inner) return inner;
+        if (node != null) wrongShape(key, "a mapping", node);
+        return new Mapping(Map.of(), mapping.place());
+    }
+
+    Fields fields(String key) {
+        return new Fields(mapping(key), name(key), problems);
+    }
+
+    /** Hands over the fields of the mapping under {@code key}, which is left when that is through. */
+    void inside(String key, Consumer<Fields> reading) {
+        Fields inner = fields(key);
+        reading.accept(inner);
+        inner.done();
+    }
+
+    /** Takes one mapping of those that stand under a key, with the place of its name. */
+    interface Named {
+        void read(String name, Place place, Mapping mapping);
+    }
+
+    /** Hands over the mappings under {@code key}; where nothing is given an empty one. */
+    void each(String key, String kind, String example, Named reading) {
+        mapping(key).entries().forEach((name, entry) -> {
+            YamlNode value = entry.value();
+            Place place = entry.key().place();
+            if (value instanceof Mapping inner) {
+                reading.read(name, place, inner);
+            } else if (value instanceof Scalar scalar && scalar.isNull()) {
+                reading.read(name, place, new Mapping(Map.of(), place));
+            } else {
+                problems.error(value.place(), "the " + kind + " \"" + name + "\" has to be a mapping ("
+                    + example + ": ...), this is " + kind(value));
+            }
+        });
+    }
+
+    /** Warns of every key that nobody asked for. */
+    void done() {
+        mapping.entries().forEach((key, entry) -> {
+            if (known.contains(key)) return;
+            String elsewhere = ELSEWHERE.get(key);
+            problems.warn(entry.key().place(), elsewhere == null
+                ? "unknown key \"" + key + "\", ignored" + Nearest.hint(key, known)
+                : "llama-swap's \"" + key + "\" is not supported here, ignored; " + elsewhere);
+        });
+    }
+}

@@ -1,0 +1,66 @@
+package llmsnap.config;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import llmsnap.config.Config.Filters;
+import llmsnap.text.Json;
+import llmsnap.text.JsonEdit;
+import llmsnap.text.JsonEdit.Edit;
+import llmsnap.text.YamlNode.Mapping;
+
+/**
+ * Reads {@code filters}: what is edited in request bodies, of a model or a peer.
+ *
+ * @param lenient unknown macros are only warnings
+ */
+record FilterReader(Expander expander, Problems problems, boolean lenient) {
+    /** @param useModelName what the server is to see as {@code model}; "" for what came */
+    Filters read(Fields owner, String useModelName) {
+        Fields fields = owner.fields("filters");
+        Map<String, Edit> edits = new LinkedHashMap<>();
+        if (!useModelName.isEmpty()) edits.put("model", new Edit.Set(new Json.Str(useModelName)));
+        for (String key : List.of("strip_params", "stripParams")) {
+            for (String name : expander.field(fields, key, "", false).split(",")) {
+                edits = plus(edits, name.strip(), new Edit.Remove());
+            }
+        }
+        Map<String, Edit> always = plusAll(edits, fields.mapping("setParams"), "setParams");
+        Map<String, Map<String, Edit>> byName = new LinkedHashMap<>();
+        fields.mapping("setParamsByID").entries().values().forEach(entry -> {
+            String key = "setParamsByID";
+            String name = expander.text(entry.key().text(), entry.key().place(), key, lenient);
+            if (entry.value() instanceof Mapping params) {
+                byName.put(name, plusAll(always, params, key));
+            } else {
+                problems.error(entry.value().place(), key + ": \"" + name + "\" needs a mapping of parameters");
+            }
+        });
+        fields.done();
+        return always.isEmpty() && byName.isEmpty() ? Filters.NONE : new Filters(always, byName);
+    }
+
+    private Map<String, Edit> plusAll(Map<String, Edit> edits, Mapping params, String key) {
+        Map<String, Edit> all = edits;
+        for (var entry : expander.object(params, key, lenient).entries().entrySet()) {
+            all = plus(all, entry.getKey(), new Edit.Set(entry.getValue()));
+        }
+        return all;
+    }
+
+    /** The model's name is no business of filters. */
+    private static Map<String, Edit> plus(Map<String, Edit> edits, String name, Edit edit) {
+        List<String> path = path(name);
+        if (path.isEmpty() || path.getFirst().equals("model")) return edits;
+        return JsonEdit.plus(edits, path, edit);
+    }
+
+    /** Splits at dots; {@code \.} is a dot. */
+    private static List<String> path(String text) {
+        if (text.isEmpty()) return List.of();
+        List<String> path = new ArrayList<>();
+        for (String part : text.split("(?<!\\\\)\\.")) path.add(part.replace("\\.", "."));
+        return path;
+    }
+}

@@ -1,0 +1,66 @@
+package llmsnap.config;
+
+import java.util.List;
+import llmsnap.config.Config.Group;
+import llmsnap.config.Config.Launch;
+import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Peer;
+import llmsnap.text.Words;
+
+/** What {@code --check-config} prints: what was understood, not what was written. */
+public final class Summary {
+    private final StringBuilder out = new StringBuilder();
+
+    private Summary() {}
+
+    /** All of a configuration, ending in a line break. */
+    public static String of(Config config) {
+        Summary summary = new Summary();
+        config.models().values().forEach(model -> summary.model(config, model));
+        config.groups().byName().values().forEach(summary::group);
+        config.peers().byId().values().forEach(summary::peer);
+        List<String> preload = config.settings().preload();
+        if (!preload.isEmpty()) summary.title("loaded at start:", String.join(", ", preload));
+        return summary.out.toString();
+    }
+
+    private void model(Config config, Model model) {
+        Launch launch = model.launch();
+        title("model", model.id());
+        line("command", Words.quote(model.cmd()));
+        List<String> stop = launch.command().stop();
+        if (!stop.isEmpty()) line("stopped by", Words.quote(stop));
+        String check = launch.checkEndpoint();
+        String ready = check == null ? "it accepts a connection" : check + " answers 200";
+        line("answers at", model.proxy() + ", ready when " + ready);
+        List<String> aliases = model.about().aliases();
+        if (!aliases.isEmpty()) line("aliases", String.join(", ", aliases));
+        int ttl = model.limits().ttlSeconds();
+        line("when idle", ttl == 0 ? "stays loaded" : "is unloaded after " + ttl + " s");
+        line("put away by", launch.sleep() == null ? "stopping it" : "sleep");
+        List<String> evicted = config.models().keySet().stream()
+            .filter(other -> Eviction.evicts(config, model.id(), other)).toList();
+        line("unloads", evicted.isEmpty() ? "no other model" : String.join(", ", evicted));
+    }
+
+    private void group(Group group) {
+        title("group", group.name());
+        line("members", String.join(", ", group.members()));
+        line("settings", "swap " + group.swap() + ", exclusive " + group.exclusive()
+            + ", persistent " + group.persistent());
+    }
+
+    private void peer(Peer peer) {
+        title("peer", peer.id());
+        line("answers at", peer.proxy().toString());
+        line("models", String.join(", ", peer.models()));
+    }
+
+    private void title(String what, String name) {
+        out.append(what).append(' ').append(name).append('\n');
+    }
+
+    private void line(String what, String text) {
+        out.append("  ").append(what).append(": ").append(text).append('\n');
+    }
+}

@@ -1,0 +1,96 @@
+package llmsnap.http.api;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.util.List;
+import java.util.function.ToLongFunction;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.record.Activity;
+import llmsnap.record.Capture;
+import llmsnap.record.InFlight;
+import llmsnap.record.Metrics;
+import llmsnap.record.MetricsPage;
+import llmsnap.text.Json;
+
+/** What was asked of the models: rows, captures, requests in flight, and counts for monitoring. */
+public final class ActivityRoutes {
+    private final ModelPool pool;
+    private final Activity activity;
+    private final Metrics metrics;
+
+    public ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics) {
+        this.pool = pool;
+        this.activity = activity;
+        this.metrics = metrics;
+    }
+
+    public void rows(Exchange exchange, String rest) throws Failure {
+        exchange.sendJson(Json.of(activity.rows().stream().map(ActivityJson::row).toList()));
+    }
+
+    public void capture(Exchange exchange, String id) throws Failure {
+        Capture capture = activity.capture(number(id));
+        if (capture == null) {
+            throw Failure.notFound("there is no capture of request " + id
+                + ": it was too large, has made room for newer ones, or captureBuffer is 0");
+        }
+        exchange.sendJson(ActivityJson.capture(capture));
+    }
+
+    /** {@code rest} is "ID/cancel". */
+    public void cancel(Exchange exchange, String rest) throws Failure {
+        if (!rest.endsWith("/cancel")) {
+            throw Failure.notFound(
+                "a request in flight can be cancelled: POST /api/inflight/ID/cancel");
+        }
+        String id = rest.substring(0, rest.lastIndexOf('/'));
+        InFlight request = activity.inFlight(number(id));
+        if (request == null) throw Failure.notFound("there is no request " + id + " in flight");
+        request.cancel();
+        exchange.sendJson(Json.obj("msg", "ok"));
+    }
+
+    private static long number(String id) throws Failure {
+        try {
+            return Long.parseLong(id);
+        } catch (NumberFormatException e) {
+            throw new Failure(400, "\"" + id + "\" is no number of a request");
+        }
+    }
+
+    public void metrics(Exchange exchange, String rest) throws Failure {
+        MetricsPage page = new MetricsPage();
+        metrics.write(page);
+        write(page, pool.statuses());
+        page.jvm();
+        exchange.send(200, MetricsPage.CONTENT_TYPE, page.toString().getBytes(UTF_8));
+    }
+
+    /** Adds what models are at now. */
+    static void write(MetricsPage page, List<ModelStatus> models) {
+        page.counter("llmsnap_starts_total", "How often a model's server was started.");
+        each(page, models, status -> status.history().starts());
+        page.counter("llmsnap_swaps_total", "How often other models had to go for a model.");
+        each(page, models, status -> status.history().swaps());
+        page.gauge("llmsnap_model_state", "1 for the state that a model is in, 0 for all others.");
+        for (ModelStatus status : models) {
+            for (ModelState state : ModelState.values()) {
+                int value = state == status.state() ? 1 : 0;
+                page.sample(value, "model", status.id(), "state", state.label);
+            }
+        }
+        page.gauge("llmsnap_requests_in_flight", "Requests that a model is at.");
+        each(page, models, status -> status.requests().inFlight());
+        page.gauge("llmsnap_requests_waiting", "Requests that wait for a model.");
+        each(page, models, status -> status.requests().waiting());
+    }
+
+    private static void each(MetricsPage page, List<ModelStatus> models,
+            ToLongFunction<ModelStatus> value) {
+        models.forEach(status -> page.sample(value.applyAsLong(status), "model", status.id()));
+    }
+}

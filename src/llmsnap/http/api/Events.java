@@ -1,0 +1,194 @@
+package llmsnap.http.api;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import llmsnap.config.Config;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.record.Activity;
+import llmsnap.record.InFlight;
+import llmsnap.record.Log;
+import llmsnap.record.Row;
+import llmsnap.text.Json;
+
+/**
+ * {@code /api/events}: what happens, as it happens. First everything as it is, then what changes.
+ * Those who cause events leave a mark and go on; each reader's own thread collects what is marked and
+ * writes it, so a slow reader holds nobody up, and what waits for it is bounded: of models the newest
+ * list, of rows the newest, of logs what the log still has.
+ */
+public final class Events {
+    private static final long KEEP_ALIVE_NANOS = TimeUnit.SECONDS.toNanos(15);
+    private static final long PROGRESS_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+    /** Events that come at once are written at once: a wake-up for each would cost more than they. */
+    private static final long PAUSE_MS = 40;
+    private static final int MANY_IN_FLIGHT = 50;
+    private static final int MAX_IN_FLIGHT = 500;           // in one list: the first ones
+    private static final int ROWS_AT_ONCE = 200;
+    private static final int HISTORY_BYTES = 256 * 1024;
+    private static final int LOG_BYTES = 16 * 1024;
+
+    private final ModelPool pool;
+    private final Activity activity;
+    private final Log log;
+    private final List<Inbox> readers = new CopyOnWriteArrayList<>();
+
+    public Events(ModelPool pool, Activity activity, Log log) {
+        this.pool = pool;
+        this.activity = activity;
+        this.log = log;
+        pool.onChange(this::modelsChanged);
+    }
+
+    private void modelsChanged(Map<String, ModelState> brief, Supplier<List<ModelStatus>> now) {
+        if (readers.isEmpty()) return;
+        List<ModelStatus> models = now.get();
+        if (!brief.isEmpty()) {
+            tell(models.stream().map(each -> each.in(brief.getOrDefault(each.id(), each.state()))).toList());
+        }
+        tell(models);
+    }
+
+    private void tell(List<ModelStatus> models) {
+        Inbox.ModelList list = list(models);
+        for (Inbox reader : readers) reader.modelsChanged(list);
+    }
+
+    private Inbox.ModelList list(List<ModelStatus> models) {
+        Config config = pool.config();
+        return new Inbox.ModelList(models.size(), () -> message("modelStatus", json(models, config)));
+    }
+
+    private static List<Json.Obj> json(List<ModelStatus> models, Config config) {
+        List<Json.Obj> list = new ArrayList<>();
+        for (ModelStatus status : models) list.add(ModelJson.event(status, config));
+        config.peers().byModel().forEach((name, peer) -> list.add(ModelJson.event(name, peer)));
+        list.sort(Comparator.comparing(each -> each.text("id")));
+        return list;
+    }
+
+    private static byte[] message(String type, Object data) {
+        Json event = Json.obj("type", type, "data", Json.of(data).toString());
+        return ("event:message\ndata:" + event + "\n\n").getBytes(UTF_8);
+    }
+
+    /** Writes events until the client or the server leaves. */
+    public void stream(Exchange exchange, String rest) throws Failure, InterruptedException {
+        exchange.beginEndless("text/event-stream");
+        if (exchange.is("HEAD")) return;
+        Inbox inbox = new Inbox();
+        Reader reader = new Reader(exchange, inbox);
+        log.proxy().listen(inbox);
+        log.upstream().listen(inbox);
+        try {
+            List<Row> old = activity.listen(inbox);
+            List<ModelStatus> models = pool.statuses(() -> readers.add(inbox));
+            reader.begin(list(models), old);
+            while (exchange.interruption().failure() == null) {
+                inbox.await(reader.deadlineNanos());
+                reader.writeNews();
+                TimeUnit.MILLISECONDS.sleep(PAUSE_MS);
+            }
+        } finally {
+            readers.remove(inbox);
+            activity.unlisten(inbox);
+            log.proxy().unlisten(inbox);
+            log.upstream().unlisten(inbox);
+        }
+    }
+
+    /** What one client gets, on its handler's thread. */
+    private final class Reader {
+        private final Exchange exchange;
+        private final Inbox inbox;
+        private final List<LogSource> sources = List.of(
+            new LogSource("proxy", log.proxy()), new LogSource("upstream", log.upstream()));
+        private int inFlight;                   // how many the last list of requests in flight had
+        private long inFlightNanos;             // when it was written
+        private long writtenNanos;
+
+        Reader(Exchange exchange, Inbox inbox) {
+            this.exchange = exchange;
+            this.inbox = inbox;
+        }
+
+        void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
+            write(models.message());
+            writeRows(old);
+            for (LogSource source : sources) writeLog(source, source.read(HISTORY_BYTES));
+            writeInFlight();
+            exchange.flush();
+        }
+
+        /** When something is to be written though nothing has happened. */
+        long deadlineNanos() {
+            boolean counts = inFlight > 0 || inbox.hasInFlightChanged();
+            long keepAlive = writtenNanos + KEEP_ALIVE_NANOS;
+            return counts ? Math.min(keepAlive, inFlightNanos + PROGRESS_NANOS) : keepAlive;
+        }
+
+        void writeNews() throws Failure, InterruptedException {
+            long before = writtenNanos;
+            for (Inbox.ModelList list; (list = inbox.nextModels()) != null; ) write(list.message());
+            List<Row> rows = inbox.takeRows();
+            if (!rows.isEmpty()) writeRows(rows);
+            for (LogSource source : sources) {
+                String text = source.read(LOG_BYTES);
+                if (text == null) continue;
+                writeLog(source, text);
+                if (source.hasMore()) inbox.run();
+            }
+            boolean due = System.nanoTime() - inFlightNanos >= PROGRESS_NANOS;
+            // A long list is not written for each change.
+            boolean changed = inbox.hasInFlightChanged() && (due || inFlight <= MANY_IN_FLIGHT);
+            if (changed || inFlight > 0 && due) writeInFlight();
+            boolean silent = writtenNanos == before;
+            if (silent && System.nanoTime() - before >= KEEP_ALIVE_NANOS) {
+                write(": still here\n\n".getBytes(UTF_8));
+            }
+            exchange.flush();
+        }
+
+        private void write(byte[] message) throws Failure {
+            exchange.write(message);
+            writtenNanos = System.nanoTime();
+        }
+
+        private void writeLog(LogSource source, String text) throws Failure {
+            String data = text == null ? "" : text;
+            write(message("logData", Json.obj("source", source.name, "data", data)));
+        }
+
+        private void writeRows(List<Row> rows) throws Failure {
+            int from = 0;
+            do {
+                int to = Math.min(rows.size(), from + ROWS_AT_ONCE);
+                write(message("metrics", rows.subList(from, to).stream().map(ActivityJson::row).toList()));
+                from = to;
+            } while (from < rows.size());
+        }
+
+        private void writeInFlight() throws Failure {
+            inbox.clearInFlightChanged();
+            inFlightNanos = System.nanoTime();
+            List<InFlight> requests = activity.inFlight();
+            inFlight = requests.size();
+            Set<String> waiting = Set.copyOf(requests.stream()
+                .filter(InFlight::isWaiting).map(request -> request.model).toList());
+            Map<String, Integer> positions = waiting.isEmpty() ? Map.of() : pool.queuePositions(waiting);
+            write(message("inflight", requests.stream().limit(MAX_IN_FLIGHT)
+                .map(request -> ActivityJson.inFlight(request, positions)).toList()));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+package llmsnap.http.api;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import llmsnap.record.Activity;
+import llmsnap.record.Row;
+
+/** What has happened since a reader of events last looked; marked by anybody, who goes on at once. */
+final class Inbox implements Activity.Listener, Runnable {
+    /** All models at one moment; written out once, by the first reader that needs it. */
+    static final class ModelList {
+        final int size;
+        private final Supplier<byte[]> making;
+        private volatile byte[] message;
+
+        ModelList(int size, Supplier<byte[]> making) {
+            this.size = size;
+            this.making = making;
+        }
+
+        byte[] message() {
+            if (message == null) message = making.get();
+            return message;
+        }
+    }
+
+    private static final int MAX_ROWS = 1000;
+    private static final int MAX_MODELS = 4096;     // in all lists that wait
+    private static final int MIN_LISTS = 4;
+
+    private final Thread reader = Thread.currentThread();
+    private final ReentrantLock lock = new ReentrantLock();     // guards the two queues
+    private final Deque<ModelList> lists = new ArrayDeque<>();
+    private final Deque<Row> rows = new ArrayDeque<>();
+    private volatile boolean rung;
+    private volatile boolean inFlightChanged;
+
+    /** Something has happened. */
+    @Override public void run() {
+        if (rung) return;
+        rung = true;
+        LockSupport.unpark(reader);
+    }
+
+    void modelsChanged(ModelList list) {
+        lock.lock();
+        try {
+            // It does not keep up: the newest has to do.
+            int most = Math.max(MIN_LISTS, MAX_MODELS / Math.max(1, list.size));
+            if (lists.size() >= most) lists.clear();
+            lists.addLast(list);
+        } finally {
+            lock.unlock();
+        }
+        run();
+    }
+
+    @Override public void ended(Row row) {
+        lock.lock();
+        try {
+            if (rows.size() == MAX_ROWS) rows.removeFirst();
+            rows.addLast(row);
+        } finally {
+            lock.unlock();
+        }
+        run();
+    }
+
+    @Override public void inFlightChanged() {
+        inFlightChanged = true;
+        run();
+    }
+
+    /** Waits until something has happened, or that time has come. */
+    void await(long deadlineNanos) throws InterruptedException {
+        for (long left; !rung && (left = deadlineNanos - System.nanoTime()) > 0; ) {
+            LockSupport.parkNanos(this, left);
+            if (Thread.interrupted()) throw new InterruptedException();
+        }
+        rung = false;
+    }
+
+    /** The next list of models, or null. */
+    ModelList nextModels() {
+        lock.lock();
+        try {
+            return lists.pollFirst();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The rows since the last call. */
+    List<Row> takeRows() {
+        lock.lock();
+        try {
+            List<Row> taken = new ArrayList<>(rows);
+            rows.clear();
+            return taken;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    boolean hasInFlightChanged() {
+        return inFlightChanged;
+    }
+
+    void clearInFlightChanged() {
+        inFlightChanged = false;
+    }
+}

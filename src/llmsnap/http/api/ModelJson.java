@@ -1,0 +1,192 @@
+package llmsnap.http.api;
+
+import java.util.List;
+import llmsnap.config.Config;
+import llmsnap.config.Config.About;
+import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Peer;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.models.Outlook;
+import llmsnap.text.Json;
+
+/** Models as JSON, in each of the shapes that the routes have. */
+final class ModelJson {
+    private static final long CREATED_SECONDS = System.currentTimeMillis() / 1000;
+
+    private ModelJson() {}
+
+    // ---- OpenAI's list of models
+
+    private static Json.Obj listed(String id) {
+        return Json.obj(
+            "id", id,
+            "object", "model",
+            "created", CREATED_SECONDS,
+            "owned_by", "llmsnap");
+    }
+
+    private static Json.Obj meta(Json.Obj meta) {
+        return Json.obj("llamaswap", meta);
+    }
+
+    /** @param name the one it is listed under: its id or an alias */
+    static Json.Obj listed(String name, ModelStatus status) {
+        About about = status.model().about();
+        Json.Obj entry = listed(name);
+        if (!about.name().isEmpty()) entry = entry.with("name", about.name());
+        if (!about.description().isEmpty()) entry = entry.with("description", about.description());
+        if (!about.metadata().entries().isEmpty()) entry = entry.with("meta", meta(about.metadata()));
+        String value = switch (status.state()) {
+            case READY -> "loaded";
+            case STARTING, WAKING -> "loading";
+            case ASLEEP, SLEEP_PENDING -> "sleeping";
+            case STOPPED, STOPPING -> "unloaded";
+        };
+        return entry.with("status", Json.obj("value", value));
+    }
+
+    static Json.Obj listed(String name, Peer peer) {
+        return listed(name)
+            .with("name", peer.id() + ": " + name)
+            .with("meta", meta(Json.obj("peerID", peer.id())));
+    }
+
+    // ---- what runs
+
+    static Json.Obj running(ModelStatus status) {
+        Model model = status.model();
+        return Json.obj(
+            "model", model.id(),
+            "state", status.state().label,
+            "cmd", String.join(" ", model.cmd()),
+            "proxy", model.proxy().toString(),
+            "ttl", model.limits().ttlSeconds(),
+            "name", model.about().name(),
+            "description", model.about().description());
+    }
+
+    // ---- events
+
+    static Json.Obj event(ModelStatus status, Config config) {
+        Model model = status.model();
+        ModelStatus.Clock clock = status.clock();
+        boolean known = config.models().containsKey(model.id());    // a removed one may be on its way out
+        boolean began = status.history().starts() > 0;
+        boolean busy = status.requests().inFlight() > 0;
+        long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
+        return Json.obj(
+            "id", model.id(),
+            "name", model.about().name(),
+            "description", model.about().description(),
+            "state", status.state().label,
+            "unlisted", model.about().unlisted(),
+            "sleepMode", model.launch().sleep() == null ? "disable" : "enable",
+            "peerID", "",
+            "aliases", model.about().aliases(),
+            "group", known ? config.group(model.id()).name() : "",
+            "pid", status.pid(),
+            "port", model.proxy().port(),
+            "ttl", model.limits().ttlSeconds(),
+            "since_ms", began ? clock.nowMs() - clock.stateSinceMs() : -1,
+            "idle_ms", began ? idleMs : -1,
+            "load_ms", status.history().loadMs());
+    }
+
+    static Json.Obj event(String name, Peer peer) {
+        return Json.obj(
+            "id", name,
+            "name", "",
+            "description", "",
+            "state", "unknown",
+            "unlisted", false,
+            "sleepMode", "disable",
+            "peerID", peer.id());
+    }
+
+    // ---- what a request would meet
+
+    static Json.Obj explained(String name, Peer peer) {
+        return Json.obj(
+            "model", name,
+            "peer", peer.id(),
+            "summary", "It is a model of the peer " + peer.id() + ": nothing has to go for it here.");
+    }
+
+    static Json.Obj explained(Outlook outlook, Config config) {
+        ModelStatus status = outlook.status();
+        ModelStatus.History history = status.history();
+        Json.Obj lastStop = Json.obj(
+            "why", history.lastStop(),
+            "seconds_ago", (status.clock().nowMs() - history.lastStopMs()) / 1000);
+        return Json.obj(
+            "model", status.id(),
+            "state", status.state().label,
+            "group", config.group(status.id()).name(),
+            "in_flight", status.requests().inFlight(),
+            "waiting", status.requests().waiting(),
+            "position", outlook.position(),
+            "must_go", outlook.inTheWay().mustGo(),
+            "busy", outlook.inTheWay().busy(),
+            "cmd", String.join(" ", status.model().cmd()),
+            "ahead", outlook.inTheWay().ahead(),
+            "leaving", outlook.leaving(),
+            "last_load_ms", history.loadMs(),
+            "last_unload", history.lastStop().isEmpty() ? null : lastStop,
+            "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
+            "summary", summary(outlook));
+    }
+
+    private static String summary(Outlook outlook) {
+        Outlook.InTheWay inTheWay = outlook.inTheWay();
+        StringBuilder text = new StringBuilder(now(outlook));
+        if (!inTheWay.busy().isEmpty()) {
+            text.append(" Before that, ").append(names(inTheWay.busy()))
+                .append(" would end what is in flight.");
+        }
+        if (!inTheWay.ahead().isEmpty()) {
+            text.append(" Requests for ").append(names(inTheWay.ahead())).append(" are ahead.");
+        }
+        if (outlook.backOffMs() > 0) {
+            text.append(" It failed to start several times, and is not tried for now: ")
+                .append(firstLine(outlook.lastFailure())).append('.');
+        }
+        String lastStop = outlook.status().history().lastStop();
+        if (!lastStop.isEmpty()) {
+            text.append(" The last time it went: ")
+                .append(firstLine(lastStop).replaceFirst("[.?!]$", "")).append('.');
+        }
+        return text.toString();
+    }
+
+    private static String now(Outlook outlook) {
+        ModelState state = outlook.status().state();
+        List<String> mustGo = outlook.inTheWay().mustGo();
+        return switch (state) {
+            case READY -> ready(outlook);
+            case STARTING, WAKING -> "It is loading.";
+            case STOPPING -> "It is stopping, and would be started again.";
+            case SLEEP_PENDING -> "It is falling asleep, and would be woken again.";
+            case STOPPED, ASLEEP -> mustGo.isEmpty() ? "Nothing has to go for it."
+                : names(mustGo) + " would have to go for it.";
+        };
+    }
+
+    private static String ready(Outlook outlook) {
+        if (!outlook.leaving().isEmpty()) {
+            return "It goes as soon as its requests in flight have ended (" + outlook.leaving()
+                + "), and is loaded again for new ones.";
+        }
+        boolean free = outlook.inTheWay().ahead().isEmpty();
+        return free ? "It is loaded: a request goes at once." : "It is loaded.";
+    }
+
+    private static String names(List<String> ids) {
+        return String.join(", ", ids);
+    }
+
+    /** Without the log lines that reasons may end with. */
+    private static String firstLine(String reason) {
+        return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
+    }
+}

@@ -1,0 +1,158 @@
+package llmsnap.http.api;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Properties;
+import llmsnap.config.Config;
+import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Peer;
+import llmsnap.http.proxy.Query;
+import llmsnap.http.proxy.Target;
+import llmsnap.http.server.Cors;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.models.Outlook;
+import llmsnap.models.Refused;
+import llmsnap.text.Json;
+
+/** Listing and control: what there is, what is loaded, and putting models in and out. */
+public final class ModelRoutes {
+    /** Reads the configuration again. */
+    public interface Reloader {
+        /** @return what changed @throws Failure with the problems */
+        Json.Obj reload() throws Failure;
+    }
+
+    private final ModelPool pool;
+    private final Reloader reloader;
+    private final Properties version;
+
+    /** @param version of this program: version, commit and date */
+    public ModelRoutes(ModelPool pool, Reloader reloader, Properties version) {
+        this.pool = pool;
+        this.reloader = reloader;
+        this.version = version;
+    }
+
+    public void health(Exchange exchange, String rest) throws Failure {
+        exchange.beQuiet();
+        exchange.sendText("OK");
+    }
+
+    public void version(Exchange exchange, String rest) throws Failure {
+        exchange.sendJson(Json.obj(
+            "version", version.getProperty("version"),
+            "commit", version.getProperty("commit"),
+            "build_date", version.getProperty("date")));
+    }
+
+    // ---- what there is
+
+    public void list(Exchange exchange, String rest) throws Failure {
+        Cors.allow(exchange);
+        Config config = pool.config();
+        List<Json.Obj> list = new ArrayList<>();
+        for (ModelStatus status : pool.statuses()) {
+            Model model = status.model();
+            if (model.about().unlisted()) continue;
+            list.add(ModelJson.listed(model.id(), status));
+            if (!config.settings().includeAliasesInList()) continue;
+            for (String alias : model.about().aliases()) {
+                boolean its = model.id().equals(config.names().get(alias));
+                if (its) list.add(ModelJson.listed(alias, status));
+            }
+        }
+        config.peers().byModel().forEach((name, peer) -> list.add(ModelJson.listed(name, peer)));
+        list.sort(Comparator.comparing(entry -> entry.text("id")));
+        exchange.sendJson(Json.obj("object", "list", "data", list));
+    }
+
+    public void one(Exchange exchange, String name) throws Failure {
+        Cors.allow(exchange);
+        if (Target.find(name, pool.config()) instanceof Target.Remote remote) {
+            exchange.sendJson(ModelJson.listed(name, remote.peer()));
+        } else {
+            exchange.sendJson(ModelJson.listed(name, present(name, pool.status(id(name)))));
+        }
+    }
+
+    /** {@code found}, unless the model was removed this moment. */
+    private <T> T present(String name, T found) throws Failure {
+        if (found == null) throw Failure.noModel("there is no model \"" + name + "\" any more");
+        return found;
+    }
+
+    private String id(String name) throws Failure {
+        return Target.model(name, pool.config()).id();
+    }
+
+    public void running(Exchange exchange, String rest) throws Failure {
+        List<Json.Obj> running = pool.statuses().stream()
+            .filter(status -> status.state() != ModelState.STOPPED).map(ModelJson::running).toList();
+        exchange.sendJson(Json.obj("running", running));
+    }
+
+    /** What a request for {@code ?model=} would meet, and why the model last went. */
+    public void explain(Exchange exchange, String rest) throws Failure {
+        String name = Query.model(exchange);
+        Config config = pool.config();
+        Peer peer = config.model(name) == null ? config.peer(name) : null;
+        if (peer != null) {
+            exchange.sendJson(ModelJson.explained(name, peer));
+            return;
+        }
+        Outlook outlook = present(name, pool.outlook(id(name)));
+        exchange.sendJson(ModelJson.explained(outlook, config));
+    }
+
+    // ---- control
+
+    public void reload(Exchange exchange, String rest) throws Failure {
+        exchange.sendJson(reloader.reload());
+    }
+
+    private void unloadAll() throws InterruptedException {
+        pool.unload(pool.config().models().keySet());
+    }
+
+    /** For scripts: answers with text. */
+    public void unloadAllByGet(Exchange exchange, String rest) throws Failure, InterruptedException {
+        unloadAll();
+        exchange.sendText("OK");
+    }
+
+    public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
+        unloadAll();
+        exchange.sendJson(Json.obj("msg", "ok"));
+    }
+
+    public void unload(Exchange exchange, String name)
+            throws Failure, InterruptedException {
+        pool.unload(List.of(id(name)));
+        exchange.sendText("OK");
+    }
+
+    public void load(Exchange exchange, String name)
+            throws Failure, InterruptedException {
+        try {
+            pool.acquire(id(name), exchange.interruption()).close();
+        } catch (Refused e) {
+            throw Failure.of(e);
+        }
+        exchange.sendText("OK");
+    }
+
+    public void sleep(Exchange exchange, String name)
+            throws Failure, InterruptedException {
+        try {
+            pool.sleep(id(name));
+        } catch (Refused e) {
+            throw Failure.of(e);
+        }
+        exchange.sendText("OK");
+    }
+}

@@ -1,0 +1,133 @@
+package llmsnap.http.api;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.sun.net.httpserver.Headers;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
+import java.util.zip.GZIPOutputStream;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+
+/**
+ * The web UI's files, out of the jar: letters and a known ending, so no path leads anywhere else. Each
+ * is packed and hashed once, and kept: they are small.
+ */
+public final class StaticFiles {
+    private static final String PAGE = "index.html";
+    private static final Set<String> PAGES = Set.of("", "models", "activity", "logs", "chat");
+    private static final Pattern FILE = Pattern.compile("(pages/)?[a-z]+\\.(css|js|svg)");
+    private static final Map<String, String> TYPES = Map.of(
+        "html", "text/html; charset=utf-8",
+        "css", "text/css; charset=utf-8",
+        "js", "text/javascript; charset=utf-8",
+        "svg", "image/svg+xml");
+    private static final String POLICY = "default-src 'self'; base-uri 'self'; form-action 'self';"
+        + " frame-ancestors 'self'; object-src 'none'";
+    private static final int TAG_BYTES = 8;
+
+    /** One file in both forms; {@code tag} is its ETag. */
+    private record File(String type, byte[] plain, byte[] gzip, String tag) {}
+
+    private final Map<String, File> files = new ConcurrentHashMap<>();
+
+    public void icon(Exchange exchange, String rest) throws Failure {
+        serve(exchange, "icon.svg");
+    }
+
+    public void serve(Exchange exchange, String rest) throws Failure {
+        boolean page = PAGES.contains(rest);
+        File file = page ? file(PAGE, base(exchange, rest)) : file(rest, "./");
+        exchange.beQuiet();
+        Headers headers = exchange.responseHeaders();
+        headers.set("Content-Security-Policy", POLICY);
+        headers.set("X-Content-Type-Options", "nosniff");
+        headers.set("Referrer-Policy", "no-referrer");
+        // Asked each time: an update is seen at once, and costs a 304 when there is none.
+        headers.set("Cache-Control", "no-cache");
+        headers.set("Vary", "Accept-Encoding");
+        boolean gzip = acceptsGzip(exchange.header("Accept-encoding"));
+        String tag = "\"" + file.tag + (gzip ? "-gzip\"" : "\"");
+        headers.set("ETag", tag);
+        String known = exchange.header("If-none-match");
+        if (known != null && (known.strip().equals("*") || known.contains(tag))) {
+            exchange.commit(304, 0);
+            return;
+        }
+        if (gzip) headers.set("Content-Encoding", "gzip");
+        exchange.send(200, file.type, gzip ? file.gzip : file.plain);
+    }
+
+    /**
+     * What the page names is relative to /ui/, wherever a reverse proxy puts that: /ui is one level
+     * above it, /ui/models/ one below.
+     */
+    private static String base(Exchange exchange, String page) {
+        boolean slash = exchange.rawPath().endsWith("/");
+        if (page.isEmpty() == slash) return "./";
+        return page.isEmpty() ? "ui/" : "../";
+    }
+
+    private static boolean acceptsGzip(String accepted) {
+        if (accepted == null) return false;
+        for (String each : accepted.split(",")) {
+            String[] parts = each.strip().split("\\s*;\\s*q=");
+            if (!parts[0].equalsIgnoreCase("gzip")) continue;
+            return parts.length == 1 || !parts[1].matches("0(\\.0*)?");
+        }
+        return false;
+    }
+
+    private File file(String name, String base) throws Failure {
+        File known = files.get(base + name);
+        if (known != null) return known;
+        byte[] bytes = read(name);
+        if (name.equals(PAGE)) {
+            String tag = "<base href=\"%s\">";
+            String page = new String(bytes, UTF_8);
+            bytes = page.replace(tag.formatted("./"), tag.formatted(base)).getBytes(UTF_8);
+        }
+        String type = TYPES.get(name.substring(name.lastIndexOf('.') + 1));
+        File file = new File(type, bytes, gzip(bytes), hash(bytes));
+        files.put(base + name, file);
+        return file;
+    }
+
+    private static byte[] read(String name) throws Failure {
+        try (InputStream in = StaticFiles.class.getResourceAsStream("/ui/" + name)) {
+            boolean file = name.equals(PAGE) || FILE.matcher(name).matches();
+            if (in == null || !file) throw Failure.notFound("the UI has no page and no file " + name);
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static byte[] gzip(byte[] bytes) {
+        var out = new ByteArrayOutputStream();
+        try (var gzip = new GZIPOutputStream(out)) {
+            gzip.write(bytes);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return out.toByteArray();
+    }
+
+    private static String hash(byte[] bytes) {
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(bytes);
+            return HexFormat.of().formatHex(hash, 0, TAG_BYTES);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);     // every Java has it
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package llmsnap.http.proxy;
+
+import java.net.InetAddress;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.util.List;
+import java.util.function.Supplier;
+import llmsnap.config.Config.Address;
+import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Peer;
+import llmsnap.http.proxy.ReverseProxy.Upstream;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelPool.Lease;
+import llmsnap.models.ModelStatus;
+import llmsnap.models.Refused;
+import llmsnap.record.Activity;
+import llmsnap.record.Cause;
+import llmsnap.record.InFlight;
+
+/** Waits for a request's model, passes the request on and the answer back, and notes it. */
+public final class Dispatcher {
+    private static final long EXIT_PATIENCE_MS = 150;
+    private static final int TRIES = 2;
+
+    private final ModelPool pool;
+    private final ReverseProxy proxy;
+    private final Activity activity;
+
+    public Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) {
+        this.pool = pool;
+        this.proxy = proxy;
+        this.activity = activity;
+    }
+
+    /**
+     * Serves a request. When the server breaks off before the first byte of its answer, tries once
+     * more: on a fresh start if its process is gone, else on a new connection.
+     */
+    void pass(Exchange exchange, Outgoing request) throws Failure, InterruptedException {
+        InFlight noted = note(exchange, request);
+        try (WaitingStream waiting = waiting(exchange, request)) {
+            for (int left = TRIES - 1; ; left--) {
+                try {
+                    attempt(exchange, request, noted, waiting);
+                    return;
+                } catch (Failure e) {
+                    boolean again = e.cause == Cause.NO_ANSWER && request.kind() != Outgoing.Kind.ONCE;
+                    if (!again || left == 0) throw e;
+                    noted.retried();
+                }
+            }
+        }
+    }
+
+    /** POSTs are requests for a model's work; other methods only look. */
+    private InFlight note(Exchange exchange, Outgoing request) {
+        if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
+        InFlight noted = activity.begin(request.to().id(), exchange.rawPath() + exchange.queryPart(),
+            () -> exchange.interruption().breakOff(Failure.of(Cause.CANCELLED)));
+        Body asked = request.asked();
+        if (asked != null) {
+            noted.keepRequest(exchange.requestHeaders(), asked.bytes(), (int) asked.size());
+        }
+        exchange.onEnd((status, failure, said) -> end(noted, status, failure, said));
+        return noted;
+    }
+
+    private static void end(InFlight noted, int status, Failure failure, byte[] said) {
+        if (failure == null) noted.end(status, Cause.ANSWERED, "", null);
+        else noted.end(status, failure.cause, failure.getMessage(), said);
+    }
+
+    private WaitingStream waiting(Exchange exchange, Outgoing request) {
+        String id = request.to().id();
+        boolean told = request.to() instanceof Target.Local local && local.model().sendLoadingState()
+            && exchange.rawPath().endsWith("/v1/chat/completions");
+        WaitingStream stream = new WaitingStream(exchange, id, told ? waitsFor(id) : null);
+        return request.kind() == Outgoing.Kind.STREAM ? stream.start() : stream;
+    }
+
+    /** What a request for a model is waiting for, in a few words. */
+    private Supplier<String> waitsFor(String id) {
+        return () -> {
+            List<ModelStatus> all = pool.statuses();
+            if (all.stream().anyMatch(each -> each.id().equals(id) && each.state().isLoading())) {
+                return "loading";
+            }
+            List<String> leaving = all.stream()
+                .filter(each -> !each.id().equals(id) && each.state().isLeaving())
+                .map(ModelStatus::id).toList();
+            if (!leaving.isEmpty()) return "unloading " + String.join(", ", leaving);
+            int position = pool.queuePositions(List.of(id)).get(id);
+            return position > 0 ? "number " + position + " in the queue" : "about to start";
+        };
+    }
+
+    private void attempt(Exchange exchange, Outgoing request, InFlight noted, WaitingStream waiting)
+            throws Failure, InterruptedException {
+        switch (request.to()) {
+            case Target.Local local -> local(exchange, local.model(), request, noted, waiting);
+            case Target.Remote remote -> {
+                Upstream upstream = upstream(remote.peer());
+                noted.granted();
+                proxy.send(exchange, upstream, request, noted, waiting);
+            }
+        }
+    }
+
+    private void local(Exchange exchange, Model model, Outgoing request, InFlight noted,
+            WaitingStream waiting) throws Failure, InterruptedException {
+        try (Lease lease = pool.acquire(model.id(), exchange.interruption())) {
+            noted.granted();
+            exchange.progress().limitSilence(model.limits().requestSeconds());
+            // What the request holds is free before its client can send the next one.
+            Runnable free = lease::close;
+            exchange.onEnd((status, failure, said) -> {
+                end(noted, status, failure, said);
+                free.run();
+            });
+            Address address = model.proxy();
+            String host = address.isHttps() ? null : address.authority();
+            String name = "the server of the model \"" + model.id() + "\"";
+            try {
+                Upstream upstream = new Upstream(lease.run().base(), host, name, "");
+                proxy.send(exchange, upstream, request, noted, waiting);
+            } catch (Failure e) {
+                if (e.cause != Cause.NO_ANSWER) throw e;
+                boolean dead = lease.run().hasEnded(EXIT_PATIENCE_MS);
+                throw new Failure(e.status, e.cause, e.getMessage()
+                    + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
+            }
+        } catch (Refused e) {
+            throw Failure.of(e);
+        }
+    }
+
+    /** Where a peer answers. The JDK's client refuses host names with an underscore: see to them. */
+    private static Upstream upstream(Peer peer) throws Failure {
+        Address address = peer.proxy();
+        String name = "the peer \"" + peer.id() + "\" (" + address + ")";
+        String url = address.toString();
+        String host = null;
+        if (address.host().contains("_") && !address.isHttps()) {
+            try {
+                url = address.at(InetAddress.getByName(address.host()).getHostAddress());
+                host = address.authority();
+            } catch (UnknownHostException e) {
+                throw new Failure(502, name + " cannot be found: there is no host " + address.host());
+            }
+        }
+        return new Upstream(URI.create(url), host, name, peer.apiKey());
+    }
+}

@@ -1,0 +1,181 @@
+package llmsnap.http.proxy;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.net.URLEncoder;
+import java.net.http.HttpRequest.BodyPublisher;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import llmsnap.config.Config;
+import llmsnap.http.proxy.Outgoing.Kind;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool;
+import llmsnap.text.Json;
+import llmsnap.text.JsonEdit;
+import llmsnap.text.JsonEdit.Edit;
+import llmsnap.text.JsonEdit.Slice;
+import llmsnap.text.Malformed;
+
+/** The routes that lead to a model: finds out which one is meant, and edits the request's body. */
+public final class Inference {
+    private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
+
+    private final ModelPool pool;
+    private final BodyReader bodies;
+    private final Dispatcher dispatcher;
+
+    public Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher) {
+        this.pool = pool;
+        this.bodies = bodies;
+        this.dispatcher = dispatcher;
+    }
+
+    private Target find(String name) throws Failure {
+        return Target.find(name, pool.config());
+    }
+
+    /** Path and query as they came. */
+    private static String path(Exchange exchange) {
+        return exchange.rawPath() + exchange.queryPart();
+    }
+
+    /** A GET whose query names the model. */
+    public void get(Exchange exchange, String rest) throws Failure, InterruptedException {
+        Target to = find(Query.model(exchange));
+        dispatcher.pass(exchange,
+            new Outgoing(to, path(exchange), Kind.REPEATABLE, null, BodyPublishers::noBody));
+    }
+
+    /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
+    public void post(Exchange exchange, String rest) throws Failure, InterruptedException {
+        String type = exchange.header("Content-type");
+        String boundary = Multipart.boundary(type);
+        try (Body body = boundary == null ? bodies.read(exchange) : bodies.readForm(exchange)) {
+            boolean form = type != null
+                && type.toLowerCase(Locale.ROOT).startsWith("application/x-www-form-urlencoded");
+            Outgoing outgoing;
+            if (boundary != null) outgoing = multipart(exchange, body, boundary);
+            // curl -d says "form" of JSON, too
+            else if (form && !startsLikeJson(body)) outgoing = urlEncoded(exchange, body);
+            else outgoing = json(exchange, body);
+            dispatcher.pass(exchange, outgoing);
+        }
+    }
+
+    private static boolean startsLikeJson(Body body) {
+        int i = 0;
+        while (i < body.size() && body.bytes()[i] <= ' ') i++;
+        return i == body.size() || body.bytes()[i] == '{';
+    }
+
+    private Outgoing json(Exchange exchange, Body body) throws Failure {
+        try {
+            JsonEdit edit = JsonEdit.read(body.bytes(), (int) body.size());
+            String name = edit.text("model");
+            if (name == null || name.isEmpty()) {
+                throw Failure.missingModel(
+                    "the request body names no model: it needs a top-level \"model\" with a text");
+            }
+            Target to = find(name);
+            List<Slice> slices = edit.edited(to.filters().forName(name));
+            Kind kind = edit.isTrue("stream") ? Kind.STREAM : Kind.REPEATABLE;
+            return new Outgoing(to, path(exchange), kind, body, () -> publisher(slices));
+        } catch (Malformed e) {
+            throw new Failure(400, "the request body is not a JSON object: " + e.getMessage())
+                .as("invalid_json", null);
+        } catch (OutOfMemoryError e) {
+            throw bodies.tooMuch();
+        }
+    }
+
+    private static BodyPublisher publisher(List<Slice> slices) {
+        return BodyPublishers.concat(slices.stream()
+            .map(slice -> BodyPublishers.ofByteArray(slice.bytes(), slice.offset(), slice.length()))
+            .toArray(BodyPublisher[]::new));
+    }
+
+    private Outgoing multipart(Exchange exchange, Body form, String boundary)
+            throws Failure {
+        List<Multipart.Field> fields = Multipart.models(form, boundary);
+        String name = Multipart.text(form, fields.getFirst());
+        Target to = find(name);
+        byte[] sent = sentName(to, name).getBytes(UTF_8);
+        List<BodyPublisher> pieces = new ArrayList<>();
+        long at = 0;
+        for (Multipart.Field field : fields) {
+            pieces.add(form.publisher(at, field.from()));
+            pieces.add(BodyPublishers.ofByteArray(sent));
+            at = field.to();
+        }
+        pieces.add(form.publisher(at, form.size()));
+        Body asked = form.bytes() == null ? null : form;
+        return new Outgoing(to, path(exchange), Kind.REPEATABLE, asked,
+            () -> BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
+    }
+
+    private Outgoing urlEncoded(Exchange exchange, Body body) throws Failure {
+        String text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
+        String name = Query.value(text, "model");
+        if (name == null || name.isEmpty()) throw Multipart.noModel();
+        Target to = find(name);
+        String sent = sentName(to, name);
+        String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
+        String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
+        return new Outgoing(to, path(exchange), Kind.REPEATABLE, body,
+            () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
+    }
+
+    /** The name that the model's server is to see: useModelName, or the one that came. */
+    private static String sentName(Target to, String name) {
+        Edit edit = to.filters().forName(name).get("model");
+        return edit instanceof Edit.Set set && set.value() instanceof Json.Str text ? text.text() : name;
+    }
+
+    /** {@code /upstream/ID/rest}: any request to a model's server as it is. */
+    public void upstream(Exchange exchange, String rest) throws Failure, InterruptedException {
+        // Behind /upstream/, which may be spelled %75pstream.
+        String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");
+        int end = idEnd(raw);
+        String id = raw.substring(0, end);
+        Target to = find(Query.decodePath(id));
+        if (end == raw.length()) {
+            String location = "/upstream/" + raw + "/" + exchange.queryPart();
+            exchange.redirect(exchange.isGet() ? 301 : 308, location);
+            return;
+        }
+        if (exchange.header("Upgrade") != null) {
+            throw new Failure(501, "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
+                + " model's server itself, see /running for its address");
+        }
+        try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
+            Kind kind = exchange.isGet() ? Kind.REPEATABLE : Kind.ONCE;
+            String path = raw.substring(end) + exchange.queryPart();
+            dispatcher.pass(exchange, new Outgoing(to, path, kind, small,
+                () -> small == null ? BodyReader.passing(exchange) : small.publisher()));
+        }
+    }
+
+    /** Where the longest id that there is ends; where the first segment does when there is none. */
+    private int idEnd(String raw) throws Failure {
+        Config config = pool.config();
+        int first = raw.indexOf('/') < 0 ? raw.length() : raw.indexOf('/');
+        int longest = first;
+        for (int end = first; end >= 0; end = next(raw, end)) {
+            String id = Query.decodePath(raw.substring(0, end));
+            if (Target.findOrNull(id, config) != null) longest = end;
+        }
+        return longest;
+    }
+
+    private static int next(String raw, int end) {
+        if (end == raw.length()) return -1;
+        int slash = raw.indexOf('/', end + 1);
+        return slash < 0 ? raw.length() : slash;
+    }
+}

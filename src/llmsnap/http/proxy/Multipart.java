@@ -1,0 +1,178 @@
+package llmsnap.http.proxy;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import llmsnap.http.server.Failure;
+
+/** Finds the {@code model} fields of a multipart form (RFC 7578) without moving its parts. */
+final class Multipart {
+    private static final int MAX_HEAD_BYTES = 16 * 1024;
+    private static final int MAX_NAME_BYTES = 4 * 1024;
+    private static final int MAX_BOUNDARY = 200;
+    private static final int FIRST_WINDOW_BYTES = 4 * 1024;
+    private static final int MAX_WINDOW_BYTES = 1 << 20;
+    private static final int MAX_PARTS = 10_000;
+    /** What follows a delimiter, when no part does. */
+    private static final long END = -1;
+    private static final long NO_DELIMITER = -2;
+
+    /** Where the value of a field stands: bytes from..to. */
+    record Field(long from, long to) {}
+
+    private final Body form;
+    private final byte[] delimiter;
+    private final List<Field> models = new ArrayList<>();
+
+    private Multipart(Body form, String boundary) {
+        this.form = form;
+        this.delimiter = ("\r\n--" + boundary).getBytes(ISO_8859_1);
+    }
+
+    /** The boundary of a Content-Type when that is multipart/form-data, else null. */
+    static String boundary(String contentType) throws Failure {
+        boolean form = contentType != null
+            && contentType.strip().toLowerCase(Locale.ROOT).startsWith("multipart/form-data");
+        if (!form) return null;
+        String boundary = parameters(contentType).getOrDefault("boundary", "");
+        if (!boundary.isEmpty() && boundary.length() <= MAX_BOUNDARY) return boundary;
+        throw invalid("the Content-Type multipart/form-data has no boundary");
+    }
+
+    /** The values of the form's {@code model} fields, in order; at least one. */
+    static List<Field> models(Body form, String boundary) throws Failure {
+        Multipart multipart = new Multipart(form, boundary);
+        multipart.read();
+        if (multipart.models.isEmpty()) throw noModel();
+        return multipart.models;
+    }
+
+    static Failure noModel() {
+        return Failure.missingModel("the form has no field \"model\"");
+    }
+
+    private static Failure invalid(String what) {
+        return new Failure(400, what).as("invalid_form", null);
+    }
+
+    private static Failure incomplete(String what) {
+        return invalid("the form is not complete: " + what);
+    }
+
+    private void read() throws Failure {
+        long at = firstPart();
+        for (int parts = 1; at != END; parts++) {
+            if (parts > MAX_PARTS) throw invalid("the form has more than " + MAX_PARTS + " parts");
+            at = part(at);
+        }
+    }
+
+    /** Behind the first delimiter, which may stand at the very start without a line break before it. */
+    private long firstPart() throws Failure {
+        byte[] start = form.read(0, delimiter.length - 2);
+        boolean atStart = Arrays.equals(start, Arrays.copyOfRange(delimiter, 2, delimiter.length));
+        long end = atStart ? start.length : find(0);
+        if (end < 0) throw incomplete("its boundary does not occur");
+        return afterDelimiter(end);
+    }
+
+    private long afterDelimiter(long at) throws Failure {
+        long next = next(at);
+        if (next == NO_DELIMITER) throw incomplete("after a boundary there has to be a line break");
+        return next;
+    }
+
+    /** Behind the rest of the delimiter's line at {@code at}; text there is of a part, as it was. */
+    private long next(long at) {
+        if (Arrays.equals(form.read(at, 2), new byte[] {'-', '-'})) return END;
+        long i = at;
+        for (byte[] one; (one = form.read(i, 1)).length == 1 && (one[0] == ' ' || one[0] == '\t'); ) i++;
+        return Arrays.equals(form.read(i, 2), new byte[] {'\r', '\n'}) ? i + 2 : NO_DELIMITER;
+    }
+
+    /** Reads the part that begins at {@code at}. @return where the next one does, or END */
+    private long part(long at) throws Failure {
+        String head = new String(form.read(at, MAX_HEAD_BYTES), ISO_8859_1);
+        boolean noHeaders = head.startsWith("\r\n");
+        int headEnd = noHeaders ? 0 : head.indexOf("\r\n\r\n");
+        if (headEnd < 0) {
+            throw incomplete("a part has no end of its headers within " + MAX_HEAD_BYTES + " bytes");
+        }
+        long value = at + headEnd + (noHeaders ? 2 : 4);
+        long behind = find(value - 2);      // the value may be empty: its line break is the head's
+        if (behind < 0) throw incomplete("a part has no boundary at its end");
+        long end = Math.max(value, behind - delimiter.length);
+        if (isModel(head.substring(0, headEnd))) models.add(new Field(value, end));
+        return afterDelimiter(behind);
+    }
+
+    private static boolean isModel(String head) {
+        for (String line : head.split("\r\n")) {
+            if (!line.toLowerCase(Locale.ROOT).matches("content-disposition\\s*:.*")) continue;
+            Map<String, String> parameters = parameters(line);
+            boolean file = parameters.containsKey("filename") || parameters.containsKey("filename*");
+            return "model".equals(parameters.get("name")) && !file;
+        }
+        return false;
+    }
+
+    /** The parameters behind the semicolons of a header, names in lower case, quotes removed. */
+    private static Map<String, String> parameters(String header) {
+        Map<String, String> parameters = new TreeMap<>();
+        int i = header.indexOf(';');
+        while (i >= 0) {
+            int equals = header.indexOf('=', i);
+            if (equals < 0) break;
+            String name = header.substring(i + 1, equals).strip().toLowerCase(Locale.ROOT);
+            StringBuilder value = new StringBuilder();
+            i = equals + 1;
+            while (i < header.length() && Character.isWhitespace(header.charAt(i))) i++;
+            if (header.startsWith("\"", i)) {
+                for (i++; i < header.length() && header.charAt(i) != '"'; i++) {
+                    if (header.charAt(i) == '\\' && i + 1 < header.length()) i++;
+                    value.append(header.charAt(i));
+                }
+                i = header.indexOf(';', i);
+            } else {
+                int end = header.indexOf(';', i);
+                value.append(header.substring(i, end < 0 ? header.length() : end).strip());
+                i = end;
+            }
+            parameters.putIfAbsent(name, value.toString());
+        }
+        return parameters;
+    }
+
+    /** The text of a field. @throws Failure 400 when it is too long for a name */
+    static String text(Body form, Field field) throws Failure {
+        if (field.to - field.from > MAX_NAME_BYTES) {
+            throw new Failure(400, "the form's model is longer than " + MAX_NAME_BYTES + " bytes")
+                .as(null, "model");
+        }
+        return new String(form.read(field.from, (int) (field.to - field.from)), UTF_8);
+    }
+
+    /** Where the first delimiter from {@code from} on ends, or -1. */
+    private long find(long from) {
+        long start = Math.max(0, from);
+        int size = FIRST_WINDOW_BYTES;
+        while (start + delimiter.length <= form.size()) {
+            byte[] window = form.read(start, Math.max(size, delimiter.length));
+            for (int i = 0; i + delimiter.length <= window.length; i++) {
+                int end = i + delimiter.length;
+                boolean found = window[i] == '\r'
+                    && Arrays.equals(window, i, end, delimiter, 0, delimiter.length);
+                if (found && next(start + end) != NO_DELIMITER) return start + end;
+            }
+            start += window.length - delimiter.length + 1;
+            size = Math.min(MAX_WINDOW_BYTES, size * 2);
+        }
+        return -1;
+    }
+}

@@ -1,0 +1,43 @@
+package llmsnap.http.proxy;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.net.URLDecoder;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+
+/** Percent-encoded pairs, as a query or a form has them. */
+public final class Query {
+    private Query() {}
+
+    /** The decoded value of the first {@code key} in an encoded text, or null. */
+    static String value(String encoded, String key) throws Failure {
+        if (encoded == null) return null;
+        for (String pair : encoded.split("&")) {
+            int equals = pair.indexOf('=');
+            if (equals < 0 || !decode(pair.substring(0, equals)).equals(key)) continue;
+            return decode(pair.substring(equals + 1));
+        }
+        return null;
+    }
+
+    /** The model that the query names. @throws Failure 400 when it names none */
+    public static String model(Exchange exchange) throws Failure {
+        String name = value(exchange.rawQuery(), "model");
+        if (name != null && !name.isEmpty()) return name;
+        throw Failure.missingModel("the query names no model: add ?model=ID");
+    }
+
+    private static String decode(String text) throws Failure {
+        try {
+            return URLDecoder.decode(text, UTF_8);
+        } catch (IllegalArgumentException e) {
+            throw new Failure(400, "a % that is followed by no two hex digits");
+        }
+    }
+
+    /** A decoded part of a path, in which a plus is one. */
+    static String decodePath(String text) throws Failure {
+        return decode(text.replace("+", "%2B"));
+    }
+}

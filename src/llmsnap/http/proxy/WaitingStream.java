@@ -1,0 +1,103 @@
+package llmsnap.http.proxy;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
+import llmsnap.text.Json;
+
+/**
+ * What a client that asked for a stream gets while it waits for its first byte. With loading text:
+ * after a second, what is going on, as reasoning of the model that is to come. Without: after 15
+ * seconds comment lines, so that nobody on the way gives up. Both begin the answer.
+ */
+final class WaitingStream implements AutoCloseable {
+    private static final long TEXT_EVERY_MS = 1_000;
+    private static final long COMMENT_EVERY_MS = 15_000;
+    private static final long NANOS_PER_SECOND = 1_000_000_000;
+
+    private final Exchange exchange;
+    private final String model;
+    private final Supplier<String> text;
+    /** Guards the fields below, and the client until the stream has ended. */
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition ended = lock.newCondition();
+    private boolean over;
+    private String lastText = "";
+
+    /** @param text what is going on; null for clients that are only kept alive */
+    WaitingStream(Exchange exchange, String model, Supplier<String> text) {
+        this.exchange = exchange;
+        this.model = model;
+        this.text = text;
+    }
+
+    WaitingStream start() {
+        Thread.ofVirtual().name("waiting").start(this::run);
+        return this;
+    }
+
+    private void run() {
+        long everyMs = text == null ? COMMENT_EVERY_MS : TEXT_EVERY_MS;
+        long start = System.nanoTime();
+        lock.lock();
+        try {
+            while (!over) {
+                if (ended.await(everyMs, TimeUnit.MILLISECONDS) || over) continue;
+                if (!exchange.isCommitted()) exchange.beginEvents();
+                tell((System.nanoTime() - start) / NANOS_PER_SECOND);
+            }
+        } catch (Failure e) {
+            exchange.interruption().breakOff(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void tell(long seconds) throws Failure {
+        String event = ": waiting\n\n";
+        if (text != null) {
+            String now = text.get();
+            String reasoning = ".";
+            if (!now.equals(lastText)) {
+                String line = model + ": " + now + ", " + seconds + " s so far";
+                reasoning = lastText.isEmpty() ? line : "\n" + line;
+            }
+            lastText = now;
+            event = "data: " + chunk(reasoning) + "\n\n";
+        }
+        exchange.write(event.getBytes(UTF_8));
+        exchange.flush();
+    }
+
+    private Json chunk(String reasoning) {
+        Json.Obj choice = Json.obj(
+            "index", 0,
+            "delta", Json.obj("reasoning_content", reasoning),
+            "finish_reason", null);
+        return Json.obj(
+            "id", "llmsnap-loading",
+            "object", "chat.completion.chunk",
+            "created", System.currentTimeMillis() / 1000,
+            "model", model,
+            "choices", List.of(choice));
+    }
+
+    /** From now on the answer is somebody else's. */
+    @Override public void close() {
+        lock.lock();
+        try {
+            over = true;
+            ended.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+package llmsnap.http.server;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.security.MessageDigest;
+import java.util.Base64;
+import java.util.List;
+import java.util.Locale;
+
+/** Who may do what: keys when there are some, and always a guard against pages of other sites. */
+final class Auth {
+    /** What a route asks of its callers. */
+    enum Access {
+        /** Anybody: health, the UI's files. */
+        OPEN,
+        /** A key, and without keys nothing: inference and listing, also for pages of other sites. */
+        USE,
+        /** A key, and without keys that no page of another site asks: to change or show the server. */
+        CONTROL
+    }
+
+    /** How a key came with a request. */
+    private enum Given { NOT, HEADER, BASIC }
+
+    private Auth() {}
+
+    /**
+     * Lets the request pass.
+     *
+     * @return whether it was let in by a key, which no model's server may see
+     * @throws Failure 401 without a valid key, 403 for a page of another site
+     */
+    static boolean check(Access access, Exchange exchange, List<String> keys) throws Failure {
+        if (access == Access.OPEN) return false;
+        boolean open = keys.isEmpty();
+        Given given = open ? Given.NOT : given(exchange, keys);
+        if (!open && given == Given.NOT) {
+            exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
+            throw new Failure(401, "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY,"
+                + " or Basic with the key as password").as("invalid_api_key", null);
+        }
+        // A browser sends Basic credentials along with any page's request: they say nothing of it.
+        boolean anyPageCouldSendIt = open || given == Given.BASIC;
+        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(exchange, open);
+        return given != Given.NOT;
+    }
+
+    private static Given given(Exchange exchange, List<String> keys) {
+        String apiKey = exchange.header("X-api-key");
+        if (apiKey != null && isKey(latin(apiKey), keys)) return Given.HEADER;
+        String authorization = exchange.header("Authorization");
+        String[] words = authorization == null ? new String[0] : authorization.split(" ", 2);
+        if (words.length < 2) return Given.NOT;
+        String scheme = words[0].toLowerCase(Locale.ROOT);
+        if (scheme.equals("bearer") && isKey(latin(words[1]), keys)) return Given.HEADER;
+        boolean basic = scheme.equals("basic") && isKey(password(words[1].strip()), keys);
+        return basic ? Given.BASIC : Given.NOT;
+    }
+
+    /** The server hands headers over as Latin-1: these are the bytes that came. */
+    private static byte[] latin(String header) {
+        return header.strip().getBytes(ISO_8859_1);
+    }
+
+    private static byte[] password(String base64) {
+        try {
+            String pair = new String(Base64.getDecoder().decode(base64), ISO_8859_1);
+            int colon = pair.indexOf(':');
+            return colon < 0 ? new byte[0] : pair.substring(colon + 1).getBytes(ISO_8859_1);
+        } catch (IllegalArgumentException e) {
+            return new byte[0];
+        }
+    }
+
+    /** Compares with every key, each in constant time. */
+    private static boolean isKey(byte[] given, List<String> keys) {
+        boolean found = false;
+        for (String key : keys) found |= MessageDigest.isEqual(given, key.getBytes(UTF_8));
+        return found;
+    }
+
+    /** @param open whether there are no keys: then the name that a browser uses counts, too */
+    private static void checkSite(Exchange exchange, boolean open) throws Failure {
+        String origin = exchange.header("Origin");
+        String site = exchange.header("Sec-fetch-site");
+        String host = hostName(exchange.header("Host"));
+        boolean foreign = site != null ? site.equals("cross-site")
+            : origin != null && !hostName(origin.replaceFirst("^.*?//", "")).equals(host);
+        if (foreign) {
+            throw new Failure(403, "a web page of another site may not do this; set apiKeys and send one"
+                + " if it should");
+        }
+        // A page whose name was made to lead here (DNS rebinding) asks without an Origin, and over
+        // plain HTTP without Sec-Fetch-Site: it looks like any browser.
+        String agent = exchange.header("User-agent");
+        boolean browser = agent != null && agent.startsWith("Mozilla/") || exchange.header("Referer") != null;
+        boolean rebound = origin != null || site == null && browser;
+        if (open && rebound && !isPrivateName(host)) {
+            throw new Failure(403, "a control request from a browser has to name this server by an IP"
+                + " address, localhost, a single-label or a .local name, not by \"" + host
+                + "\"; set apiKeys to use other names");
+        }
+    }
+
+    private static String hostName(String authority) {
+        if (authority == null) return "";
+        int colon = authority.lastIndexOf(':');
+        boolean port = colon > authority.lastIndexOf(']');
+        return (port ? authority.substring(0, colon) : authority).toLowerCase(Locale.ROOT);
+    }
+
+    /** Whether no stranger can make a public name of it that leads here. */
+    private static boolean isPrivateName(String host) {
+        boolean address = host.startsWith("[") || host.matches("[0-9]{1,3}(\\.[0-9]{1,3}){3}");
+        return address || !host.contains(".") || host.endsWith(".local");
+    }
+}

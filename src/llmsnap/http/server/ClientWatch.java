@@ -1,0 +1,102 @@
+package llmsnap.http.server;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import llmsnap.platform.Proc;
+import llmsnap.record.Cause;
+
+/**
+ * Notices clients that hang up while their request waits. The JDK's server does not tell, so on Linux
+ * the kernel's own table of connections is looked at, about twice a second and only while an exchange
+ * takes longer than a moment: one that the client has reset is not there any more; two looks have to
+ * agree. Also drops clients that take no byte of their answer for a minute, as the length of the
+ * connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
+ */
+final class ClientWatch {
+    private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(420);
+    private static final long YOUNG_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final long STALLED_NANOS = TimeUnit.SECONDS.toNanos(60);
+    private static final long STOP_LOOK_MS = 2;
+
+    private final Set<Exchange> exchanges = ConcurrentHashMap.newKeySet();
+    private final int localPort;
+    private final Thread thread =
+        Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
+    private volatile boolean asleep;
+
+    ClientWatch(int localPort) {
+        this.localPort = localPort;
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    void add(Exchange exchange) {
+        exchanges.add(exchange);
+        if (asleep) LockSupport.unpark(thread);
+    }
+
+    void remove(Exchange exchange) {
+        exchanges.remove(exchange);
+    }
+
+    boolean isEmpty() {
+        return exchanges.isEmpty();
+    }
+
+    /** Waits until no exchange is left, at most {@code nanos}; endless ones are broken off. */
+    void awaitEmpty(long nanos) throws InterruptedException {
+        long end = System.nanoTime() + nanos;
+        do {
+            for (Exchange exchange : exchanges) {
+                if (exchange.isEndless()) breakOff(exchange, Failure.of(Cause.SHUTTING_DOWN));
+            }
+            TimeUnit.MILLISECONDS.sleep(STOP_LOOK_MS);
+        } while (!isEmpty() && System.nanoTime() < end);
+    }
+
+    private static void breakOff(Exchange exchange, Failure why) {
+        exchange.interruption().breakOff(why);
+    }
+
+    private void run() {
+        Set<Exchange> suspects = Set.of();
+        while (true) {
+            asleep = isEmpty();
+            if (asleep && isEmpty()) LockSupport.park(this);
+            asleep = false;
+            LockSupport.parkNanos(this, LOOK_NANOS);
+            suspects = look(suspects);
+        }
+    }
+
+    /** @param before what the last look found gone @return what this one did */
+    private Set<Exchange> look(Set<Exchange> before) {
+        long now = System.nanoTime();
+        Map<Exchange, String> old = new HashMap<>();
+        for (Exchange exchange : exchanges) {
+            Failure silence = exchange.progress().silence(now);
+            if (silence != null) breakOff(exchange, silence);
+            if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, Proc.address(exchange.client()));
+        }
+        if (old.isEmpty()) return Set.of();
+        Map<String, String> open = Proc.connections(localPort, old.values());
+        if (open == null) return Set.of();
+        Set<Exchange> suspects = new HashSet<>();
+        old.forEach((exchange, address) -> {
+            String unsent = open.get(address);
+            boolean gone = unsent == null;
+            boolean left = gone ? before.contains(exchange)
+                : exchange.progress().isStalled(now, STALLED_NANOS, unsent);
+            if (left) breakOff(exchange, Failure.of(Cause.CLIENT_LEFT));
+            else if (gone) suspects.add(exchange);
+        });
+        return suspects;
+    }
+}

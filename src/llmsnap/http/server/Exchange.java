@@ -1,0 +1,318 @@
+package llmsnap.http.server;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpExchange;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
+import llmsnap.record.Cause;
+import llmsnap.text.Json;
+
+/** One request and its answer. */
+public final class Exchange {
+    /** Told that the answer ends, before its client can know; again, when it breaks off even then. */
+    public interface Ending {
+        /**
+         * @param failure why there is none of the model's, or not all of it; null when there is
+         * @param said the body of an answer that is not the model's, or null
+         */
+        void end(int status, Failure failure, byte[] said);
+    }
+
+    final long startNanos = System.nanoTime();
+    private final HttpExchange http;
+    private final Failure.Form form;
+    private final Interruption interruption = new Interruption();
+    private final Progress progress = new Progress();
+    private Ending ending = (status, failure, said) -> { };
+    private boolean keyed;
+    private boolean quiet;
+    private boolean closing;
+    private volatile boolean endless;
+    private final AtomicBoolean committed = new AtomicBoolean();
+    private volatile boolean ours;              // the answer is a stream of comments of ours so far
+    private volatile int status;
+    private volatile long left = -1;            // of the body, where its length is known
+    private volatile long bytesOut;
+    private volatile OutputStream out;          // null until the answer's head was sent
+
+    Exchange(HttpExchange http) {
+        this.http = http;
+        this.form = isAnthropic(rawPath()) ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
+    }
+
+    private static boolean isAnthropic(String path) {
+        int at = path.indexOf("v1/messages");
+        return at > 0 && path.substring(0, at).replace("/", "").isEmpty();
+    }
+
+    // ---- the request
+
+    public String method() {
+        return http.getRequestMethod();
+    }
+
+    public boolean is(String method) {
+        return method().equals(method);
+    }
+
+    /** Whether it only looks: GET or HEAD. */
+    public boolean isGet() {
+        return is("GET") || is("HEAD");
+    }
+
+    /** The path as it came, percent-encoded. */
+    public String rawPath() {
+        String path = misread() + Objects.requireNonNullElse(http.getRequestURI().getRawPath(), "");
+        return path.isEmpty() ? "/" : path;
+    }
+
+    /** The path, decoded. */
+    String path() {
+        String host = misread().isEmpty() ? "" : URI.create(misread().substring(1)).getPath();
+        return host + Objects.requireNonNullElse(http.getRequestURI().getPath(), "");
+    }
+
+    /** Of a path that starts with two slashes, what {@link URI} takes for a host; else "". */
+    private String misread() {
+        URI uri = http.getRequestURI();
+        boolean misread = uri.getScheme() == null && uri.getRawAuthority() != null;
+        return misread ? "//" + uri.getRawAuthority() : "";
+    }
+
+    /** The query as it came, without the question mark; null when there is none. */
+    public String rawQuery() {
+        return http.getRequestURI().getRawQuery();
+    }
+
+    /** The query as it came, with its question mark; "" when there is none. */
+    public String queryPart() {
+        return rawQuery() == null ? "" : "?" + rawQuery();
+    }
+
+    public Headers requestHeaders() {
+        return http.getRequestHeaders();
+    }
+
+    /** The first value of a header, or null. */
+    public String header(String name) {
+        return http.getRequestHeaders().getFirst(name);
+    }
+
+    /** The length of the body, -1 when it is not known; checked by {@link RequestCheck}. */
+    public long contentLength() {
+        String length = header("Content-length");
+        if (length != null) return Long.parseLong(length.strip());
+        return requestHeaders().containsKey("Transfer-encoding") ? -1 : 0;
+    }
+
+    public InputStream body() {
+        return http.getRequestBody();
+    }
+
+    String protocol() {
+        return http.getProtocol();
+    }
+
+    InetSocketAddress client() {
+        return http.getRemoteAddress();
+    }
+
+    /** Notes that it was let in by a key of ours. */
+    void admit(boolean byKey) {
+        keyed = byKey;
+    }
+
+    /** Whether it was let in by a key of ours, which goes no further. */
+    public boolean isKeyed() {
+        return keyed;
+    }
+
+    public Interruption interruption() {
+        return interruption;
+    }
+
+    public Progress progress() {
+        return progress;
+    }
+
+    // ---- how it is treated
+
+    /** It is not worth a line in the log. */
+    public void beQuiet() {
+        quiet = true;
+    }
+
+    boolean isQuiet() {
+        return quiet;
+    }
+
+    /** What follows on this connection cannot be told: it is closed after the answer. */
+    public void closeAfterAnswer() {
+        closing = true;
+    }
+
+    /** Whether it goes on until the client or the server leaves: a stop does not wait for it. */
+    boolean isEndless() {
+        return endless;
+    }
+
+    /** Who is told of the end. */
+    public void onEnd(Ending told) {
+        ending = told;
+    }
+
+    // ---- the answer
+
+    public Headers responseHeaders() {
+        return http.getResponseHeaders();
+    }
+
+    public boolean isCommitted() {
+        return committed.get();
+    }
+
+    /** Something that a client breaks by leaving. */
+    private interface Sending {
+        void run() throws IOException;
+    }
+
+    private static void sending(Sending work) throws Failure {
+        try {
+            work.run();
+        } catch (IOException e) {
+            throw Failure.of(Cause.CLIENT_LEFT);
+        }
+    }
+
+    /** Sends the head. @param length of the body in bytes, -1 when it is not known: it is streamed */
+    public void commit(int code, long length) throws Failure {
+        // A failure and an answer may race.
+        if (!committed.compareAndSet(false, true)) throw Failure.of(Cause.CLIENT_LEFT);
+        status = code;
+        Headers headers = responseHeaders();
+        boolean bodyless = is("HEAD") || code == 204 || code == 304 || length == 0;
+        if (!bodyless) left = length;
+        else if (is("HEAD") && length > 0) headers.set("Content-length", String.valueOf(length));
+        String connection = Objects.requireNonNullElse(header("Connection"), "");
+        boolean last = connection.toLowerCase(Locale.ROOT).contains("close");
+        if (closing || last) headers.set("Connection", "close");
+        progress.writing();
+        sending(() -> {
+            http.sendResponseHeaders(code, bodyless ? -1 : Math.max(length, 0));
+            out = bodyless ? OutputStream.nullOutputStream() : http.getResponseBody();
+            if (length < 0) out.flush();        // or the head waits for the first piece of the body
+        });
+        progress.written();
+    }
+
+    /** Writes a piece of the body. */
+    public void write(byte[] bytes, int offset, int length) throws Failure {
+        if (left >= 0) {
+            left -= length;
+            if (left == 0) ending.end(status, null, null);
+        }
+        progress.writing();
+        sending(() -> out.write(bytes, offset, length));
+        bytesOut += length;
+    }
+
+    public void write(byte[] bytes) throws Failure {
+        write(bytes, 0, bytes.length);
+    }
+
+    public void flush() throws Failure {
+        sending(() -> out.flush());
+        progress.written();
+    }
+
+    public void send(int code, String contentType, byte[] body) throws Failure {
+        responseHeaders().set("Content-Type", contentType);
+        commit(code, body.length);
+        if (body.length == 0 || is("HEAD")) return;
+        write(body);
+        flush();
+    }
+
+    public void sendText(String text) throws Failure {
+        send(200, "text/plain; charset=utf-8", text.getBytes(UTF_8));
+    }
+
+    public void sendJson(Json json) throws Failure {
+        send(200, "application/json", json.toString().getBytes(UTF_8));
+    }
+
+    public void redirect(int code, String location) throws Failure {
+        responseHeaders().set("Location", location);
+        commit(code, 0);
+    }
+
+    private void beginStream(String contentType) throws Failure {
+        responseHeaders().set("Content-Type", contentType);
+        responseHeaders().set("Cache-Control", "no-cache");
+        responseHeaders().set("X-Accel-Buffering", "no");
+        commit(200, -1);
+    }
+
+    /** Begins an answer that goes on until the client or the server leaves. */
+    public void beginEndless(String contentType) throws Failure {
+        endless = true;
+        beginStream(contentType);
+    }
+
+    /** Begins an event stream which the model's server is to go on with: see {@link #handOver}. */
+    public void beginEvents() throws Failure {
+        beginStream("text/event-stream");
+        ours = true;
+    }
+
+    /** From now on the event stream is that of the model's server. */
+    public void handOver() {
+        ours = false;
+    }
+
+    // ---- the end
+
+    /** Answers with the failure, in whatever way is left. @throws Failure when only a cut is */
+    void fail(Failure why) throws Failure {
+        if (why.cause == Cause.CLIENT_LEFT || isCommitted() && !ours) {
+            ending.end(isCommitted() ? status : why.status, why, null);
+            throw why;
+        }
+        byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
+        ending.end(why.status, why, body);
+        if (ours) {
+            write(body);
+            return;
+        }
+        if (why.status == 429) responseHeaders().set("Retry-After", "1");
+        send(why.status, "application/json", body);
+    }
+
+    /** Ends the answer properly. @throws IOException to close the connection */
+    void finish() throws IOException {
+        ending.end(status, null, null);
+        if (closing) throw new IOException("closed after its answer");      // else the rest is read
+        if (out != null) out.close();
+        http.close();
+    }
+
+    // ---- for the log
+
+    /** What was sent, 0 for nothing. */
+    int status() {
+        return status;
+    }
+
+    long bytesOut() {
+        return bytesOut;
+    }
+
+}

@@ -1,0 +1,131 @@
+package llmsnap.http.server;
+
+import llmsnap.models.Refused;
+import llmsnap.record.Cause;
+import llmsnap.text.Json;
+
+/**
+ * A request that cannot be served, on its way from where that turns out to {@link Exchange#fail},
+ * where it becomes an answer in the form that the route's clients parse.
+ */
+public final class Failure extends Exception {
+    private static final long serialVersionUID = 1;
+    /** Of a request whose client left before an answer, as nginx notes it. */
+    private static final int CLIENT_CLOSED = 499;
+
+    /** How a route's clients expect errors. */
+    enum Form { OPENAI, ANTHROPIC }
+
+    public final int status;
+    public final Cause cause;
+    private final String code;      // OpenAI's machine-readable word, or null
+    private final String param;     // which parameter is to blame, or null
+    private transient Json.Obj more = Json.EMPTY;
+
+    public Failure(int status, String message) {
+        this(status, Cause.REFUSED, message);
+    }
+
+    public Failure(int status, Cause cause, String message) {
+        this(status, cause, message, null, null);
+    }
+
+    private Failure(int status, Cause cause, String message, String code, String param) {
+        super(message, null, false, false);
+        this.status = status;
+        this.cause = cause;
+        this.code = code;
+        this.param = param;
+    }
+
+    /** The same with OpenAI's word for it, and the parameter to blame or null. */
+    public Failure as(String word, String parameter) {
+        return new Failure(status, cause, getMessage(), word, parameter);
+    }
+
+    /** The same with another member beside the error. */
+    public Failure with(String key, Object value) {
+        more = more.with(key, value);
+        return this;
+    }
+
+    /** The request names no model, {@code how} it should. */
+    public static Failure missingModel(String how) {
+        return new Failure(400, how).as("missing_model", "model");
+    }
+
+    public static Failure notFound(String message) {
+        return new Failure(404, message).as("not_found", null);
+    }
+
+    /** There is no such model: {@code message} says which, and which there are. */
+    public static Failure noModel(String message) {
+        return new Failure(404, message).as("model_not_found", "model");
+    }
+
+    /** What breaks a request off. */
+    public static Failure of(Cause cause) {
+        return switch (cause) {
+            case CLIENT_LEFT -> new Failure(CLIENT_CLOSED, cause, "the client left");
+            case CANCELLED -> new Failure(502, cause, "the request was cancelled");
+            case UNLOADED -> new Failure(502, cause, "the model was unloaded");
+            case SHUTTING_DOWN -> new Failure(503, cause, "llmsnap is shutting down");
+            default -> new Failure(502, cause, cause.word());
+        };
+    }
+
+    public static Failure of(Refused refused) {
+        String message = refused.getMessage();
+        return switch (refused.refusal) {
+            case LIMIT -> new Failure(429, message).as("rate_limit_exceeded", null);
+            case START_FAILED -> new Failure(502, message);
+            case UNLOADED -> new Failure(502, Cause.UNLOADED, message);
+            case SHUTTING_DOWN -> new Failure(503, Cause.SHUTTING_DOWN, message);
+            case NO_SLEEP_MODE -> new Failure(400, message);
+            case NOT_LOADED -> new Failure(409, message);
+            case REMOVED -> noModel(message);
+        };
+    }
+
+    /** The answer's body. */
+    Json.Obj body(Form form) {
+        Json.Obj body = switch (form) {
+            case ANTHROPIC -> Json.obj(
+                "type", "error",
+                "error", Json.obj("type", anthropicType(), "message", getMessage()));
+            case OPENAI -> Json.obj("error", Json.obj(
+                "message", getMessage(),
+                "type", openAiType(),
+                "param", param,
+                "code", code));
+        };
+        for (var entry : more.entries().entrySet()) body = body.with(entry.getKey(), entry.getValue());
+        return body;
+    }
+
+    /** The failure as the last event of a stream. */
+    String event(Form form) {
+        String data = "data: " + body(form) + "\n\n";
+        return switch (form) {
+            case ANTHROPIC -> "event: error\n" + data;
+            case OPENAI -> data + "data: [DONE]\n\n";
+        };
+    }
+
+    private String openAiType() {
+        if (status == 429) return "rate_limit_error";
+        return status < 500 ? "invalid_request_error" : "server_error";
+    }
+
+    private String anthropicType() {
+        return switch (status) {
+            case 401 -> "authentication_error";
+            case 403 -> "permission_error";
+            case 404 -> "not_found_error";
+            case 413 -> "request_too_large";
+            case 429 -> "rate_limit_error";
+            case 503 -> "overloaded_error";
+            default -> status < 500 ? "invalid_request_error" : "api_error";
+        };
+    }
+}

@@ -1,0 +1,50 @@
+package llmsnap.http.server;
+
+import java.util.concurrent.locks.ReentrantLock;
+import llmsnap.models.ModelPool;
+import llmsnap.models.Refusal;
+import llmsnap.record.Cause;
+
+/**
+ * Breaks one exchange off, from any thread, until its handler is done: that interrupts the handler,
+ * which then answers with the reason or cuts the connection.
+ */
+public final class Interruption implements ModelPool.Client {
+    private final Thread handler = Thread.currentThread();
+    private final ReentrantLock lock = new ReentrantLock();     // guards over, and the interrupt
+    private boolean over;
+    private volatile Failure failure;
+
+    /** Breaks off for that reason; the first one counts. */
+    public void breakOff(Failure why) {
+        lock.lock();
+        try {
+            if (over || failure != null) return;
+            failure = why;
+            handler.interrupt();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override public void breakOff(Refusal why) {
+        boolean shutdown = why == Refusal.SHUTTING_DOWN;
+        breakOff(Failure.of(shutdown ? Cause.SHUTTING_DOWN : Cause.UNLOADED));
+    }
+
+    /** Why it was broken off, or null. */
+    public Failure failure() {
+        return failure;
+    }
+
+    /** The handler is done: nothing interrupts its thread any more, which may be a pool's. */
+    void end() {
+        lock.lock();
+        try {
+            over = true;
+            Thread.interrupted();
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package llmsnap.http.server;
+
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import llmsnap.platform.JdkHttp;
+import llmsnap.record.Cause;
+import llmsnap.record.Log;
+
+/** Listens, finds each request's route, and lets nothing out but an orderly answer or a cut one. */
+public final class Server {
+    private static final int BACKLOG = 1024;
+    private static final int TRACE_LINES = 4;
+
+    static {
+        JdkHttp.configure();
+    }
+
+    private final Log log;
+    private final Supplier<List<String>> apiKeys;
+    private final Routes routes;
+    private final HttpServer http;
+    private final ClientWatch watch;
+    private volatile long lastEndNanos = System.nanoTime();
+
+    /**
+     * Opens the port; requests are answered from {@link #start} on.
+     *
+     * @param tls for HTTPS, null for HTTP
+     * @param apiKeys those that hold at the moment
+     * @throws IOException when the address cannot be listened on
+     */
+    public Server(InetSocketAddress address, Tls tls, Routes routes, Supplier<List<String>> apiKeys,
+            Log log) throws IOException {
+        this.log = log;
+        this.apiKeys = apiKeys;
+        this.routes = routes;
+        this.http = tls == null ? HttpServer.create(address, BACKLOG) : https(address, tls);
+        this.watch = new ClientWatch(http.getAddress().getPort());
+        http.setExecutor(JdkHttp.threads("http"));
+        http.createContext("/", this::handle);
+    }
+
+    private static HttpServer https(InetSocketAddress address, Tls tls) throws IOException {
+        HttpsServer server = HttpsServer.create(address, BACKLOG);
+        server.setHttpsConfigurator(new HttpsConfigurator(tls.context()));
+        return server;
+    }
+
+    public int port() {
+        return http.getAddress().getPort();
+    }
+
+    public void start() {
+        http.start();
+        watch.start();
+        JdkHttp.holdPoller();
+    }
+
+    /** Whether no request was served for {@code millis}. */
+    public boolean isQuietFor(long millis) {
+        long quiet = System.nanoTime() - lastEndNanos;
+        return watch.isEmpty() && quiet > TimeUnit.MILLISECONDS.toNanos(millis);
+    }
+
+    /**
+     * Stops listening, and waits until what is being answered has ended, at most {@code seconds}. The
+     * JDK's own stop closes the port at once, but then waits all of the time if any answer was ever
+     * cut: so it is not waited for.
+     */
+    public void stop(int seconds) throws InterruptedException {
+        Thread.ofPlatform().daemon().name("stop").start(() -> http.stop(seconds));
+        watch.awaitEmpty(TimeUnit.SECONDS.toNanos(seconds));
+    }
+
+    // ---- one request
+
+    /** @throws IOException to cut the connection, which is all that the JDK's server understands */
+    private void handle(HttpExchange http) throws IOException {
+        Exchange exchange = new Exchange(http);
+        watch.add(exchange);
+        String cut = null;
+        try {
+            Failure failure = serve(exchange);
+            if (failure != null) exchange.fail(failure);
+            exchange.finish();
+        } catch (Failure | IOException e) {
+            cut = e.getMessage();
+            log.debug("cut " + exchange.rawPath() + ": " + cut);
+            throw new IOException(cut);
+        } catch (Throwable e) {
+            // An Error that leaves a handler would keep the client waiting for ever.
+            logError(exchange, e);
+            throw new IOException(e);
+        } finally {
+            watch.remove(exchange);
+            lastEndNanos = System.nanoTime();
+            exchange.interruption().end();
+            if (!exchange.isQuiet()) log(exchange, cut);
+        }
+    }
+
+    /** Serves a request. @return why it could not be, or null: the one place where failures end */
+    private Failure serve(Exchange exchange) {
+        try {
+            route(exchange);
+            return null;
+        } catch (Failure e) {
+            // Whoever is interrupted while he writes finds the connection closed.
+            Failure broken = exchange.interruption().failure();
+            return e.cause == Cause.CLIENT_LEFT && broken != null ? broken : e;
+        } catch (InterruptedException e) {
+            Failure broken = exchange.interruption().failure();
+            return broken == null ? Failure.of(Cause.CLIENT_LEFT) : broken;
+        } catch (Exception | Error e) {
+            logError(exchange, e);
+            return new Failure(500, "llmsnap failed at this request: " + e);
+        }
+    }
+
+    private void logError(Exchange exchange, Throwable e) {
+        List<StackTraceElement> trace = Arrays.stream(e.getStackTrace()).limit(TRACE_LINES).toList();
+        log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + trace);
+    }
+
+    private void route(Exchange exchange) throws Failure, InterruptedException {
+        RequestCheck.check(exchange);
+        String path = RequestCheck.path(exchange);
+        if (exchange.is("OPTIONS")) {
+            Cors.answerPreflight(exchange);
+            return;
+        }
+        boolean slash = exchange.rawPath().endsWith("/");
+        Routes.Match match = routes.find(exchange.method(), path, slash);
+        exchange.admit(Auth.check(match.access(), exchange, apiKeys.get()));
+        match.handler().serve(exchange, match.rest());
+    }
+
+    private void log(Exchange exchange, String cut) {
+        long micros = TimeUnit.NANOSECONDS.toMicros(System.nanoTime() - exchange.startNanos);
+        String status = exchange.status() == 0 ? "-" : String.valueOf(exchange.status());
+        Failure broken = exchange.interruption().failure();
+        String why = broken == null ? cut : broken.getMessage();
+        log.info(exchange.client().getAddress().getHostAddress() + " " + exchange.method() + " "
+            + exchange.rawPath() + " " + status + " " + exchange.bytesOut() + " bytes "
+            + micros / 1000 + "." + micros / 100 % 10 + " ms" + (why == null ? "" : " (" + why + ")"));
+    }
+}

@@ -1,0 +1,46 @@
+package llmsnap.models;
+
+import java.util.List;
+import llmsnap.config.Config;
+
+/**
+ * What happened, for the {@link Scheduler}. Tickets are numbers that the caller makes up, one for
+ * each request or control call. {@code run} counts a model's starts: reports of an older one mean
+ * nothing.
+ */
+public sealed interface Event {
+    /** Somebody wants to use a model. */
+    record Request(String model, long ticket) implements Event {}
+
+    /** Somebody who waits has left. */
+    record Cancel(String model, long ticket) implements Event {}
+
+    /** A granted request has ended. */
+    record Release(String model, long ticket) implements Event {}
+
+    /** The model's server answers: after Start, or after Wake. */
+    record Ready(String model, int run) implements Event {}
+
+    record Slept(String model, int run) implements Event {}
+
+    /** A sleep or wake call failed while the process lives. */
+    record CallFailed(String model, int run, String why) implements Event {}
+
+    /** The process has died or did not get ready; {@link Gone} follows when it is cleaned up. */
+    record Failed(String model, int run, String why) implements Event {}
+
+    /** Nothing is left of that run. */
+    record Gone(String model, int run) implements Event {}
+
+    record Unload(List<String> models, long ticket) implements Event {}
+
+    record PutToSleep(String model, long ticket) implements Event {}
+
+    /** Unchanged models stay as they are, changed and removed ones end their requests and go. */
+    record Reconfigure(Config config) implements Event {}
+
+    record Shutdown() implements Event {}
+
+    /** The time asked for by {@link Effect.Timer} has come. */
+    record Tick() implements Event {}
+}

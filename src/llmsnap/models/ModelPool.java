@@ -1,0 +1,372 @@
+package llmsnap.models;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongFunction;
+import java.util.function.Supplier;
+import llmsnap.config.Config;
+
+/**
+ * The models: one lock around the {@link Scheduler}, every event and its effects, which are only
+ * handed over here (a thread started, a waiter woken), never waited for. A request that may go at
+ * once costs no thread hand-over.
+ */
+public final class ModelPool {
+    private static final long NANOS_PER_MS = 1_000_000;
+
+    /** Who holds a lease; told when it has to let go. Must return at once. */
+    public interface Client {
+        void breakOff(Refusal why);
+    }
+
+    private static final Client NOBODY = why -> { };
+
+    /** Told of what happens, under the pool's lock: has to return at once, and not to call back. */
+    public interface Observer {
+        /** Worth a line in the log. */
+        void info(String line);
+
+        void warn(String line);
+
+        /** A model has become ready, within that time. */
+        void loaded(String model, long millis);
+    }
+
+    /** Told of changes, under the pool's lock: has to return at once, and not to call back. */
+    public interface Listener {
+        /**
+         * A model's state or the list of models has changed.
+         *
+         * @param brief states that models were in for no time at all, by id
+         * @param now makes the new list; for this call only
+         */
+        void changed(Map<String, ModelState> brief, Supplier<List<ModelStatus>> now);
+    }
+
+    /** The right to use a model's server, which stays until it is closed; again does nothing. */
+    public final class Lease implements AutoCloseable {
+        private final Ticket ticket;
+        private final ModelRun run;
+
+        private Lease(Ticket ticket, ModelRun run) {
+            this.ticket = ticket;
+            this.run = run;
+        }
+
+        public ModelRun run() {
+            return run;
+        }
+
+        @Override public void close() {
+            ticket.end(new Event.Release(ticket.model, ticket.id));
+        }
+    }
+
+    /** A place in the queue. */
+    public final class Ticket {
+        private final String model;
+        private final long id;
+        private final Client client;
+        private final CountDownLatch settled = new CountDownLatch(1);
+        private volatile Lease lease;
+        private volatile Refused refused;
+
+        private Ticket(String model, long id, Client client) {
+            this.model = model;
+            this.id = id;
+            this.client = client;
+        }
+
+        /** Waits for the request's turn. When interrupted, its place is free again. */
+        public Lease await() throws Refused, InterruptedException {
+            try {
+                settled.await();
+            } catch (InterruptedException e) {
+                cancel();
+                throw e;
+            }
+            if (refused != null) throw refused;
+            return lease;
+        }
+
+        /** Gives the place up; a lease that was granted meanwhile is given back. */
+        private void cancel() {
+            end(new Event.Cancel(model, id));
+            if (lease != null) send(new Event.Release(model, id));
+        }
+
+        private void end(Event event) {
+            locked(() -> {
+                tickets.remove(id);
+                send(event);
+                return null;
+            });
+        }
+
+        private void settle(Lease granted, Refused instead) {
+            lease = granted;
+            refused = instead;
+            settled.countDown();
+        }
+    }
+
+    /** Guards the fields below that are not final, and what they hold. */
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Scheduler scheduler;
+    private volatile Config config;
+    private final ModelRun.Factory factory;
+    private final Observer observer;
+    private final Map<Long, Ticket> tickets = new HashMap<>();
+    private final Map<String, ModelRun> runs = new HashMap<>();
+    private final CountDownLatch allStopped = new CountDownLatch(1);
+    private final List<Listener> listeners = new CopyOnWriteArrayList<>();
+    private final Thread timer = Thread.ofVirtual().name("models-timer").unstarted(this::runTimer);
+    private volatile long timerMs = Scheduler.NEVER;
+    private long lastTicket;
+
+    public ModelPool(Config config, ModelRun.Factory factory, Observer observer) {
+        this.config = config;
+        this.scheduler = new Scheduler(config);
+        this.factory = factory;
+        this.observer = observer;
+    }
+
+    /** Starts the timer for ttl and shutdown. */
+    public void start() {
+        timer.start();
+    }
+
+    private static long nowMs() {
+        return System.nanoTime() / NANOS_PER_MS;
+    }
+
+    private void runTimer() {
+        while (!Thread.interrupted()) {
+            long at = timerMs;
+            long now = nowMs();
+            if (at == Scheduler.NEVER) {
+                LockSupport.park();
+            } else if (now < at) {
+                LockSupport.parkNanos((at - now) * NANOS_PER_MS);
+            } else {
+                timerMs = Scheduler.NEVER;
+                send(new Event.Tick());
+            }
+        }
+    }
+
+    private <T> T locked(Supplier<T> work) {
+        lock.lock();
+        try {
+            return work.get();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    // ---- requests and control
+
+    /** Queues a request for a model that exists; never waits. The ticket has to be awaited. */
+    public Ticket request(String model, Client client) {
+        return queue(model, client, id -> new Event.Request(model, id));
+    }
+
+    /** Waits for a lease on {@code model}. When interrupted, its place is free again. */
+    public Lease acquire(String model, Client client) throws Refused, InterruptedException {
+        return request(model, client).await();
+    }
+
+    private Ticket queue(String model, Client client, LongFunction<Event> event) {
+        return locked(() -> {
+            Ticket ticket = new Ticket(model, ++lastTicket, client);
+            tickets.put(ticket.id, ticket);
+            send(event.apply(ticket.id));
+            return ticket;
+        });
+    }
+
+    /** Stops models, whatever they are at, and waits until they are gone. */
+    public void unload(Collection<String> models) throws InterruptedException {
+        try {
+            queue("", NOBODY, id -> new Event.Unload(List.copyOf(models), id)).await();
+        } catch (Refused e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Puts a model to sleep after its requests in flight; waits until it sleeps or was stopped. */
+    public void sleep(String model) throws Refused, InterruptedException {
+        queue(model, NOBODY, id -> new Event.PutToSleep(model, id)).await();
+    }
+
+    /** Refuses new requests, stops all models side by side, and waits until nothing runs. */
+    public void shutdown() throws InterruptedException {
+        send(new Event.Shutdown());
+        allStopped.await();
+    }
+
+    /** Kills every process that is still there, at once. */
+    public void killAll() {
+        locked(() -> new ArrayList<>(runs.values())).forEach(ModelRun::kill);
+    }
+
+    /** Puts another configuration in force; models that did not change do not notice. */
+    public void reconfigure(Config to) {
+        locked(() -> {
+            config = to;
+            send(new Event.Reconfigure(to));
+            return null;
+        });
+    }
+
+    /** The configuration in force. */
+    public Config config() {
+        return config;
+    }
+
+    // ---- what others see
+
+    /** Has {@code listener} told of every change from now on. */
+    public void onChange(Listener listener) {
+        listeners.add(listener);
+    }
+
+    /** Every model now, in file order. */
+    public List<ModelStatus> statuses() {
+        return statuses(() -> { });
+    }
+
+    /** The same; who begins to listen in {@code meanwhile} misses no change and sees none twice. */
+    public List<ModelStatus> statuses(Runnable meanwhile) {
+        return locked(() -> {
+            meanwhile.run();
+            return now();
+        });
+    }
+
+    private List<ModelStatus> now() {
+        long now = nowMs();
+        return scheduler.statuses().stream().map(status -> complete(status, now)).toList();
+    }
+
+    private ModelStatus complete(ModelStatus status, long now) {
+        boolean stopped = status.state() == ModelState.STOPPED;
+        ModelRun run = stopped ? null : runs.get(status.id());
+        return status.at(run == null ? 0 : run.pid(), now);
+    }
+
+    /** One model now; null for one that there is not. */
+    public ModelStatus status(String model) {
+        return locked(() -> {
+            ModelStatus status = scheduler.status(model);
+            return status == null ? null : complete(status, nowMs());
+        });
+    }
+
+    /** What a request for a model would meet; null for one that there is not. */
+    public Outlook outlook(String model) {
+        return locked(() -> {
+            if (scheduler.status(model) == null) return null;
+            long now = nowMs();
+            Outlook it = scheduler.outlook(model, now);
+            return new Outlook(complete(it.status(), now), it.position(), it.inTheWay(),
+                it.leaving(), it.backOffMs(), it.lastFailure());
+        });
+    }
+
+    /** The places of these models in the queue, see {@link Scheduler#queuePosition}. */
+    public Map<String, Integer> queuePositions(Collection<String> models) {
+        return locked(() -> {
+            Map<String, Integer> positions = new HashMap<>();
+            for (String model : models) positions.put(model, scheduler.queuePosition(model));
+            return positions;
+        });
+    }
+
+    // ---- events and effects
+
+    private void send(Event event) {
+        lock.lock();
+        try {
+            report(event);
+            long changes = scheduler.changes();
+            long now = nowMs();
+            ModelStatus loading = event instanceof Event.Ready ready ? scheduler.status(ready.model()) : null;
+            for (Effect effect : scheduler.on(event, now)) carryOut(effect);
+            if (loading != null) reportLoaded(loading, now);
+            if (changes == scheduler.changes()) return;
+            for (Listener listener : listeners) listener.changed(scheduler.brief(), this::now);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void report(Event event) {
+        switch (event) {
+            case Event.Ready ready -> info(ready.model(), "ready");
+            case Event.Slept slept -> info(slept.model(), "asleep");
+            case Event.CallFailed failed -> warn(failed.model(), failed.why() + "; stopping it");
+            case Event.Failed failed -> warn(failed.model(), failed.why());
+            case Event.Gone gone -> info(gone.model(), "stopped");
+            default -> { }
+        }
+    }
+
+    private void info(String model, String what) {
+        observer.info("model " + model + ": " + what);
+    }
+
+    private void warn(String model, String what) {
+        observer.warn("model " + model + ": " + what);
+    }
+
+    private void reportLoaded(ModelStatus before, long now) {
+        boolean ready = scheduler.status(before.id()).state() == ModelState.READY;
+        if (!ready || before.state() == ModelState.READY) return;
+        observer.loaded(before.id(), now - before.clock().stateSinceMs());
+    }
+
+    private void carryOut(Effect effect) {
+        switch (effect) {
+            case Effect.Grant grant -> {
+                Ticket ticket = tickets.get(grant.ticket());
+                ticket.settle(new Lease(ticket, runs.get(grant.model())), null);
+            }
+            case Effect.Refuse refuse ->
+                tickets.remove(refuse.ticket()).settle(null, new Refused(refuse.refusal(), refuse.message()));
+            case Effect.Done done -> tickets.remove(done.ticket()).settle(null, null);
+            case Effect.BreakOff off -> {
+                Ticket ticket = tickets.get(off.ticket());
+                if (ticket != null) ticket.client.breakOff(off.refusal());
+            }
+            case Effect.Start start -> {
+                String id = start.model().id();
+                info(id, "starting: " + String.join(" ", start.model().cmd()));
+                ModelRun run = factory.create(start.model(), start.run(), this::send);
+                runs.put(id, run);
+                run.start();
+            }
+            case Effect.Wake wake -> run(wake.model().id(), "waking").wake();
+            case Effect.Sleep sleep -> run(sleep.model().id(), "going to sleep").sleep();
+            case Effect.Stop stop -> run(stop.model().id(), "stopping, " + stop.why()).stop();
+            case Effect.Timer wanted -> {
+                timerMs = Math.min(timerMs, wanted.atMs());
+                LockSupport.unpark(timer);
+            }
+            case Effect.AllStopped all -> allStopped.countDown();
+        }
+    }
+
+    /** A model's run, to which {@code what} happens. */
+    private ModelRun run(String model, String what) {
+        info(model, what);
+        return runs.get(model);
+    }
+}

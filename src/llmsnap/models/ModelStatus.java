@@ -1,0 +1,42 @@
+package llmsnap.models;
+
+import llmsnap.config.Config.Model;
+
+/**
+ * One model at one moment, for all who look.
+ *
+ * @param pid of its server, 0 when there is none
+ */
+public record ModelStatus(Model model, ModelState state, long pid, Requests requests,
+        History history, Clock clock) {
+    public record Requests(int inFlight, int waiting) {}
+
+    /**
+     * What became of it so far.
+     *
+     * @param starts how often it was started
+     * @param swaps how often others had to go for it
+     * @param loadMs how long its last start took, -1 before the first
+     * @param lastStop why it last went or fell asleep, "" when it never did
+     */
+    public record History(int starts, int swaps, long loadMs, String lastStop, long lastStopMs) {}
+
+    /** Times in ms, of one clock that never goes back. */
+    public record Clock(long nowMs, long stateSinceMs, long idleSinceMs) {}
+
+    public String id() {
+        return model.id();
+    }
+
+    /** The same model with what the scheduler does not know. */
+    ModelStatus at(long pid, long nowMs) {
+        Clock now = new Clock(nowMs, clock.stateSinceMs, clock.idleSinceMs);
+        return new ModelStatus(model, state, pid, requests, history, now);
+    }
+
+    /** The same model in another state. */
+    public ModelStatus in(ModelState other) {
+        long itsPid = other == ModelState.STOPPED ? 0 : pid;
+        return new ModelStatus(model, other, itsPid, requests, history, clock);
+    }
+}

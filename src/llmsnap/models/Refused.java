@@ -1,0 +1,12 @@
+package llmsnap.models;
+
+/** A request that will not be served. */
+public final class Refused extends Exception {
+    private static final long serialVersionUID = 1;
+    public final Refusal refusal;
+
+    Refused(Refusal refusal, String message) {
+        super(message, null, false, false);
+        this.refusal = refusal;
+    }
+}

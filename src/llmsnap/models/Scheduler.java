@@ -1,0 +1,555 @@
+package llmsnap.models;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import llmsnap.config.Config;
+import llmsnap.config.Config.Model;
+import llmsnap.config.Eviction;
+import llmsnap.models.Slot.Leave;
+
+/**
+ * Decides which model is loaded when, and which request may go. Pure: events go in, effects come
+ * out, time is a value in the events; no thread, no clock, no I/O. Used by one thread at a time.
+ *
+ * <pre>
+ *   stopped --Start--> starting --ready--> ready --Sleep--> sleepPending --slept--> asleep
+ *      ^                  |                ^   |                   |                   |
+ *      |                  |                |   |                   |                 Wake
+ *      |                  |                +---|---- woke ---------|---- waking <------+
+ *      |                  |  Stop (evicted, idle, unloaded, call failed), or it died
+ *      +------gone---- stopping <--------------+-------------------+-- from these two, too
+ * </pre>
+ *
+ * Requests that wait are kept per model in order of their arrival; the queue holds those models, in
+ * the order in which their first request came. After each event the queue is walked once, see
+ * {@link #settle}.
+ */
+public final class Scheduler {
+    /** A time that does not come. */
+    static final long NEVER = Long.MAX_VALUE;
+
+    private static final int START_FAILURES = 3;
+    private static final long FAILURE_WINDOW_MS = 60_000;
+    private static final long BACK_OFF_MS = 10_000;
+    private static final long SHUTDOWN_GRACE_MS = 5_000;
+    /**
+     * How long a model that has just answered its last request stays, within the grace, when others
+     * wait for it to go: the client's next request is often on its way, and a swap there and back
+     * costs a thousand times as much.
+     */
+    private static final long LINGER_MS = 15;
+
+    private Config config;
+    private Map<String, Slot> slots = new LinkedHashMap<>();
+    /** Models with waiting requests, first come first. */
+    private final Set<Slot> queue = new LinkedHashSet<>();
+    /** How many models a control call still waits for. */
+    private final Map<Long, Integer> controlsLeft = new HashMap<>();
+    private List<Effect> effects = new ArrayList<>();
+    private long nowMs;
+    private long changes;
+    private final Set<Slot> changed = new HashSet<>();
+    private final Map<String, ModelState> brief = new LinkedHashMap<>();
+    private long timerMs = NEVER;
+    /** When requests in flight are broken off. */
+    private long shutdownAtMs = NEVER;
+
+    public Scheduler(Config config) {
+        this.config = config;
+        config.models().values().forEach(model -> slots.put(model.id(), new Slot(model)));
+    }
+
+    // ---- for those who look
+
+    /** Every model, in file order. */
+    public List<ModelStatus> statuses() {
+        return slots.values().stream().map(Slot::status).toList();
+    }
+
+    /** One model; null for one that there is not. */
+    public ModelStatus status(String model) {
+        Slot slot = slots.get(model);
+        return slot == null ? null : slot.status();
+    }
+
+    /** A number that grows whenever a model's state or the list of models changes. */
+    long changes() {
+        return changes;
+    }
+
+    /** The states that models were in for no time during the last event, by id. */
+    public Map<String, ModelState> brief() {
+        return Map.copyOf(brief);
+    }
+
+    /** What a request for {@code model}, which exists, would meet at {@code nowMs}. */
+    public Outlook outlook(String model, long nowMs) {
+        Slot slot = slots.get(model);
+        boolean loads = !slot.state.holdsMemory();
+        List<String> mustGo = new ArrayList<>();
+        List<String> busy = new ArrayList<>();
+        for (Slot other : loads ? mustGo(slot) : List.<Slot>of()) {
+            mustGo.add(other.model.id());
+            if (!other.isIdle() || !other.waiting.isEmpty()) busy.add(other.model.id());
+        }
+        List<String> ahead = new ArrayList<>();
+        for (Slot first : queue) {
+            if (first == slot) break;
+            if (excludes(first, slot)) ahead.add(first.model.id());
+        }
+        String leaving = switch (slot.leave) {
+            case NO -> "";
+            case SLEEP -> "asked to sleep";
+            case STOP -> slot.leaveWhy;
+        };
+        return new Outlook(slot.status(), queuePosition(model),
+            new Outlook.InTheWay(mustGo, busy, ahead), leaving,
+            Math.max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
+    }
+
+    /** The place of a model in the queue from 1, 0 when nothing waits for it. */
+    public int queuePosition(String model) {
+        int place = 0;
+        for (Slot slot : queue) {
+            place++;
+            if (slot.model.id().equals(model)) return place;
+        }
+        return 0;
+    }
+
+    // ---- what happens
+
+    /** Takes in what happened at {@code nowMs} (a clock that never goes back). @return what follows */
+    public List<Effect> on(Event event, long nowMs) {
+        this.nowMs = nowMs;
+        effects = new ArrayList<>(4);
+        changed.clear();
+        brief.clear();
+        switch (event) {
+            case Event.Request request -> request(request.model(), request.ticket());
+            case Event.Reconfigure reconfigure -> reconfigure(reconfigure.config());
+            case Event.Cancel cancel -> cancel(slot(cancel.model()), cancel.ticket());
+            case Event.Release release -> release(slot(release.model()), release.ticket());
+            case Event.Ready ready -> ready(slot(ready.model()), ready.run());
+            case Event.Slept slept -> slept(slot(slept.model()), slept.run());
+            case Event.CallFailed failed -> callFailed(slot(failed.model()), failed);
+            case Event.Failed failed -> failed(slot(failed.model()), failed);
+            case Event.Gone gone -> gone(slot(gone.model()), gone.run());
+            case Event.Unload unload -> unload(unload.models(), unload.ticket());
+            case Event.PutToSleep sleep -> putToSleep(slot(sleep.model()), sleep.ticket());
+            case Event.Shutdown shutdown -> shutdown();
+            case Event.Tick tick -> tick();
+        }
+        if (!queue.isEmpty()) settle();
+        return effects;
+    }
+
+    /** A model's slot; for one that is gone an empty one, since late reports of it mean nothing. */
+    private Slot slot(String model) {
+        Slot slot = slots.get(model);
+        return slot == null ? new Slot(null) : slot;
+    }
+
+    private boolean isShuttingDown() {
+        return shutdownAtMs != NEVER;
+    }
+
+    // ---- requests
+
+    private void request(String model, long ticket) {
+        Slot slot = slots.get(model);
+        if (slot == null || slot.removed) {
+            refuse(ticket, Refusal.REMOVED, removed(model));
+            return;
+        }
+        int limit = slot.model.limits().requests();
+        if (isShuttingDown()) {
+            refuse(ticket, Refusal.SHUTTING_DOWN, "llmsnap is shutting down");
+        } else if (slot.inFlight.size() + slot.waiting.size() >= limit) {
+            refuse(ticket, Refusal.LIMIT, the(slot) + " already has " + limit
+                + " requests, its concurrencyLimit; try again in a moment");
+        } else if (slot.is(ModelState.READY) && slot.leave == Leave.NO && queue.isEmpty()) {
+            grant(slot, ticket);
+        } else {
+            if (slot.waiting.isEmpty()) slot.firstWaitMs = nowMs;
+            slot.waiting.add(ticket);
+            queue.add(slot);
+        }
+    }
+
+    private static String the(Slot slot) {
+        return "the model \"" + slot.model.id() + "\"";
+    }
+
+    private static String removed(String model) {
+        return "the model \"" + model + "\" was removed from the configuration";
+    }
+
+    private void grant(Slot slot, long ticket) {
+        slot.inFlight.add(ticket);
+        effects.add(new Effect.Grant(ticket, slot.model.id(), slot.run));
+    }
+
+    private void refuse(long ticket, Refusal refusal, String message) {
+        effects.add(new Effect.Refuse(ticket, refusal, message));
+    }
+
+    private void refuseWaiting(Slot slot, Refusal refusal, String message) {
+        slot.waiting.forEach(ticket -> refuse(ticket, refusal, message));
+        slot.waiting.clear();
+        queue.remove(slot);
+    }
+
+    private void cancel(Slot slot, long ticket) {
+        if (!slot.waiting.remove(ticket) || !slot.waiting.isEmpty()) return;
+        queue.remove(slot);
+        armTtl(slot);
+    }
+
+    private void release(Slot slot, long ticket) {
+        if (!slot.inFlight.remove(ticket) || !slot.isIdle()) return;
+        slot.idleSinceMs = nowMs;
+        if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
+        if (isShuttingDown()) stop(slot, "shutdown");
+        else if (slot.leave == Leave.SLEEP) putAway(slot, "asked to sleep");
+        else if (slot.leave == Leave.STOP) stop(slot, slot.leaveWhy);
+        else armTtl(slot);
+    }
+
+    // ---- what models report
+
+    private void ready(Slot slot, int run) {
+        if (!slot.runs(run) || !slot.state.isLoading()) return;
+        if (slot.is(ModelState.STARTING)) slot.loadMs = nowMs - slot.stateSinceMs;
+        become(slot, ModelState.READY);
+        slot.idleSinceMs = nowMs;
+        slot.failuresMs.clear();
+        armTtl(slot);
+    }
+
+    private void slept(Slot slot, int run) {
+        if (!slot.runs(run) || !slot.is(ModelState.SLEEP_PENDING)) return;
+        become(slot, ModelState.ASLEEP);
+        atRest(slot);
+        armTtl(slot);
+    }
+
+    private void callFailed(Slot slot, Event.CallFailed failed) {
+        boolean calling = slot.is(ModelState.SLEEP_PENDING) || slot.is(ModelState.WAKING);
+        if (slot.runs(failed.run()) && calling) stop(slot, failed.why());
+    }
+
+    private void failed(Slot slot, Event.Failed failed) {
+        if (!slot.runs(failed.run()) || slot.is(ModelState.STOPPING)) return;
+        went(slot, failed.why());
+        if (slot.is(ModelState.STARTING)) startFailed(slot, failed.why());
+        become(slot, ModelState.STOPPING);
+        // They see their connections break; what they release later is unknown by then.
+        slot.inFlight.clear();
+    }
+
+    private void startFailed(Slot slot, String why) {
+        slot.lastFailure = why;
+        slot.failuresMs.addLast(nowMs);
+        if (slot.failuresMs.size() > START_FAILURES) slot.failuresMs.removeFirst();
+        boolean often = slot.failuresMs.size() == START_FAILURES
+            && nowMs - slot.failuresMs.getFirst() <= FAILURE_WINDOW_MS;
+        if (often) slot.backOffUntilMs = nowMs + BACK_OFF_MS;
+        refuseWaiting(slot, Refusal.START_FAILED, why);
+    }
+
+    private void gone(Slot slot, int run) {
+        if (!slot.runs(run)) return;
+        become(slot, ModelState.STOPPED);
+        slot.inFlight.clear();
+        atRest(slot);
+        if (slot.removed) slots.remove(slot.model.id());
+        if (slot.replacement != null) slot.model = slot.replacement;
+        slot.replacement = null;
+        if (isShuttingDown()) checkAllStopped();
+    }
+
+    private void become(Slot slot, ModelState state) {
+        if (!changed.add(slot)) brief.put(slot.model.id(), slot.state);
+        slot.state = state;
+        slot.stateSinceMs = nowMs;
+        changes++;
+    }
+
+    private void went(Slot slot, String why) {
+        slot.lastStop = why;
+        slot.lastStopMs = nowMs;
+    }
+
+    private void atRest(Slot slot) {
+        slot.leave = Leave.NO;
+        slot.controls.forEach(this::controlDone);
+        slot.controls.clear();
+    }
+
+    private void controlDone(long ticket) {
+        if (controlsLeft.merge(ticket, -1, Integer::sum) > 0) return;
+        controlsLeft.remove(ticket);
+        effects.add(new Effect.Done(ticket));
+    }
+
+    // ---- putting models away
+
+    private void stop(Slot slot, String why) {
+        become(slot, ModelState.STOPPING);
+        went(slot, why);
+        effects.add(new Effect.Stop(slot.model, slot.run, why));
+    }
+
+    /** Sleep if the model can, else stop. */
+    private void putAway(Slot slot, String why) {
+        if (slot.model.launch().sleep() == null || !slot.is(ModelState.READY)) {
+            stop(slot, why);
+            return;
+        }
+        become(slot, ModelState.SLEEP_PENDING);
+        went(slot, why);
+        effects.add(new Effect.Sleep(slot.model, slot.run));
+    }
+
+    private void unload(List<String> models, long ticket) {
+        int left = 0;
+        for (String model : models) {
+            Slot slot = slot(model);
+            if (slot.is(ModelState.STOPPED)) continue;
+            left++;
+            slot.controls.add(ticket);
+            if (!slot.is(ModelState.STOPPING)) unload(slot);
+        }
+        if (left == 0) effects.add(new Effect.Done(ticket));
+        else controlsLeft.put(ticket, left);
+    }
+
+    private void unload(Slot slot) {
+        if (slot.state.isLoading()) {
+            refuseWaiting(slot, Refusal.UNLOADED, the(slot) + " was unloaded while it was loading");
+        }
+        breakOff(slot, Refusal.UNLOADED);
+        stop(slot, "unloaded on request");
+    }
+
+    private void breakOff(Slot slot, Refusal why) {
+        slot.inFlight.forEach(ticket -> effects.add(new Effect.BreakOff(ticket, why)));
+        slot.inFlight.clear();
+    }
+
+    private void putToSleep(Slot slot, long ticket) {
+        if (slot.model.launch().sleep() == null) {
+            refuse(ticket, Refusal.NO_SLEEP_MODE, the(slot) + " has no sleepMode");
+        } else if (slot.is(ModelState.ASLEEP)) {
+            effects.add(new Effect.Done(ticket));
+        } else if (slot.is(ModelState.READY) || slot.is(ModelState.SLEEP_PENDING)) {
+            slot.controls.add(ticket);
+            controlsLeft.put(ticket, 1);
+            if (slot.is(ModelState.READY) && slot.isIdle()) putAway(slot, "asked to sleep");
+            else slot.leave = Leave.SLEEP;
+        } else {
+            refuse(ticket, Refusal.NOT_LOADED, the(slot) + " is not loaded, it is " + slot.state.label);
+        }
+    }
+
+    private void reconfigure(Config to) {
+        config = to;
+        changes++;
+        Map<String, Slot> before = slots;
+        slots = new LinkedHashMap<>();
+        for (Model model : to.models().values()) {
+            Slot slot = before.remove(model.id());
+            if (slot == null) slot = new Slot(model);
+            slots.put(model.id(), slot);
+            reconfigure(slot, model);
+        }
+        for (Slot lost : before.values()) {
+            refuseWaiting(lost, Refusal.REMOVED, removed(lost.model.id()));
+            if (lost.is(ModelState.STOPPED)) continue;
+            slots.put(lost.model.id(), lost);
+            lost.removed = true;
+            lost.replacement = null;
+            retire(lost, "it was removed from the configuration");
+        }
+    }
+
+    private void reconfigure(Slot slot, Model model) {
+        slot.removed = false;
+        slot.replacement = null;
+        if (slot.leave == Leave.STOP) slot.leave = Leave.NO;
+        boolean same = slot.model.launch().equals(model.launch());
+        if (!same) slot.failuresMs.clear();      // the new settings have not failed yet
+        if (same || slot.is(ModelState.STOPPED)) {
+            slot.model = model;
+            slot.backOffUntilMs = 0;
+            armTtl(slot);
+        } else {
+            slot.replacement = model;
+            retire(slot, "its settings changed");
+        }
+    }
+
+    /** Stops a model once its requests in flight have ended; who waits for its load waits on. */
+    private void retire(Slot slot, String why) {
+        if (slot.is(ModelState.STOPPING)) return;
+        slot.leave = Leave.STOP;
+        slot.leaveWhy = why;
+        if (slot.isIdle()) stop(slot, why);
+    }
+
+    private void shutdown() {
+        if (isShuttingDown()) return;
+        shutdownAtMs = nowMs + SHUTDOWN_GRACE_MS;
+        for (Slot slot : slots.values()) {
+            refuseWaiting(slot, Refusal.SHUTTING_DOWN, "llmsnap is shutting down");
+            if (slot.isIdle()) stopForShutdown(slot);
+        }
+        arm(shutdownAtMs);
+        checkAllStopped();
+    }
+
+    private void stopForShutdown(Slot slot) {
+        if (!slot.is(ModelState.STOPPED) && !slot.is(ModelState.STOPPING)) stop(slot, "shutdown");
+    }
+
+    private void checkAllStopped() {
+        boolean all = slots.values().stream().allMatch(slot -> slot.is(ModelState.STOPPED));
+        if (all) effects.add(new Effect.AllStopped());
+    }
+
+    // ---- time
+
+    private void arm(long atMs) {
+        if (atMs >= timerMs) return;
+        timerMs = atMs;
+        effects.add(new Effect.Timer(atMs));
+    }
+
+    private long ttlEndMs(Slot slot) {
+        if (slot.model == null || !slot.isIdle() || !slot.waiting.isEmpty()) return NEVER;
+        int ttl = slot.model.limits().ttlSeconds();
+        boolean counts = ttl > 0 && (slot.is(ModelState.READY) || slot.is(ModelState.ASLEEP));
+        return counts ? slot.idleSinceMs + ttl * 1000L : NEVER;
+    }
+
+    private void armTtl(Slot slot) {
+        arm(ttlEndMs(slot));
+    }
+
+    private void tick() {
+        timerMs = NEVER;
+        if (nowMs >= shutdownAtMs) {
+            for (Slot slot : slots.values()) {
+                breakOff(slot, Refusal.SHUTTING_DOWN);
+                stopForShutdown(slot);
+            }
+            return;
+        }
+        arm(shutdownAtMs);
+        for (Slot slot : slots.values()) {
+            long endMs = ttlEndMs(slot);
+            if (endMs > nowMs) arm(endMs);
+            else stop(slot, "idle for its ttl of " + slot.model.limits().ttlSeconds() + " s");
+        }
+    }
+
+    // ---- the queue
+
+    /**
+     * Walks the queue: grants what may go, puts away what has to go, starts what can start. A model
+     * that still waits goes to {@code ahead}, and holds back those behind it that cannot be loaded
+     * beside it.
+     */
+    private void settle() {
+        List<Slot> ahead = new ArrayList<>();
+        for (Slot slot : new ArrayList<>(queue)) {
+            boolean served = switch (slot.state) {
+                case READY -> grantWaiting(slot, ahead);
+                case STOPPED, ASLEEP -> load(slot, ahead);
+                case STARTING, WAKING, SLEEP_PENDING, STOPPING -> false;
+            };
+            if (!served) ahead.add(slot);
+        }
+    }
+
+    private boolean isGraceOver(Slot waiting) {
+        return nowMs - waiting.firstWaitMs >= config.settings().swapGraceSeconds() * 1000L;
+    }
+
+    /** Grants all that wait for a loaded model, unless somebody has waited for its end for too long. */
+    private boolean grantWaiting(Slot slot, List<Slot> ahead) {
+        if (slot.leave != Leave.NO) return false;
+        for (Slot first : ahead) {
+            if (evicts(first, slot) && isGraceOver(first)) return false;
+        }
+        slot.waiting.forEach(ticket -> grant(slot, ticket));
+        slot.waiting.clear();
+        queue.remove(slot);
+        return true;
+    }
+
+    /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
+    private boolean load(Slot slot, List<Slot> ahead) {
+        for (Slot first : ahead) {
+            if (excludes(first, slot)) return false;
+        }
+        if (slot.is(ModelState.STOPPED) && nowMs < slot.backOffUntilMs) {
+            refuseWaiting(slot, Refusal.START_FAILED, the(slot) + " failed to start " + START_FAILURES
+                + " times in a row and is not tried again for "
+                + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: " + slot.lastFailure);
+            return true;
+        }
+        List<Slot> mustGo = mustGo(slot);
+        if (isHeldUp(slot, mustGo)) return false;
+        for (Slot other : mustGo) {
+            if (!other.state.isLeaving()) putAway(other, "to make room for " + slot.model.id());
+        }
+        slot.madeRoom |= !mustGo.isEmpty();
+        if (!mustGo.isEmpty()) return false;
+        if (slot.madeRoom) slot.swaps++;
+        slot.madeRoom = false;
+        if (slot.is(ModelState.ASLEEP)) {
+            become(slot, ModelState.WAKING);
+            effects.add(new Effect.Wake(slot.model, slot.run));
+        } else {
+            slot.run++;
+            become(slot, ModelState.STARTING);
+            effects.add(new Effect.Start(slot.model, slot.run));
+        }
+        return false;
+    }
+
+    /** Whether one that has to go is busy, or was so a moment ago and may be again. */
+    private boolean isHeldUp(Slot slot, List<Slot> mustGo) {
+        long lingerUntilMs = 0;
+        for (Slot other : mustGo) {
+            boolean loadingForSomebody = other.state.isLoading() && !other.waiting.isEmpty();
+            if (!other.isIdle() || loadingForSomebody) return true;
+            if (!other.is(ModelState.READY)) continue;
+            lingerUntilMs = Math.max(lingerUntilMs, other.lingerUntilMs);
+        }
+        if (isGraceOver(slot) || nowMs >= lingerUntilMs) return false;
+        arm(lingerUntilMs);
+        return true;
+    }
+
+    private List<Slot> mustGo(Slot slot) {
+        return slots.values().stream()
+            .filter(other -> other.state.holdsMemory() && evicts(slot, other)).toList();
+    }
+
+    private boolean evicts(Slot slot, Slot other) {
+        return Eviction.evicts(config, slot.model.id(), other.model.id());
+    }
+
+    private boolean excludes(Slot slot, Slot other) {
+        return evicts(slot, other) || evicts(other, slot);
+    }
+}

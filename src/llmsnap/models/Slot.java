@@ -1,0 +1,67 @@
+package llmsnap.models;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import llmsnap.config.Config.Model;
+
+/** What the {@link Scheduler} knows of one model; nobody else writes it. Times are in its clock's ms. */
+final class Slot {
+    /** What a model should become once its requests in flight have ended. */
+    enum Leave { NO, SLEEP, STOP }
+
+    Model model;
+    ModelState state = ModelState.STOPPED;
+    int run;
+    long stateSinceMs;
+    long idleSinceMs;
+    long lingerUntilMs;
+    Leave leave = Leave.NO;
+    String leaveWhy = "";
+    /** What the model becomes when this run is gone, or null. */
+    Model replacement;
+    /** The configuration has lost it: it goes when this run is gone. */
+    boolean removed;
+    String lastStop = "";
+    long lastStopMs;
+    long loadMs = -1;
+    int swaps;
+    /** Others had to go for the load that comes. */
+    boolean madeRoom;
+    long firstWaitMs;
+    long backOffUntilMs;
+    String lastFailure = "";
+    final Set<Long> waiting = new LinkedHashSet<>();
+    final Set<Long> inFlight = new LinkedHashSet<>();
+    /** Control calls that are answered when the model has come to rest. */
+    final List<Long> controls = new ArrayList<>();
+    /** The last starts that failed in a row. */
+    final Deque<Long> failuresMs = new ArrayDeque<>();
+
+    Slot(Model model) {
+        this.model = model;
+    }
+
+    boolean isIdle() {
+        return inFlight.isEmpty();
+    }
+
+    boolean is(ModelState any) {
+        return state == any;
+    }
+
+    /** Whether a report of that run means something. */
+    boolean runs(int reported) {
+        return run == reported && state != ModelState.STOPPED;
+    }
+
+    ModelStatus status() {
+        return new ModelStatus(model, state, 0,
+            new ModelStatus.Requests(inFlight.size(), waiting.size()),
+            new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs),
+            new ModelStatus.Clock(0, stateSinceMs, idleSinceMs));
+    }
+}

@@ -1,0 +1,70 @@
+package llmsnap.platform;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
+
+/** How the JDK's HTTP server and client have to be set up to serve many connections for long. */
+public final class JdkHttp {
+    /**
+     * Before Java 24 the JDK's server and client do I/O inside {@code synchronized}, which pins a
+     * virtual thread to its carrier: with two cores, two slow clients would stall everybody.
+     */
+    private static final boolean VIRTUAL = Runtime.version().feature() >= 24;
+    private static final int RESERVED_FILES = 100;
+    private static final int MIN_CONNECTIONS = 16;
+
+    private JdkHttp() {}
+
+    /** Sets their properties, so that a bare {@code java -jar} is right. Before their first use. */
+    public static void configure() {
+        set("sun.net.httpserver.nodelay", true);
+        set("sun.net.httpserver.idleInterval", 300);
+        set("sun.net.httpserver.maxIdleConnections", 10_000);
+        // or who sends an upload that is refused never sees why
+        set("sun.net.httpserver.drainAmount", 256 << 20);
+        // Each may need a file descriptor more towards a model, and models have to be started.
+        long files = Proc.maxOpenFiles();
+        if (files > 0) {
+            long connections = Math.max(MIN_CONNECTIONS, (files - RESERVED_FILES) / 2);
+            set("jdk.httpserver.maxConnections", connections);
+        }
+        set("jdk.httpclient.allowRestrictedHeaders", "host");
+        // Python servers close idle connections after 5 s
+        set("jdk.httpclient.keepalive.timeout", 4);
+    }
+
+    private static void set(String property, Object value) {
+        System.setProperty(property, value.toString());
+    }
+
+    /** One thread for each task: virtual ones where they do not pin. */
+    public static ExecutorService threads(String name) {
+        if (!VIRTUAL) {
+            ThreadFactory platform = Thread.ofPlatform().daemon().name(name + " ", 0).factory();
+            return Executors.newCachedThreadPool(platform);
+        }
+        return Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name(name + " ", 0).factory());
+    }
+
+    /**
+     * The first blocking read of a virtual thread sets the JDK's poller up, for which it needs file
+     * descriptors: if there are none at that moment, no read ever works again. So one is made now,
+     * and never ends.
+     */
+    public static void holdPoller() {
+        Thread.ofVirtual().name("poller-holder").start(() -> {
+            try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+                    Socket near = new Socket(listener.getInetAddress(), listener.getLocalPort());
+                    Socket far = listener.accept()) {
+                while (near.isConnected() && far.getInputStream().read() >= 0) { }
+            } catch (IOException e) {
+                // then the first request sets it up
+            }
+        });
+    }
+}

@@ -1,0 +1,134 @@
+package llmsnap.platform;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetSocketAddress;
+import java.nio.ByteOrder;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The only reader of /proc: what Linux tells and Java does not. Elsewhere, and of what is gone or
+ * another user's, there are empty answers, with which the callers can do.
+ */
+public final class Proc {
+    private static final Path PROC = Path.of("/proc");
+    private static final int MAX_ENVIRON_BYTES = 1 << 20;
+    private static final int START_TIME_FIELD = 19;     // behind the name (proc(5), stat: 22)
+    private static final String CLOSE_WAIT = "08";
+    private static final String IPV4_IN_IPV6 = "0000000000000000FFFF0000";
+
+    private Proc() {}
+
+    private static String read(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(PROC.resolve(file))) {
+            return new String(in.readNBytes(MAX_ENVIRON_BYTES), ISO_8859_1);
+        }
+    }
+
+    /** The ids of all processes. */
+    public static List<Long> pids() {
+        List<Long> pids = new ArrayList<>();
+        try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROC, "[0-9]*")) {
+            for (Path each : processes) pids.add(Long.valueOf(each.getFileName().toString()));
+        } catch (IOException | NumberFormatException e) {
+            // no /proc, or it went away under us: those so far have to do
+        }
+        return pids;
+    }
+
+    /** The environment with which a process was started, a NUL before and behind each entry. */
+    public static String environment(long pid) {
+        try {
+            return "\0" + read(Path.of(String.valueOf(pid), "environ")) + "\0";
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    /** When a process started, in ticks since the machine did; "" of one that is gone or a zombie. */
+    public static String startTime(long pid) {
+        try {
+            String stat = read(Path.of(String.valueOf(pid), "stat"));
+            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+            return fields[0].equals("Z") ? "" : fields[START_TIME_FIELD];
+        } catch (IOException | IndexOutOfBoundsException e) {
+            return "";
+        }
+    }
+
+    /** Whether a process runs; a zombie, which nobody may ever reap, does not. */
+    public static boolean lives(ProcessHandle process) {
+        return process.isAlive()
+            && (!Files.isReadable(PROC.resolve("self/stat")) || !startTime(process.pid()).isEmpty());
+    }
+
+    /** How many files this process may open, 0 when that is not known. */
+    public static long maxOpenFiles() {
+        String name = "Max open files";
+        try {
+            return read(Path.of("self/limits")).lines().filter(line -> line.startsWith(name))
+                .mapToLong(line -> Long.parseLong(line.substring(name.length()).strip().split("\\s+")[0]))
+                .findFirst().orElse(0);
+        } catch (IOException | NumberFormatException e) {
+            return 0;
+        }
+    }
+
+    /**
+     * The connections to {@code localPort} that their far end has not closed: what the kernel has
+     * still to send on each (in any spelling), by {@link #address}.
+     *
+     * @param wanted the ones asked for: a table that is not needed for them is not read
+     * @return null where there are no such tables
+     */
+    public static Map<String, String> connections(int localPort, Collection<String> wanted) {
+        Map<String, String> open = new HashMap<>();
+        boolean any = false;
+        for (String table : List.of("net/tcp6", "net/tcp")) {
+            if (open.keySet().containsAll(wanted)) break;
+            try {
+                byte[] text = Files.readAllBytes(PROC.resolve(table));
+                readConnections(new String(text, ISO_8859_1), String.format(":%04X", localPort), open);
+                any = true;
+            } catch (IOException e) {
+                // a machine without IPv6, or no Linux
+            }
+        }
+        return any ? open : null;
+    }
+
+    /** Lines like "0: LOCAL:PORT REMOTE:PORT STATE SENDQUEUE:RECEIVEQUEUE ...", all in hex. */
+    private static void readConnections(String table, String port, Map<String, String> open) {
+        int line = table.indexOf('\n') + 1;
+        while (line > 0 && line < table.length()) {
+            int local = table.indexOf(": ", line) + 2;
+            int localEnd = table.indexOf(' ', local);
+            int remoteEnd = table.indexOf(' ', localEnd + 1);
+            boolean closed = table.startsWith(CLOSE_WAIT, remoteEnd + 1);
+            if (table.startsWith(port, localEnd - port.length()) && !closed) {
+                String remote = table.substring(localEnd + 1, remoteEnd);
+                if (remote.startsWith(IPV4_IN_IPV6)) remote = remote.substring(IPV4_IN_IPV6.length());
+                open.put(remote, table.substring(remoteEnd + 4, table.indexOf(':', remoteEnd)));
+            }
+            line = table.indexOf('\n', line) + 1;
+        }
+    }
+
+    /** An address as {@link #connections} spells it: each four bytes in the machine's order. */
+    public static String address(InetSocketAddress remote) {
+        byte[] bytes = remote.getAddress().getAddress();
+        int flip = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN ? 3 : 0;
+        StringBuilder hex = new StringBuilder();
+        for (int i = 0; i < bytes.length; i++) hex.append(String.format("%02X", bytes[i ^ flip]));
+        return hex.append(String.format(":%04X", remote.getPort())).toString();
+    }
+}

@@ -1,0 +1,140 @@
+package llmsnap.record;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import llmsnap.config.Config.Kept;
+
+/**
+ * What was asked of the models: requests in flight, one row for each that has ended, and captures of
+ * what was said. All of it is bounded: rows by their number, captures by their bytes.
+ */
+public final class Activity {
+    /** Told of what happens; must return at once. */
+    public interface Listener {
+        void ended(Row row);
+
+        /** A request came, or its turn has come, or it ended. */
+        void inFlightChanged();
+    }
+
+    private final ReentrantLock lock = new ReentrantLock();     // guards rows and maxRows
+    private final Deque<Row> rows = new ArrayDeque<>();         // oldest first
+    private int maxRows;
+    private final Captures captures = new Captures();
+    private final ConcurrentSkipListMap<Long, InFlight> inFlight = new ConcurrentSkipListMap<>();
+    private final AtomicLong lastId = new AtomicLong();
+    private final List<Listener> listeners = new CopyOnWriteArrayList<>();
+    private final Consumer<Row> counter;
+
+    /** @param counter takes each row once, before its client knows of its end */
+    public Activity(Kept kept, Consumer<Row> counter) {
+        this.counter = counter;
+        configure(kept);
+    }
+
+    /** How much is kept, from now on. */
+    public void configure(Kept kept) {
+        lock.lock();
+        try {
+            maxRows = kept.rows();
+            captures.limit(kept.captureMb());
+            forgetOldRows();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void forgetOldRows() {
+        while (rows.size() > maxRows) captures.forget(rows.removeFirst().id());
+    }
+
+    /** Adds a listener. @return the rows so far, oldest first: it is told of all later ones */
+    public List<Row> listen(Listener listener) {
+        lock.lock();
+        try {
+            listeners.add(listener);
+            return rows();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    public void unlisten(Listener listener) {
+        listeners.remove(listener);
+    }
+
+    /** The rows, oldest first; {@code hasCapture} as it is now. */
+    public List<Row> rows() {
+        lock.lock();
+        try {
+            return rows.stream().map(row -> row.with(captures.get(row.id()) != null)).toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The capture of that row, or null. */
+    public Capture capture(long id) {
+        return captures.get(id);
+    }
+
+    /** The requests in flight, in the order in which they came. */
+    public List<InFlight> inFlight() {
+        return new ArrayList<>(inFlight.values());
+    }
+
+    /** The request in flight with that id, or null. */
+    public InFlight inFlight(long id) {
+        return inFlight.get(id);
+    }
+
+    /**
+     * A request for a model has come, and will wait for it.
+     *
+     * @param path with its query, for the capture; rows have it without
+     * @param cancel breaks it off; must return at once
+     */
+    public InFlight begin(String model, String path, Runnable cancel) {
+        long id = lastId.incrementAndGet();
+        InFlight.Watcher watcher = new InFlight.Watcher() {
+            @Override public void changed() {
+                Activity.this.changed();
+            }
+
+            @Override public void ended(Row row, Capture capture) {
+                inFlight.remove(id);
+                add(row, capture);
+            }
+        };
+        Row.Asked asked = new Row.Asked(model, path);
+        InFlight request = new InFlight(id, asked, cancel, captures.new Draft(), watcher);
+        inFlight.put(id, request);
+        changed();
+        return request;
+    }
+
+    private void changed() {
+        for (Listener listener : listeners) listener.inFlightChanged();
+    }
+
+    private void add(Row row, Capture capture) {
+        lock.lock();
+        try {
+            if (capture != null) captures.keep(capture);
+            Row added = row.with(captures.get(row.id()) != null);
+            rows.addLast(added);
+            forgetOldRows();
+            for (Listener listener : listeners) listener.ended(added);
+        } finally {
+            lock.unlock();
+        }
+        counter.accept(row);
+    }
+}

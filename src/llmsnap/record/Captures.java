@@ -1,0 +1,175 @@
+package llmsnap.record;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
+import llmsnap.record.Capture.Said;
+
+/** The captures, bounded by their bytes, those that are being made included: the oldest go first. */
+final class Captures {
+    /** What a capture and each of its headers cost beside their text. */
+    private static final int COST_BYTES = 300;
+    private static final int HEADER_COST_BYTES = 150;
+    private static final int MAX_BYTES = 1 << 30;
+
+    private final ReentrantLock lock = new ReentrantLock();     // guards kept and bytes
+    private final Map<Long, Capture> kept = new LinkedHashMap<>();
+    private long bytes;
+    private volatile long maxBytes;
+
+    /** From now on; but never more than an eighth of the heap. */
+    void limit(int megabytes) {
+        long heap = Runtime.getRuntime().maxMemory();
+        maxBytes = Math.min((long) megabytes << 20, Math.min(heap / 8, MAX_BYTES));
+        reserve(0);
+    }
+
+    Capture get(long id) {
+        lock.lock();
+        try {
+            return kept.get(id);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Takes room, for which old captures go. @return false when there is not enough */
+    private boolean reserve(long more) {
+        lock.lock();
+        try {
+            var oldest = kept.values().iterator();
+            while (bytes + more > maxBytes && oldest.hasNext()) {
+                bytes -= oldest.next().bytes();
+                oldest.remove();
+            }
+            if (bytes + more > maxBytes) return false;
+            bytes += more;
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void release(long fewer) {
+        lock.lock();
+        try {
+            bytes -= fewer;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Keeps what has its room already. */
+    void keep(Capture capture) {
+        lock.lock();
+        try {
+            kept.put(capture.id(), capture);
+        } finally {
+            lock.unlock();
+        }
+        reserve(0);     // there may be less of it by now
+    }
+
+    /** Its row has gone: nobody would find it. */
+    void forget(long id) {
+        lock.lock();
+        try {
+            Capture capture = kept.remove(id);
+            if (capture != null) bytes -= capture.bytes();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private static long size(Map<String, List<String>> headers) {
+        long size = 0;
+        for (Map.Entry<String, List<String>> header : headers.entrySet()) {
+            size += HEADER_COST_BYTES + header.getKey().length();
+            for (String value : header.getValue()) size += value.length();
+        }
+        return size;
+    }
+
+    /** A capture that is being made: it is kept whole or not at all. For one thread at a time. */
+    final class Draft {
+        private Said request;       // null: none is made
+        private Map<String, List<String>> headers = Map.of();
+        private byte[] body = {};
+        private int length;
+        private long reserved;
+
+        boolean isOn() {
+            return request != null;
+        }
+
+        /** Begins with what was asked, if there is room. It must not change any more. */
+        void begin(String path, Map<String, List<String>> asked, byte[] bytes, int count) {
+            if (count >= maxBytes) return;
+            byte[] exact = bytes.length == count ? bytes : Arrays.copyOf(bytes, count);
+            long size = COST_BYTES + path.length() + size(asked) + count;
+            if (!reserve(size)) return;
+            reserved = size;
+            request = new Said(asked, exact);
+        }
+
+        /** The answer's head has come. @param expected bytes of its body, -1 when not known */
+        void answer(Map<String, List<String>> answered, long expected) {
+            if (!isOn()) return;
+            headers = answered;
+            // What will not fit makes no older one go for its first part.
+            if (reserved + expected > maxBytes) drop();
+            else grow(size(answered));
+        }
+
+        void add(byte[] bytes, int offset, int count) {
+            if (!isOn() || !grow(count)) return;
+            try {
+                if (length + count > body.length) {
+                    long twice = Math.min(body.length * 2L, maxBytes);
+                    body = Arrays.copyOf(body, (int) Math.max(length + count, twice));
+                }
+                System.arraycopy(bytes, offset, body, length, count);
+                length += count;
+            } catch (OutOfMemoryError e) {
+                drop();     // the answer matters more than its copy
+            }
+        }
+
+        private boolean grow(long more) {
+            if (reserved + more <= maxBytes && reserve(more)) {
+                reserved += more;
+                return true;
+            }
+            drop();
+            return false;
+        }
+
+        /** Takes back the answer so far: nobody got it. */
+        void clearAnswer() {
+            release(length);
+            reserved -= length;
+            length = 0;
+        }
+
+        private void drop() {
+            release(reserved);
+            reserved = 0;
+            request = null;
+            body = new byte[0];
+        }
+
+        /** What was kept, which has its room from now on; null for nothing. */
+        Capture finish(long id, String path) {
+            if (!isOn()) return null;
+            try {
+                byte[] exact = body.length == length ? body : Arrays.copyOf(body, length);
+                return new Capture(id, path, request, new Said(headers, exact), reserved);
+            } catch (OutOfMemoryError e) {
+                drop();
+                return null;
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+package llmsnap.record;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** A request in flight. Its own thread and those that pass its answer on tell what becomes of it. */
+public final class InFlight {
+    private static final int MAX_PATH = 200;
+    private static final int MAX_ERROR = 2_000;
+    private static final long NANOS_PER_MS = 1_000_000;
+
+    /** Told of what happens; must return at once. */
+    interface Watcher {
+        /** Its turn has come, or it waits again, or it has ended. */
+        void changed();
+
+        /** @param capture null when none is kept */
+        void ended(Row row, Capture capture);
+    }
+
+    public final long id;
+    public final String model;
+    /** Without the query, cut when it is very long. */
+    public final String path;
+    public final long startedMs = System.currentTimeMillis();
+    private final String pathAndQuery;
+    private final Runnable cancel;
+    private final Watcher watcher;
+    private final ReentrantLock lock = new ReentrantLock();     // guards draft, usage, ended
+    private final Captures.Draft draft;
+    private volatile Usage usage;
+    private boolean ended;
+    private volatile long waitingSinceNanos = System.nanoTime();    // 0 while a model is at it
+    private volatile long grantedNanos;
+    private volatile long queueNanos;
+    private volatile long earlierNanos;         // at the model, in a try that came to nothing
+    private volatile long firstTextNanos;
+    private volatile long bytes;
+
+    InFlight(long id, Row.Asked asked, Runnable cancel, Captures.Draft draft, Watcher watcher) {
+        this.id = id;
+        this.model = asked.model();
+        this.pathAndQuery = asked.path();
+        this.path = cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
+        this.cancel = cancel;
+        this.draft = draft;
+        this.watcher = watcher;
+    }
+
+    /** One of which nobody wants to know: whatever becomes of it is not noted. */
+    public static InFlight unnoted(String model) {
+        Watcher nobody = new Watcher() {
+            @Override public void changed() {}
+
+            @Override public void ended(Row row, Capture capture) {}
+        };
+        Captures.Draft none = new Captures().new Draft();
+        InFlight request = new InFlight(0, new Row.Asked(model, ""), () -> { }, none, nobody);
+        request.ended = true;
+        return request;
+    }
+
+    private static String cut(String text, int max) {
+        return text.length() <= max ? text : text.substring(0, max) + "...";
+    }
+
+    /** Breaks it off. */
+    public void cancel() {
+        cancel.run();
+    }
+
+    // ---- what becomes of it
+
+    /** Keeps {@code length} bytes of what was asked, if there is room. They must not change any more. */
+    public void keepRequest(Map<String, List<String>> headers, byte[] body, int length) {
+        lock.lock();
+        try {
+            draft.begin(pathAndQuery, headers, body, length);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The model takes the request. */
+    public void granted() {
+        long now = System.nanoTime();
+        queueNanos += now - waitingSinceNanos;
+        grantedNanos = now;
+        waitingSinceNanos = 0;
+        watcher.changed();
+    }
+
+    /** It waits for the model again: the first try came to nothing. */
+    public void retried() {
+        long now = System.nanoTime();
+        earlierNanos += now - grantedNanos;
+        waitingSinceNanos = now;
+        watcher.changed();
+    }
+
+    /** The answer's head has come. @param length of its body, -1 when it is not known */
+    public void answerBegins(Map<String, List<String>> headers, long length) {
+        lock.lock();
+        try {
+            if (ended) return;
+            boolean plain = value(headers, "content-encoding").matches("\\s*|identity");
+            usage = plain ? Usage.of(value(headers, "content-type")) : null;
+            draft.answer(headers, length);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private static String value(Map<String, List<String>> headers, String name) {
+        return String.join(",", headers.getOrDefault(name, List.of()));
+    }
+
+    /** A piece of the answer's body passes. The bytes may be used again afterwards. */
+    public void pass(byte[] piece, int offset, int length) {
+        bytes += length;
+        lock.lock();
+        try {
+            if (!ended) read(piece, offset, length);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void read(byte[] piece, int offset, int length) {
+        if (usage != null) {
+            usage.read(piece, offset, length);
+            if (firstTextNanos == 0 && usage.textPieces() > 0) firstTextNanos = System.nanoTime();
+        }
+        draft.add(piece, offset, length);
+    }
+
+    /**
+     * The request has ended; only the first call counts.
+     *
+     * @param said the body of an answer that was not the model's, or null
+     */
+    public void end(int status, Cause cause, String error, byte[] said) {
+        lock.lock();
+        try {
+            if (ended) return;
+            if (said != null) {
+                draft.clearAnswer();
+                read(said, 0, said.length);
+            }
+            ended = true;
+            Row.Outcome outcome = new Row.Outcome(status, cause, cut(error, MAX_ERROR));
+            watcher.ended(row(outcome), draft.finish(id, pathAndQuery));
+        } finally {
+            lock.unlock();
+        }
+        watcher.changed();
+    }
+
+    private Row row(Row.Outcome outcome) {
+        Usage.Counts counts = usage == null ? Usage.NOTHING : usage.counts();
+        Usage.Speeds speeds = counts.speeds();
+        long durationMs = speeds.serverMs() >= 0 ? speeds.serverMs() : durationMs();
+        double speed = speeds.output();
+        if (speed < 0 && counts.output() > 0) speed = counts.output() * 1000.0 / Math.max(1, durationMs);
+        Row.Tokens tokens = new Row.Tokens(counts.cached(), Math.max(0, counts.prompt()),
+            Math.max(0, counts.output()), counts.reasoning(), speeds.prompt(), speed);
+        Row.Times times = new Row.Times(System.currentTimeMillis(), durationMs, ttftMs(), queueMs());
+        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, false);
+    }
+
+    // ---- for those who look
+
+    /** Whether it still waits for its model. */
+    public boolean isWaiting() {
+        return waitingSinceNanos != 0;
+    }
+
+    /** How long it has waited for its model, in ms. */
+    public long queueMs() {
+        long since = waitingSinceNanos;
+        return (queueNanos + (since == 0 ? 0 : System.nanoTime() - since)) / NANOS_PER_MS;
+    }
+
+    /** How long the model has been at it, in ms. */
+    public long durationMs() {
+        long now = isWaiting() ? 0 : System.nanoTime() - grantedNanos;
+        return (earlierNanos + now) / NANOS_PER_MS;
+    }
+
+    /** Until the first piece of text of a stream, in ms since the grant; -1 before that. */
+    public long ttftMs() {
+        return firstTextNanos == 0 ? -1 : (firstTextNanos - grantedNanos) / NANOS_PER_MS;
+    }
+
+    /** How much of the answer's body has passed. */
+    public long bytes() {
+        return bytes;
+    }
+
+    /** About how many tokens were generated so far; 0 when it cannot be told. */
+    public long tokens() {
+        Usage reading = usage;
+        return reading == null ? 0 : reading.outputSoFar();
+    }
+}

@@ -1,0 +1,153 @@
+package llmsnap.record;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import llmsnap.config.Config.Level;
+import llmsnap.config.Config.Logging;
+import llmsnap.config.Config.Stdout;
+import llmsnap.config.TimeFormat;
+
+/**
+ * The server's logs: its own lines, each model's output, and the mix that goes to stdout. Writing to
+ * a log never waits for a reader; stdout is one more reader, so a terminal that is paused or gone
+ * holds nobody up.
+ */
+public final class Log {
+    private static final int MAX_REMOVED_MODELS = 50;
+    private static final int KEPT_BYTES = 100 * 1024;
+    private static final int STDOUT_BYTES = 4 << 20;
+    private static final int STDOUT_PIECE_BYTES = 64 * 1024;
+    private static final long STDOUT_PATIENCE_MS = 60_000;
+    private static final long STDOUT_PAUSE_NANOS = 10_000_000;
+    private static final int FLUSH_LOOKS = 50;
+    private static final long FLUSH_PAUSE_MS = 4;
+
+    private final LogBuffer proxy = new LogBuffer(KEPT_BYTES);
+    private final LogBuffer upstream = new LogBuffer(KEPT_BYTES);
+    private final LogBuffer shown = new LogBuffer(KEPT_BYTES);
+    /** The same as {@link #shown}, with room for a slow terminal. */
+    private final LogBuffer stdout = new LogBuffer(STDOUT_BYTES);
+    private final Map<String, LogBuffer> models = new ConcurrentHashMap<>();
+    private volatile Logging logging;
+    private final AtomicLong toStdout = new AtomicLong();
+
+    public Log(Logging logging) {
+        this.logging = logging;
+    }
+
+    /** What is logged where, from now on. */
+    public void configure(Logging logging) {
+        this.logging = logging;
+    }
+
+    /**
+     * Forgets logs of models that are not {@code configured} any more, when there are many: some
+     * stay, since what went wrong is often looked for after the configuration was changed.
+     */
+    public void forgetAllBut(Set<String> configured) {
+        int removed = 0;
+        for (String id : models.keySet()) {
+            if (!configured.contains(id) && ++removed > MAX_REMOVED_MODELS) models.remove(id);
+        }
+    }
+
+    public void debug(String line) {
+        write(Level.DEBUG, line);
+    }
+
+    public void info(String line) {
+        write(Level.INFO, line);
+    }
+
+    public void warn(String line) {
+        write(Level.WARN, line);
+    }
+
+    public void error(String line) {
+        write(Level.ERROR, line);
+    }
+
+    private void write(Level level, String line) {
+        if (level.compareTo(logging.level()) < 0) return;
+        StringBuilder text = new StringBuilder(TimeFormat.stamp(logging.timeFormat()));
+        text.append('[').append(level).append("] ");
+        for (int i = 0; i < line.length(); i++) {   // a path may hold anything; a line stays one
+            char c = line.charAt(i);
+            text.append(c < ' ' && c != '\t' || c == 0x7f ? ' ' : c);
+        }
+        byte[] bytes = text.append('\n').toString().getBytes(UTF_8);
+        proxy.append(bytes, 0, bytes.length);
+        show(Stdout.PROXY, bytes, bytes.length);
+    }
+
+    /** Adds what a model's server wrote. */
+    public void upstream(String model, byte[] bytes, int length) {
+        model(model).append(bytes, 0, length);
+        upstream.append(bytes, 0, length);
+        show(Stdout.UPSTREAM, bytes, length);
+    }
+
+    private void show(Stdout kind, byte[] bytes, int length) {
+        Stdout wanted = logging.toStdout();
+        if (wanted != kind && wanted != Stdout.BOTH) return;
+        shown.append(bytes, 0, length);
+        toStdout.addAndGet(length);
+        stdout.append(bytes, 0, length);
+    }
+
+    /** The server's own lines. */
+    public LogBuffer proxy() {
+        return proxy;
+    }
+
+    /** What all models wrote. */
+    public LogBuffer upstream() {
+        return upstream;
+    }
+
+    /** What stdout shows, by logToStdout. */
+    public LogBuffer shown() {
+        return shown;
+    }
+
+    /** Whether that model has ever written something that is still kept. */
+    public boolean hasModel(String id) {
+        return models.containsKey(id);
+    }
+
+    /** What one model wrote, over all its runs: a failed start can be looked into afterwards. */
+    public LogBuffer model(String id) {
+        return models.computeIfAbsent(id, each -> new LogBuffer(KEPT_BYTES));
+    }
+
+    /** Starts the thread that writes to stdout, some lines at a time: wake-ups cost more than they. */
+    public void startStdout() {
+        LogBuffer.Reader reader = stdout.reader(true);
+        Thread.ofPlatform().daemon().name("stdout").start(() -> {
+            try (FileOutputStream out = new FileOutputStream(FileDescriptor.out)) {
+                while (true) {
+                    byte[] bytes = reader.read(STDOUT_PIECE_BYTES, STDOUT_PATIENCE_MS);
+                    if (bytes == null) continue;
+                    out.write(bytes);
+                    toStdout.addAndGet(-bytes.length);
+                    LockSupport.parkNanos(STDOUT_PAUSE_NANOS);
+                }
+            } catch (IOException | InterruptedException e) {
+                toStdout.set(Long.MIN_VALUE / 2);   // nobody reads it any more; /logs shows everything
+            }
+        });
+    }
+
+    /** Waits a moment for stdout to take what was logged; before exit. */
+    public void flush() throws InterruptedException {
+        for (int i = 0; i < FLUSH_LOOKS && toStdout.get() > 0; i++) Thread.sleep(FLUSH_PAUSE_MS);
+    }
+}

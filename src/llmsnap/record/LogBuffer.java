@@ -1,0 +1,208 @@
+package llmsnap.record;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.ByteArrayOutputStream;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The newest bytes of a log, and readers that follow it. Writers never wait: what a slow reader has
+ * not taken when it falls out of the buffer is lost for that reader, which is told how many lines.
+ * Bytes are kept as they came.
+ */
+public final class LogBuffer {
+    private static final int PIECE_BYTES = 8192;
+    private static final int MIN_PIECES = 1024;
+    private static final int SMALL_PIECE_BYTES = 64;
+
+    /** A run of bytes, and how many line ends the log had before it. */
+    private record Piece(byte[] bytes, long linesBefore) {}
+
+    private final int maxBytes;
+    private final ReentrantLock lock = new ReentrantLock();     // guards the fields below
+    private final Condition grown = lock.newCondition();
+    private Piece[] ring = new Piece[64];       // piece number n is at n & (ring.length - 1)
+    private long firstPiece;                    // number of the oldest one; counted from 0
+    private long endPiece;                      // number of the next one
+    private long lines;
+    private int bytes;
+    private long written;
+    private int waiting;
+    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+
+    /** @param maxBytes how many bytes are kept, at least one piece of up to 8 KB more */
+    public LogBuffer(int maxBytes) {
+        this.maxBytes = maxBytes;
+    }
+
+    /** Adds bytes; the array is copied. */
+    public void append(byte[] source, int offset, int length) {
+        lock.lock();
+        try {
+            for (int from = offset, end = offset + length; from < end; from += PIECE_BYTES) {
+                add(Arrays.copyOfRange(source, from, Math.min(end, from + PIECE_BYTES)));
+            }
+            if (waiting > 0) grown.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        for (Runnable listener : listeners) listener.run();
+    }
+
+    /** How many of the last of {@code length} bytes begin a UTF-8 character that is not complete. */
+    public static int incomplete(byte[] bytes, int length) {
+        for (int back = 1; back <= Math.min(3, length); back++) {
+            int b = bytes[length - back] & 0xff;
+            if (b < 0x80) return 0;
+            if (b < 0xc0) continue;
+            int size = b >= 0xe0 ? 3 : 2;
+            if (b >= 0xf0) size = 4;
+            return back < size ? back : 0;
+        }
+        return 0;
+    }
+
+    /** Has {@code listener} run by whoever adds bytes; it has to return at once. */
+    public void listen(Runnable listener) {
+        listeners.add(listener);
+    }
+
+    public void unlisten(Runnable listener) {
+        listeners.remove(listener);
+    }
+
+    private void add(byte[] piece) {
+        if (endPiece - firstPiece == ring.length) grow();
+        ring[slot(endPiece++)] = new Piece(piece, lines);
+        bytes += piece.length;
+        written += piece.length;
+        for (byte b : piece) if (b == '\n') lines++;
+        // Tiny pieces are bounded by their number, since each costs more than its bytes.
+        long most = Math.max(MIN_PIECES, maxBytes / SMALL_PIECE_BYTES);
+        while ((bytes > maxBytes || endPiece - firstPiece > most) && endPiece - firstPiece > 1) {
+            bytes -= ring[slot(firstPiece)].bytes.length;
+            ring[slot(firstPiece++)] = null;
+        }
+    }
+
+    private void grow() {
+        Piece[] larger = new Piece[ring.length * 2];
+        for (long number = firstPiece; number < endPiece; number++) {
+            larger[(int) (number & larger.length - 1)] = ring[slot(number)];
+        }
+        ring = larger;
+    }
+
+    private int slot(long number) {
+        return (int) (number & ring.length - 1);
+    }
+
+    /** The newest {@code max} bytes. */
+    public byte[] tail(int max) {
+        lock.lock();
+        try {
+            ByteArrayOutputStream all = new ByteArrayOutputStream(bytes);
+            for (long number = firstPiece; number < endPiece; number++) {
+                all.writeBytes(ring[slot(number)].bytes);
+            }
+            byte[] whole = all.toByteArray();
+            return Arrays.copyOfRange(whole, Math.max(0, whole.length - max), whole.length);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** How many bytes were ever added: a place to remember, see {@link #lastLines}. */
+    public long written() {
+        lock.lock();
+        try {
+            return written;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The last {@code count} lines of those since that place, at most {@code maxBytes}, as text. */
+    public String lastLines(int count, int maxBytes, long since) {
+        byte[] tail = tail((int) Math.min(maxBytes, written() - since));
+        String text = new String(tail, UTF_8).stripTrailing();
+        int at = text.length();
+        for (int i = 0; i < count && at >= 0; i++) at = text.lastIndexOf('\n', at - 1);
+        return text.substring(at + 1);
+    }
+
+    /** A reader that starts with what is kept, or at the end. */
+    public Reader reader(boolean withHistory) {
+        lock.lock();
+        try {
+            return new Reader(withHistory ? firstPiece : endPiece);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private long linesBefore(long number) {
+        return number == endPiece ? lines : ring[slot(number)].linesBefore;
+    }
+
+    /** Follows the log. For one thread. */
+    public final class Reader {
+        private long next;
+        private long linesSeen;
+
+        private Reader(long next) {
+            this.next = next;
+            this.linesSeen = linesBefore(next);
+        }
+
+        /**
+         * What was written since the last call, up to {@code max} bytes and one piece; a note in
+         * square brackets stands where lines were lost. Waits up to {@code patienceMs} for something.
+         *
+         * @return null when nothing came
+         */
+        public byte[] read(int max, long patienceMs) throws InterruptedException {
+            lock.lockInterruptibly();
+            waiting++;
+            try {
+                long patience = TimeUnit.MILLISECONDS.toNanos(patienceMs);
+                while (next == endPiece) {
+                    if (patience <= 0) return null;
+                    patience = grown.awaitNanos(patience);
+                }
+                return take(max);
+            } finally {
+                waiting--;
+                lock.unlock();
+            }
+        }
+
+        /** Whether something waits to be read. */
+        public boolean hasMore() {
+            lock.lock();
+            try {
+                return next < endPiece;
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        private byte[] take(int max) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            if (next < firstPiece) {
+                long lost = Math.max(1, linesBefore(firstPiece) - linesSeen);
+                String note = lost + (lost == 1 ? " line" : " lines");
+                out.writeBytes(("[" + note + " lost, this reader is too slow]\n").getBytes(UTF_8));
+                next = firstPiece;
+            }
+            while (next < endPiece && out.size() < max) out.writeBytes(ring[slot(next++)].bytes);
+            linesSeen = linesBefore(next);
+            return out.toByteArray();
+        }
+    }
+}

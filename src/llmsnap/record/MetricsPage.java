@@ -1,0 +1,75 @@
+package llmsnap.record;
+
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryUsage;
+import java.math.BigDecimal;
+
+/** A page in Prometheus's text format 0.0.4: metrics, each with its samples behind it. */
+public final class MetricsPage {
+    public static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+    private final StringBuilder text = new StringBuilder();
+    private String metric;
+
+    public void gauge(String name, String help) {
+        announce(name, "gauge", help);
+    }
+
+    public void counter(String name, String help) {
+        announce(name, "counter", help);
+    }
+
+    void histogram(String name, String help) {
+        announce(name, "histogram", help);
+    }
+
+    private void announce(String name, String type, String help) {
+        metric = name;
+        text.append("# HELP ").append(name).append(' ').append(help).append('\n');
+        text.append("# TYPE ").append(name).append(' ').append(type).append('\n');
+    }
+
+    /** A sample of the last metric, with names and values of labels. */
+    public void sample(double value, String... labels) {
+        sampleOf("", value, labels);
+    }
+
+    /** The same, of one of the parts that a histogram has. */
+    void sampleOf(String part, double value, String... labels) {
+        text.append(metric).append(part);
+        for (int i = 0; i < labels.length; i += 2) {
+            text.append(i == 0 ? '{' : ',').append(labels[i]).append("=\"");
+            text.append(quoted(labels[i + 1])).append('"');
+        }
+        if (labels.length > 0) text.append('}');
+        text.append(' ').append(number(value)).append('\n');
+    }
+
+    private static String quoted(String value) {
+        return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
+    }
+
+    static String number(double value) {
+        return new BigDecimal(String.valueOf(value)).stripTrailingZeros().toPlainString();
+    }
+
+    /** The memory of this process. */
+    public void jvm() {
+        MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
+        MemoryUsage other = ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage();
+        gauge("jvm_memory_used_bytes", "Memory of the Java virtual machine in use.");
+        sample(heap.getUsed(), "area", "heap");
+        sample(other.getUsed(), "area", "nonheap");
+        gauge("jvm_memory_committed_bytes", "Memory that the Java virtual machine holds.");
+        sample(heap.getCommitted(), "area", "heap");
+        sample(other.getCommitted(), "area", "nonheap");
+        gauge("jvm_memory_max_bytes", "What the heap may grow to.");
+        sample(heap.getMax(), "area", "heap");
+        gauge("process_start_time_seconds", "When the process started, in seconds since 1970.");
+        sample(ManagementFactory.getRuntimeMXBean().getStartTime() / 1000.0);
+    }
+
+    @Override public String toString() {
+        return text.toString();
+    }
+}

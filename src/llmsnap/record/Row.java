@@ -1,0 +1,37 @@
+package llmsnap.record;
+
+/**
+ * A request that has ended. Times are in ms; -1 is unknown, but 0 for unknown input and output.
+ *
+ * @param hasCapture whether what was said is kept
+ */
+public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times times,
+        boolean hasCapture) {
+    /**
+     * @param model its id, whatever name was used for it
+     * @param path without its query, cut when it is very long
+     */
+    public record Asked(String model, String path) {}
+
+    /**
+     * @param status what the client got; 499 when it left before an answer; of an error that came as
+     *     an event of a stream, that error's
+     * @param error what went wrong, cut when it is very long; or ""
+     */
+    public record Outcome(int status, Cause cause, String error) {}
+
+    public record Tokens(long cached, long input, long output, long reasoning,
+            double promptPerSecond, double outputPerSecond) {}
+
+    /**
+     * @param endedMs since 1970
+     * @param durationMs since the model took it; by the server's own clock where that is known
+     * @param ttftMs until the first piece of text, from that same moment; streams only
+     * @param queueMs waiting for the model: in the queue, and while it loaded
+     */
+    public record Times(long endedMs, long durationMs, long ttftMs, long queueMs) {}
+
+    Row with(boolean capture) {
+        return new Row(id, asked, outcome, tokens, times, capture);
+    }
+}

@@ -1,0 +1,315 @@
+package llmsnap.record;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import java.util.Arrays;
+import java.util.Locale;
+import llmsnap.text.Json;
+import llmsnap.text.JsonScanner;
+import llmsnap.text.Malformed;
+
+/**
+ * Reads tokens and speeds off an answer while its bytes pass: JSON, JSON lines or an event stream,
+ * in pieces that may end anywhere. Nothing of the answer is kept but the key, or the {@code usage} or
+ * {@code timings} object, that is being read: the cost is a look at each byte, the memory some
+ * hundred bytes. What is no JSON is passed over: the answer goes on whatever is found here.
+ *
+ * <p>Understood: OpenAI's {@code usage} (chat, completions, embeddings, and {@code response.usage} of
+ * responses), Anthropic's (also in {@code message_start} and {@code message_delta}), tabbyAPI's
+ * speeds in it, and llama.cpp's {@code timings}, which win over usage. For one thread at a time.
+ */
+public final class Usage {
+    /** What the server says when it says nothing. */
+    static final Counts NOTHING = new Counts(-1, -1, -1, -1, new Speeds(-1, -1, -1));
+
+    private static final int MAX_KEPT_BYTES = 16 * 1024;
+    private static final long MAX_NUMBER = 1_000_000_000_000L;      // beyond it it is no count
+    private static final byte[] DATA = "data:".getBytes(US_ASCII);
+    private static final int MAX_TEXT_DEPTH = 9;
+
+    /** What stands under a key; for keys that mean nothing here OTHER. */
+    private enum Key {
+        OTHER, USAGE, TIMINGS, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT, ARGUMENTS
+    }
+
+    /**
+     * What the server said so far; -1 for what it did not say.
+     *
+     * @param prompt tokens of the prompt; with llama.cpp's timings those that were not cached
+     * @param reasoning those of {@code output} that were reasoning
+     */
+    public record Counts(long prompt, long cached, long output, long reasoning, Speeds speeds) {}
+
+    /**
+     * Tokens per second of the prompt's processing and of the generation.
+     *
+     * @param serverMs time for both by the server's own clock
+     */
+    public record Speeds(double prompt, double output, long serverMs) {}
+
+    private final boolean stream;
+    private final Scanner scanner = new Scanner();
+    private Counts counts = NOTHING;
+    private boolean timed;              // timings were seen: usage says nothing new
+    private volatile long textPieces;   // others look at it, too
+
+    // The lines of an event stream.
+    private int lineAt;                 // how many bytes of "data:" it matched; -1: another line
+    private boolean lineEmpty = true;
+    private boolean afterReturn;        // the last byte may be the first half of a CRLF
+
+    /** @param stream whether the answer is an event stream; else JSON */
+    Usage(boolean stream) {
+        this.stream = stream;
+    }
+
+    /** What reads an answer of that Content-Type; null when there is nothing to read. */
+    static Usage of(String contentType) {
+        String type = contentType.toLowerCase(Locale.ROOT);
+        boolean stream = type.startsWith("text/event-stream");
+        return stream || type.contains("json") ? new Usage(stream) : null;
+    }
+
+    /** What was found so far. */
+    Counts counts() {
+        return counts;
+    }
+
+    /** How many events of a stream had a piece of generated text: about the tokens so far. */
+    long textPieces() {
+        return textPieces;
+    }
+
+    /** The tokens generated so far, as far as they can be told. */
+    long outputSoFar() {
+        return Math.max(counts.output, textPieces);
+    }
+
+    /** Takes the next bytes of the answer. */
+    void read(byte[] bytes, int offset, int length) {
+        if (stream) lines(bytes, offset, offset + length);
+        else scanner.read(bytes, offset, offset + length);
+    }
+
+    private void lines(byte[] bytes, int from, int to) {
+        int at = from;
+        while (at < to) {
+            byte b = bytes[at];
+            if (lineAt == DATA.length && b != '\n' && b != '\r') {
+                int end = at;
+                while (end < to && bytes[end] != '\n' && bytes[end] != '\r') end++;
+                scanner.read(bytes, at, end);
+                at = end;
+                continue;
+            }
+            boolean secondHalf = b == '\n' && afterReturn;
+            afterReturn = b == '\r';
+            at++;
+            if (secondHalf) continue;
+            if (b == '\n' || b == '\r') {
+                if (lineEmpty) scanner.reset();     // a blank line ends the event
+                lineEmpty = true;
+                lineAt = 0;
+            } else {
+                lineEmpty = false;
+                lineAt = lineAt >= 0 && b == DATA[lineAt] ? lineAt + 1 : -1;
+            }
+        }
+    }
+
+    /** Finds the objects that count, and the pieces of text. */
+    private final class Scanner extends JsonScanner {
+        private byte[] piece;
+        private boolean broken;             // no JSON: passed over up to the next event
+        private int base;                   // 1 in an array of answers (/infill), else 0
+        private Key root = Key.OTHER;       // the key at the first depth that we are under
+        private Key key = Key.OTHER;        // the last key
+        private boolean textSeen;           // in this event
+        private long textStart;
+        private int keptFrom = -1;          // where in this piece what is kept begins; -1: nothing is
+        private byte[] kept = {};           // the part of it in earlier pieces
+        private int keptLength;
+        private int countedDepth = -1;      // of the object that is kept; -1: none is
+
+        Scanner() {
+            super(MAX_TEXT_DEPTH);
+        }
+
+        void reset() {
+            restart();
+            broken = false;
+            keptFrom = -1;
+            countedDepth = -1;
+        }
+
+        void read(byte[] bytes, int from, int to) {
+            piece = bytes;
+            if (keptFrom >= 0) keptFrom = from;
+            try {
+                int at = from;
+                while (at < to && !broken) {
+                    at = scan(bytes, at, to);
+                    if (isDone()) restart();
+                }
+            } catch (Malformed e) {
+                broken = true;
+                keptFrom = -1;
+            }
+            if (keptFrom >= 0) keep(to);
+        }
+
+        private void keep(int to) {
+            int length = to - keptFrom;
+            if (keptLength + length > MAX_KEPT_BYTES) {
+                keptLength = MAX_KEPT_BYTES + 1;       // too long for what it should be
+                return;
+            }
+            if (keptLength + length > kept.length) {
+                int twice = Math.max(512, kept.length * 2);
+                kept = Arrays.copyOf(kept, Math.max(keptLength + length, twice));
+            }
+            System.arraycopy(piece, keptFrom, kept, keptLength, length);
+            keptLength += length;
+        }
+
+        @Override protected void begin(Token token, int at) {
+            if (depth() == 0) {
+                base = token == Token.ARRAY ? 1 : 0;
+                root = Key.OTHER;
+                key = Key.OTHER;
+                textSeen = false;
+            }
+            if (countedDepth >= 0) return;
+            boolean counted = token == Token.OBJECT && isCounted();
+            if (counted) countedDepth = depth();
+            if (counted || token == Token.KEY) {
+                keptFrom = at;
+                keptLength = 0;
+            }
+            textStart = offset(at);
+        }
+
+        @Override protected void end(Token token, int at) {
+            if (countedDepth >= 0) {
+                if (token != Token.OBJECT || depth() != countedDepth) return;
+                keep(at);
+                keptFrom = -1;
+                countedDepth = -1;
+                if (keptLength <= MAX_KEPT_BYTES) take();
+            } else if (token == Token.KEY) {
+                keep(at);
+                keptFrom = -1;
+                key = key();
+                if (depth() == base + 1) root = key;
+            } else if (token == Token.STRING && !textSeen && offset(at) - textStart > 2 && isText()) {
+                textSeen = true;
+                if (stream) textPieces++;
+            }
+        }
+
+        /** Whether the object under the last key counts: at the top, or inside what wraps an answer. */
+        private boolean isCounted() {
+            if (key != Key.USAGE && key != Key.TIMINGS) return false;
+            boolean wrapped = root == Key.RESPONSE || root == Key.MESSAGE;
+            return depth() == base + 1 || depth() == base + 2 && wrapped;
+        }
+
+        /** Whether a string here is a piece of the generated text, in the streams that we know. */
+        private boolean isText() {
+            return switch (root) {
+                case CHOICES -> key == Key.CONTENT || key == Key.TEXT || key == Key.ARGUMENTS;
+                case DELTA -> depth() == base + 1 || key == Key.TEXT || key == Key.CONTENT;
+                case CONTENT -> depth() == base + 1;      // llama.cpp's own /completion
+                default -> false;
+            };
+        }
+
+        private Key key() {
+            return switch (keptLength - 2) {
+                case 4 -> is("text", Key.TEXT);
+                case 5 -> is("usage", Key.USAGE, "delta", Key.DELTA);
+                case 7 -> kept[1] == 'c' ? is("content", Key.CONTENT, "choices", Key.CHOICES)
+                    : is("timings", Key.TIMINGS, "message", Key.MESSAGE);
+                case 8 -> is("response", Key.RESPONSE, "thinking", Key.TEXT);
+                case 9 -> is("arguments", Key.ARGUMENTS, "reasoning", Key.TEXT);
+                case 12 -> is("partial_json", Key.TEXT);
+                case 17 -> is("reasoning_content", Key.TEXT);
+                default -> Key.OTHER;
+            };
+        }
+
+        private Key is(String name, Key then, String other, Key otherwise) {
+            Key first = is(name, then);
+            return first == Key.OTHER ? is(other, otherwise) : first;
+        }
+
+        private Key is(String name, Key then) {
+            for (int i = 0; i < name.length(); i++) {
+                if (kept[i + 1] != name.charAt(i)) return Key.OTHER;
+            }
+            return then;
+        }
+
+        private void take() {
+            try {
+                Json.Obj object = (Json.Obj) Json.parse(kept, keptLength);
+                if (key == Key.TIMINGS) timings(object);
+                else usage(object);
+            } catch (Malformed e) {
+                // deeper than any count
+            }
+        }
+    }
+
+    // ---- what counts
+
+    /** Counts in streams are sums so far, and the last event may leave some out: the largest is right. */
+    private void usage(Json.Obj usage) {
+        Counts before = counts;
+        long reasoning = Math.max(before.reasoning, Math.max(
+            count(usage, "completion_tokens_details", "reasoning_tokens"),
+            count(usage, "output_tokens_details", "reasoning_tokens")));
+        if (timed) {
+            counts = new Counts(before.prompt, before.cached, before.output, reasoning, before.speeds);
+            return;
+        }
+        long cached = Math.max(count(usage, "cache_read_input_tokens"), Math.max(
+            count(usage, "prompt_tokens_details", "cached_tokens"),
+            count(usage, "input_tokens_details", "cached_tokens")));
+        long prompt = Math.max(count(usage, "prompt_tokens"), count(usage, "input_tokens"));
+        long output = Math.max(count(usage, "completion_tokens"), count(usage, "output_tokens"));
+        counts = new Counts(
+            Math.max(before.prompt, prompt),
+            Math.max(before.cached, cached),
+            Math.max(before.output, output),
+            reasoning,
+            new Speeds(
+                Math.max(before.speeds.prompt, number(usage, "prompt_tokens_per_sec")),
+                Math.max(before.speeds.output, number(usage, "completion_tokens_per_sec")),
+                -1));
+    }
+
+    /** llama.cpp's own measures, more exact than usage. They may come with every token. */
+    private void timings(Json.Obj timings) {
+        long prompt = count(timings, "prompt_n");
+        long output = count(timings, "predicted_n");
+        if (prompt < 0 && output < 0) return;
+        timed = true;
+        double ms = Math.max(0, number(timings, "prompt_ms")) + Math.max(0, number(timings, "predicted_ms"));
+        counts = new Counts(prompt, count(timings, "cache_n"), output, counts.reasoning, new Speeds(
+            number(timings, "prompt_per_second"),
+            number(timings, "predicted_per_second"),
+            ms > 0 ? Math.round(ms) : -1));
+    }
+
+    private static long count(Json.Obj from, String... path) {
+        return (long) number(from, path);
+    }
+
+    /** The number at {@code path}; -1 when there is none that makes sense. */
+    private static double number(Json.Obj from, String... path) {
+        if (!(from.at(path) instanceof Json.Num number)) return -1;
+        double value = number.value();
+        return value >= 0 && value <= MAX_NUMBER ? value : -1;
+    }
+}

@@ -1,0 +1,306 @@
+package llmsnap.text;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * Checks JSON in pieces of bytes that may end anywhere, and tells its subclass where tokens begin
+ * and end. Nothing is copied and nothing recurses: open brackets are bits in an array, so that
+ * depth is no limit. Bytes that are no UTF-8 pass inside strings. For one thread at a time.
+ */
+public abstract class JsonScanner {
+    /** A token; OBJECT and ARRAY reach from bracket to bracket, WORD is true, false or null. */
+    public enum Token { OBJECT, ARRAY, KEY, STRING, NUMBER, WORD }
+
+    /** What comes next, or what we are in the middle of. */
+    private enum State {
+        VALUE, FIRST_ITEM, FIRST_KEY, NEXT_KEY, COLON, COMMA, STRING, ESCAPE, HEX, NUMBER, WORD, DONE
+    }
+
+    /** Where in a number we are (RFC 8259, 6); it may end where {@code ends}. */
+    private enum Digits {
+        MINUS(false), ZERO(true), WHOLE(true), POINT(false), FRACTION(true), E(false), SIGN(false),
+        EXPONENT(true);
+
+        final boolean ends;
+
+        Digits(boolean ends) {
+            this.ends = ends;
+        }
+
+        /** Where we are behind {@code b}, or null when it belongs to the number no more. */
+        Digits after(byte b) {
+            if (b >= '0' && b <= '9') {
+                return switch (this) {
+                    case MINUS -> b == '0' ? ZERO : WHOLE;
+                    case ZERO -> null;
+                    case WHOLE -> WHOLE;
+                    case POINT, FRACTION -> FRACTION;
+                    case E, SIGN, EXPONENT -> EXPONENT;
+                };
+            }
+            if (b == '.') return this == ZERO || this == WHOLE ? POINT : null;
+            if (b == 'e' || b == 'E') return ends && this != EXPONENT ? E : null;
+            return this == E && (b == '+' || b == '-') ? SIGN : null;
+        }
+    }
+
+    private static final VarHandle LONGS =
+        MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+    private static final long ONES = 0x0101010101010101L;
+    private static final long HIGH_BITS = ONES << 7;
+
+    private final int reportedDepth;
+    private State state = State.VALUE;
+    private int depth;
+    private long[] arrays = new long[4];        // bit d: the bracket open at depth d is a '['
+    private boolean inKey;
+    private Digits digits;
+    private String word;
+    private int wordAt;                         // how much of it has come; of \\u: how many digits
+    private long earlier;                       // bytes of earlier pieces, less this one's offset
+
+    /** @param reportedDepth tokens inside more brackets than that are checked, but not told of */
+    protected JsonScanner(int reportedDepth) {
+        this.reportedDepth = reportedDepth;
+    }
+
+    /** A token begins at that index of the piece, inside {@link #depth} brackets. */
+    protected abstract void begin(Token token, int at) throws Malformed;
+
+    /** A token has ended before that index of the piece, inside {@link #depth} brackets. */
+    protected abstract void end(Token token, int at) throws Malformed;
+
+    /** How many brackets are open around the token that is being told of. */
+    protected final int depth() {
+        return depth;
+    }
+
+    /** How many bytes have come before that index of the piece, since the first one. */
+    protected final long offset(int at) {
+        return earlier + at;
+    }
+
+    /** Whether a value is complete. */
+    protected final boolean isDone() {
+        return state == State.DONE;
+    }
+
+    /** From now on another value is read. */
+    protected final void restart() {
+        state = State.VALUE;
+        depth = 0;
+    }
+
+    /** What is wrong at that index of the piece. */
+    protected final Malformed wrong(String what, int at) {
+        return new Malformed(what + " at offset " + offset(at), null);
+    }
+
+    /** Reads one value and the white space around it, which have to be all of from..to. */
+    protected final void scanAll(byte[] bytes, int from, int to) throws Malformed {
+        int at = scan(bytes, from, to);
+        if (state == State.NUMBER && depth == 0 && digits.ends) ended(Token.NUMBER, to);
+        earlier = -from;
+        if (state != State.DONE) throw wrong("the text ends too early", to);
+        for (; at < to; at++) {
+            if (!isSpace(bytes[at])) throw wrong("more text after the value", at);
+        }
+    }
+
+    /** Goes on in a piece. @return where the value ended, or {@code to} */
+    protected final int scan(byte[] bytes, int from, int to) throws Malformed {
+        earlier -= from;
+        int at = from;
+        while (at < to && state != State.DONE) {
+            at = switch (state) {
+                case STRING -> string(bytes, at, to);
+                case ESCAPE, HEX -> escape(bytes[at], at);
+                case NUMBER -> number(bytes, at, to);
+                case WORD -> word(bytes[at], at);
+                default -> structure(bytes[at], at);
+            };
+        }
+        earlier += at;
+        return at;
+    }
+
+    private static boolean isSpace(byte b) {
+        return b == ' ' || b == '\n' || b == '\r' || b == '\t';
+    }
+
+    private int structure(byte b, int at) throws Malformed {
+        if (isSpace(b)) return at + 1;
+        switch (state) {
+            case FIRST_ITEM -> {
+                if (b == ']') close(at);
+                else value(b, at);
+            }
+            case FIRST_KEY -> {
+                if (b == '}') close(at);
+                else key(b, at);
+            }
+            case NEXT_KEY -> key(b, at);
+            case COLON -> {
+                if (b != ':') throw wrong("expected ':'", at);
+                state = State.VALUE;
+            }
+            case COMMA -> {
+                char close = inArray() ? ']' : '}';
+                if (b == close) close(at);
+                else if (b != ',') throw wrong("expected ',' or '" + close + "'", at);
+                else state = inArray() ? State.VALUE : State.NEXT_KEY;
+            }
+            default -> value(b, at);
+        }
+        return at + 1;
+    }
+
+    private void value(byte b, int at) throws Malformed {
+        switch (b) {
+            case '{' -> open(Token.OBJECT, State.FIRST_KEY, at);
+            case '[' -> open(Token.ARRAY, State.FIRST_ITEM, at);
+            case '"' -> beginString(false, at);
+            case 't' -> beginWord("true", at);
+            case 'f' -> beginWord("false", at);
+            case 'n' -> beginWord("null", at);
+            default -> {
+                digits = b == '-' ? Digits.MINUS : Digits.MINUS.after(b);
+                if (digits == null) throw wrong("expected a value", at);
+                began(Token.NUMBER, State.NUMBER, at);
+            }
+        }
+    }
+
+    private void key(byte b, int at) throws Malformed {
+        if (b != '"') throw wrong("expected a key in quotes", at);
+        beginString(true, at);
+    }
+
+    private void beginString(boolean key, int at) throws Malformed {
+        inKey = key;
+        began(key ? Token.KEY : Token.STRING, State.STRING, at);
+    }
+
+    private void beginWord(String which, int at) throws Malformed {
+        word = which;
+        wordAt = 1;
+        began(Token.WORD, State.WORD, at);
+    }
+
+    private void began(Token token, State next, int at) throws Malformed {
+        if (depth <= reportedDepth) begin(token, at);
+        state = next;
+    }
+
+    private void ended(Token token, int end) throws Malformed {
+        state = token == Token.KEY ? State.COLON : depth == 0 ? State.DONE : State.COMMA;
+        if (depth <= reportedDepth) end(token, end);
+    }
+
+    private void open(Token token, State next, int at) throws Malformed {
+        began(token, next, at);
+        if (depth >= arrays.length * 64) arrays = Arrays.copyOf(arrays, arrays.length * 2);
+        long bit = 1L << (depth & 63);
+        if (token == Token.ARRAY) arrays[depth >> 6] |= bit;
+        else arrays[depth >> 6] &= ~bit;
+        depth++;
+    }
+
+    private void close(int at) throws Malformed {
+        Token token = inArray() ? Token.ARRAY : Token.OBJECT;
+        depth--;
+        ended(token, at + 1);
+    }
+
+    private boolean inArray() {
+        return (arrays[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1) != 0;
+    }
+
+    private int string(byte[] bytes, int from, int to) throws Malformed {
+        int at = from;
+        while (at < to) {
+            while (at + 8 <= to && !hasSpecial((long) LONGS.get(bytes, at))) at += 8;
+            if (at == to) return at;
+            byte b = bytes[at++];
+            if (b == '"') {
+                ended(inKey ? Token.KEY : Token.STRING, at);
+                return at;
+            }
+            if (b == '\\') {
+                state = State.ESCAPE;
+                if (at < to) at = escape(bytes[at], at);
+                if (state != State.STRING) return at;
+            } else if (b >= 0 && b < ' ') {
+                throw wrong("control character in a string", at - 1);
+            }
+        }
+        return at;
+    }
+
+    /** Whether one of eight bytes is a quote, a backslash or below a blank, or perhaps above 0x7f. */
+    private static boolean hasSpecial(long eight) {
+        long quote = (eight ^ ONES * '"') - ONES;
+        long backslash = (eight ^ ONES * '\\') - ONES;
+        return ((quote | backslash | eight - ONES * ' ') & HIGH_BITS) != 0;
+    }
+
+    private int escape(byte b, int at) throws Malformed {
+        if (state == State.HEX) {
+            if (b < 0 || Character.digit(b, 16) < 0) throw wrong("expected four hex digits", at);
+            if (++wordAt == 4) state = State.STRING;
+        } else if (b == 'u') {
+            state = State.HEX;
+            wordAt = 0;
+        } else {
+            if ("\"\\/bfnrt".indexOf(b) < 0) throw wrong("unknown escape", at);
+            state = State.STRING;
+        }
+        return at + 1;
+    }
+
+    private int word(byte b, int at) throws Malformed {
+        if (b != word.charAt(wordAt++)) throw wrong("expected a value", at);
+        if (wordAt == word.length()) ended(Token.WORD, at + 1);
+        return at + 1;
+    }
+
+    private int number(byte[] bytes, int from, int to) throws Malformed {
+        for (int at = from; at < to; at++) {
+            Digits next = digits.after(bytes[at]);
+            if (next == null) {
+                if (!digits.ends) throw wrong("expected a value", at);
+                ended(Token.NUMBER, at);
+                return at;
+            }
+            digits = next;
+        }
+        return to;
+    }
+
+    /** The text of a string that was scanned: from..to, quotes included. */
+    protected static String text(byte[] bytes, int from, int to) {
+        String raw = new String(bytes, from + 1, to - from - 2, UTF_8);
+        int escape = raw.indexOf('\\');
+        if (escape < 0) return raw;
+        StringBuilder out = new StringBuilder(raw.length());
+        int at = 0;
+        for (; escape >= 0; escape = raw.indexOf('\\', at)) {
+            out.append(raw, at, escape);
+            char c = raw.charAt(escape + 1);
+            at = escape + 2;
+            if (c == 'u') {
+                out.append((char) Integer.parseInt(raw, at, at + 4, 16));
+                at += 4;
+            } else {
+                int known = "bfnrt".indexOf(c);
+                out.append(known < 0 ? c : "\b\f\n\r\t".charAt(known));
+            }
+        }
+        return out.append(raw, at, raw.length()).toString();
+    }
+}

@@ -1,0 +1,13 @@
+package llmsnap.text;
+
+/** A text that is not what it should be: the message says what is wrong. */
+public final class Malformed extends Exception {
+    private static final long serialVersionUID = 1;
+    /** Where it is wrong; null for JSON, whose messages name the byte. */
+    public final transient Place place;
+
+    Malformed(String message, Place place) {
+        super(message, null, false, false);
+        this.place = place;
+    }
+}

@@ -1,0 +1,155 @@
+package llmsnap.text;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CoderResult;
+import java.util.Arrays;
+
+/** The characters of a YAML text, one after another, and where they stand. */
+class YamlText {
+    final String text;
+    int at;                                 // the next character
+    private int[] lineStarts = new int[64];
+    private int lines;
+
+    YamlText(String text) {
+        this.text = text;
+        addLine(0);
+        for (int i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) addLine(i + 1);
+    }
+
+    private void addLine(int start) {
+        if (lines == lineStarts.length) lineStarts = Arrays.copyOf(lineStarts, lines * 2);
+        lineStarts[lines++] = start;
+    }
+
+    /** The text of a file, without byte order mark, line ends as \n. */
+    static String decode(byte[] utf8) throws Malformed {
+        CharBuffer out = CharBuffer.allocate(utf8.length + 1);
+        CoderResult result = UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8), out, true);
+        String text = out.flip().toString();
+        if (result.isError()) throw new YamlText(text).wrong("this is not UTF-8", text.length());
+        if (text.startsWith("\uFEFF")) text = text.substring(1);
+        return text.replace("\r\n", "\n").replace('\r', '\n');
+    }
+
+    final void checkCharacters() throws Malformed {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean control = c < 0x20 ? c != '\n' && c != '\t' : c >= 0x7f && c < 0xa0 && c != 0x85;
+            if (control || c == '\uFEFF' || c >= '\uFFFE') {
+                throw wrong(String.format("a control character (U+%04X)", (int) c), i);
+            }
+        }
+    }
+
+    final Place place(int index) {
+        int line = Arrays.binarySearch(lineStarts, 0, lines, index);
+        if (line < 0) line = -line - 2;
+        return new Place(line + 1, index - lineStarts[line] + 1);
+    }
+
+    final Malformed wrong(String what) {
+        return wrong(what, at);
+    }
+
+    final Malformed wrong(String what, int index) {
+        return new Malformed(what, place(Math.min(index, text.length())));
+    }
+
+    final int column(int index) {
+        return place(index).column() - 1;
+    }
+
+    /** The next character, -1 at the end. */
+    final int peek() {
+        return peek(0);
+    }
+
+    final int peek(int ahead) {
+        return charAt(at + ahead);
+    }
+
+    final int charAt(int index) {
+        return index < text.length() ? text.charAt(index) : -1;
+    }
+
+    final boolean atLineEnd() {
+        return peek() == '\n' || peek() == -1;
+    }
+
+    static boolean blank(int c) {
+        return c == ' ' || c == '\t';
+    }
+
+    static boolean blankOrEnd(int c) {
+        return blank(c) || c == '\n' || c == -1;
+    }
+
+    static boolean flowMark(int c) {
+        return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+    }
+
+    final void skipBlanks() {
+        while (blank(peek())) at++;
+    }
+
+    final void skipSpaces() {
+        while (peek() == ' ') at++;
+    }
+
+    final void skipLine() {
+        while (!atLineEnd()) at++;
+    }
+
+    /** Whether a comment begins here. */
+    final boolean atComment() {
+        return peek() == '#' && (column(at) == 0 || blank(peek(-1)));
+    }
+
+    /** Whether a document marker, {@code ---} or {@code ...}, stands here at the start of a line. */
+    final boolean atMarker(String mark) {
+        return column(at) == 0 && text.startsWith(mark, at) && blankOrEnd(peek(3));
+    }
+
+    final boolean atDocumentEnd() {
+        return at >= text.length() || atMarker("---") || atMarker("...");
+    }
+
+    final Malformed tab() {
+        return wrong("a tab in the indentation; YAML wants spaces");
+    }
+
+    final Malformed unclosed(int open) {
+        return wrong("this " + text.charAt(open) + " is never closed", open);
+    }
+
+    /** Skips blanks and a comment up to the end of the line; anything else there is refused. */
+    final void endLine() throws Malformed {
+        skipBlanks();
+        if (atComment()) skipLine();
+        if (peek() == ':') throw wrong("a \":\" where none can be; quote the text if it is one");
+        if (!atLineEnd()) throw wrong("unexpected text after the value");
+        if (peek() == '\n') at++;
+    }
+
+    /** From a line's start to the first character that is neither blank nor comment. */
+    final void skipToContent() throws Malformed {
+        while (at < text.length()) {
+            skipSpaces();
+            int spaces = at;
+            skipBlanks();
+            if (peek() == '#') skipLine();
+            if (peek() == -1) return;
+            if (peek() != '\n') {
+                boolean tab = at > spaces;
+                at = spaces;
+                if (tab) throw tab();
+                return;
+            }
+            at++;
+        }
+    }
+}

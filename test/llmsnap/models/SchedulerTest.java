@@ -1,0 +1,733 @@
+package llmsnap.models;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import llmsnap.config.Config;
+import llmsnap.config.ConfigReader;
+import org.junit.jupiter.api.Test;
+
+/** Events in, effects out. Requests are written as model + number; times are milliseconds in the events. */
+class SchedulerTest {
+    private static final String FOUR = """
+        swapGrace: 2
+        models:
+          a: {cmd: x, proxy: http://h}
+          b: {cmd: x, proxy: http://h}
+          c: {cmd: x, proxy: http://h, ttl: 10, concurrencyLimit: 2}
+          s:
+            cmd: x
+            proxy: http://h
+            sleepMode: enable
+            sleepEndpoints: [{endpoint: /sleep}]
+            wakeEndpoints: [{endpoint: /wake}]
+        """;
+
+    private Scheduler scheduler = scheduler(FOUR);
+    private Config config;
+    private long now;
+
+    private Scheduler scheduler(String yaml) {
+        ConfigReader.Result result =
+            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of());
+        assertThat(result.errors()).isEmpty();
+        config = result.config();
+        return new Scheduler(config);
+    }
+
+    /** Effects in short: "start a1" is the first run of a, "grant 7" the request with that ticket. */
+    private static String brief(Effect effect) {
+        return switch (effect) {
+            case Effect.Start e -> "start " + e.model().id() + e.run();
+            case Effect.Wake e -> "wake " + e.model().id() + e.run();
+            case Effect.Sleep e -> "sleep " + e.model().id() + e.run();
+            case Effect.Stop e -> "stop " + e.model().id() + e.run();
+            case Effect.Grant e -> "grant " + e.ticket();
+            case Effect.Refuse e -> "refuse " + e.ticket() + " " + e.refusal();
+            case Effect.BreakOff e -> "break " + e.ticket();
+            case Effect.Done e -> "done " + e.ticket();
+            case Effect.Timer e -> "timer " + e.atMs();
+            case Effect.AllStopped e -> "all stopped";
+        };
+    }
+
+    private void on(Event event, String... effects) {
+        assertThat(scheduler.on(event, now).stream().map(SchedulerTest::brief).toList())
+            .as(event.toString())
+            .containsExactly(effects);
+    }
+
+    private void request(String model, long ticket, String... effects) {
+        on(new Event.Request(model, ticket), effects);
+    }
+
+    /** Nothing waits, nothing is on its way out, nothing has failed. */
+    private void assertOutlook(String model, List<String> mustGo, List<String> busy) {
+        ModelStatus status = scheduler.status(model);
+        assertThat(scheduler.outlook(model, now))
+            .isEqualTo(
+                new Outlook(
+                    status,
+                    0,
+                    new Outlook.InTheWay(mustGo, busy, List.of()),
+                    "",
+                    0,
+                    ""));
+    }
+
+    @Test void anOutlookSaysWhatARequestWouldMeet() {
+        assertOutlook("a", List.of(), List.of());
+        request("a", 1, "start a1");
+        on(new Event.Ready("a", 1), "grant 1");
+        assertThat(scheduler.outlook("a", now).inTheWay().mustGo()).as("it is loaded").isEmpty();
+        assertOutlook("b", List.of("a"), List.of("a"));
+        request("b", 2);
+        assertThat(scheduler.outlook("b", now).position()).isEqualTo(1);
+        assertThat(scheduler.outlook("a", now).inTheWay().ahead()).containsExactly("b");
+        assertThat(scheduler.outlook("c", now).inTheWay().ahead()).containsExactly("b");
+        release("a", 1, "timer 15");
+        now += 15;
+        on(new Event.Tick(), "stop a1");
+        assertThat(scheduler.status("b").history().swaps()).isZero();
+        on(new Event.Gone("a", 1), "start b1");
+        assertThat(scheduler.status("b").history().swaps()).isEqualTo(1);
+        assertThat(scheduler.status("a").history().lastStop()).isEqualTo("to make room for b");
+        assertThat(scheduler.status("a").history().lastStopMs()).isEqualTo(15);
+        now += 700;
+        on(new Event.Ready("b", 1), "grant 2");
+        assertThat(scheduler.status("b").history().loadMs()).isEqualTo(700);
+    }
+
+    @Test void newSettingsHaveNotFailedYet() {
+        for (int run = 1; run <= 2; run++) {
+            request("a", run, "start a" + run);
+            on(new Event.Failed("a", run, "x"), "refuse " + run + " START_FAILED");
+            on(new Event.Gone("a", run));
+        }
+        scheduler.on(
+            new Event.Reconfigure(
+                ConfigReader.read(
+                                FOUR.replace("a: {cmd: x", "a: {cmd: y")
+                                    .getBytes(StandardCharsets.UTF_8),
+                                name -> null,
+                                Map.of())
+                    .config()),
+            now);
+        request("a", 3, "start a3");
+        on(new Event.Failed("a", 3, "x"), "refuse 3 START_FAILED");
+        on(new Event.Gone("a", 3));
+        request("a", 4, "start a4");
+    }
+
+    @Test void aStateThatLastsForNoTimeIsToldToo() {
+        request("a", 1, "start a1");
+        on(new Event.Ready("a", 1), "grant 1");
+        assertThat(scheduler.brief()).isEmpty();
+        on(new Event.Unload(List.of("a"), 9), "break 1", "stop a1");
+        request("a", 2);
+        on(new Event.Gone("a", 1), "done 9", "start a2");
+        assertThat(scheduler.brief()).isEqualTo(Map.of("a", ModelState.STOPPED));
+        assertThat(state("a")).isEqualTo(ModelState.STARTING);
+    }
+
+    private void release(String model, long ticket, String... effects) {
+        on(new Event.Release(model, ticket), effects);
+    }
+
+    /** The last request in flight ends; 15 ms later, when no other has come, what waits for that happens. */
+    private void releaseLast(String model, long ticket, String... effects) {
+        now += 7;
+        on(new Event.Release(model, ticket), "timer " + (now + 15));
+        now += 15;
+        on(new Event.Tick(), effects);
+    }
+
+    private void ready(String model, int run, String... effects) {
+        on(new Event.Ready(model, run), effects);
+    }
+
+    private void gone(String model, int run, String... effects) {
+        on(new Event.Gone(model, run), effects);
+    }
+
+    private void failed(String model, int run, String... effects) {
+        on(new Event.Failed(model, run, "it broke"), effects);
+    }
+
+    private ModelState state(String model) {
+        return scheduler.statuses().stream()
+            .filter(status -> status.model().id().equals(model))
+            .findFirst()
+            .orElseThrow()
+            .state();
+    }
+
+    /** Model a, loaded, with request 1 in flight. */
+    private void aBusy() {
+        request("a", 1, "start a1");
+        ready("a", 1, "grant 1");
+    }
+
+    @Test void aStampedeStartsAModelOnce() {
+        request("a", 1, "start a1");
+        for (int i = 2; i <= 50; i++) request("a", i);
+        List<String> granted =
+            scheduler.on(new Event.Ready("a", 1), now).stream()
+                .map(SchedulerTest::brief)
+                .toList();
+        assertThat(granted).hasSize(50).startsWith("grant 1", "grant 2").endsWith("grant 50");
+        request("a", 51, "grant 51");
+    }
+
+    @Test void aSwapWaitsForRequestsInFlight() {
+        aBusy();
+        request("b", 2);
+        assertThat(scheduler.queuePosition("b")).isEqualTo(1);
+        releaseLast("a", 1, "stop a1");
+        gone("a", 1, "start b1");
+        ready("b", 1, "grant 2");
+    }
+
+    @Test void anIdleModelGoesAtOnceWhateverTheGrace() {
+        aBusy();
+        release("a", 1);
+        request("b", 2, "stop a1");
+        gone("a", 1, "start b1");
+    }
+
+    @Test void withinTheGraceRequestsForTheLoadedModelPass() {
+        aBusy();
+        now = 100;
+        request("b", 2);
+        now = 2099;
+        request("a", 3, "grant 3");
+        now = 2100;
+        request("a", 4);
+        release("a", 1);
+        release("a", 3, "stop a1");
+        gone("a", 1, "start b1");
+        request("b", 5);
+        ready("b", 1, "grant 2", "grant 5");
+        release("b", 2);
+        now = 2200;
+        request("b", 6, "grant 6"); // a's request has waited since 2100 only
+    }
+
+    @Test void theGraceCountsFromTheFirstWaiterOfEachModel() {
+        aBusy();
+        request("b", 2);
+        now = 3000;
+        request("a", 3);
+        release("a", 1, "stop a1");
+        gone("a", 1, "start b1");
+        now = 3500;
+        ready("b", 1, "grant 2");
+        request("b", 4, "grant 4"); // a has waited 500 ms
+        now = 5000;
+        request("b", 5); // now 2 s
+        release("b", 2);
+        release("b", 4, "stop b1");
+        gone("b", 1, "start a2");
+        ready("a", 2, "grant 3");
+        releaseLast("a", 3, "stop a2");
+        gone("a", 2, "start b2");
+        ready("b", 2, "grant 5");
+    }
+
+    @Test void waitersAreServedByModelInOrderOfTheFirst() {
+        aBusy();
+        request("b", 2);
+        request("c", 3);
+        request("b", 4);
+        assertThat(scheduler.queuePosition("c")).isEqualTo(2);
+        releaseLast("a", 1, "stop a1");
+        gone("a", 1, "start b1");
+        ready("b", 1, "grant 2", "grant 4");
+        release("b", 2);
+        releaseLast("b", 4, "stop b1");
+        gone("b", 1, "start c1");
+        ready("c", 1, "grant 3");
+    }
+
+    @Test void whoLeavesTheQueueFreesItsPlace() {
+        aBusy();
+        request("b", 2);
+        on(new Event.Cancel("b", 2));
+        assertThat(scheduler.queuePosition("b")).isZero();
+        release("a", 1);
+        assertThat(state("a")).isEqualTo(ModelState.READY);
+    }
+
+    @Test void aLoadGoesOnWhenAllWhoWaitedHaveLeft() {
+        request("a", 1, "start a1");
+        on(new Event.Cancel("a", 1));
+        ready("a", 1);
+        request("a", 2, "grant 2");
+    }
+
+    @Test void aLoadForNobodyMakesRoomAtOnce() {
+        request("a", 1, "start a1");
+        on(new Event.Cancel("a", 1));
+        request("b", 2, "stop a1");
+        ready("a", 1);
+        gone("a", 1, "start b1");
+    }
+
+    @Test void aLoadForSomebodyIsFinishedAndServedFirst() {
+        request("a", 1, "start a1");
+        request("b", 2);
+        ready("a", 1, "grant 1");
+        releaseLast("a", 1, "stop a1");
+        gone("a", 1, "start b1");
+    }
+
+    @Test void groupsDecideWhoMayLiveTogether() {
+        scheduler = scheduler("""
+            models: {a: {cmd: x, proxy: http://h}, b: {cmd: x, proxy: http://h}, p: {cmd: x, \
+            proxy: http://h}, q: {cmd: x, proxy: http://h}, z: {cmd: x, proxy: http://h}}
+            groups:
+              together: {swap: false, members: [a, b]}
+              forever: {persistent: true, swap: false, exclusive: false, members: [p, q]}
+            """);
+        request("a", 1, "start a1");
+        request("b", 2, "start b1"); // side by side
+        request("p", 3, "start p1");
+        request("z", 4); // the default group excludes a and b, not p
+        ready("b", 1, "grant 2");
+        ready("a", 1, "grant 1");
+        release("b", 2); // waits for both
+        releaseLast("a", 1, "stop a1", "stop b1");
+        gone("b", 1);
+        gone("a", 1, "start z1");
+        ready("p", 1, "grant 3");
+        request("q", 5, "start q1"); // excludes nobody
+        request("a", 6); // excludes z, which loads for somebody
+        ready("z", 1, "grant 4");
+        releaseLast("z", 4, "stop z1");
+        gone("z", 1, "start a2");
+        assertThat(state("p")).isEqualTo(ModelState.READY);
+    }
+
+    @Test void laterRequestsDoNotOvertakeWhoTheyWouldHoldUp() {
+        aBusy();
+        request("b", 1002);
+        request("c", 1003);
+        on(new Event.Cancel("b", 1002));
+        releaseLast("a", 1, "stop a1");
+        gone("a", 1, "start c1");
+    }
+
+    @Test void theConcurrencyLimitCountsWaitingRequests() {
+        request("c", 1, "start c1");
+        request("c", 2);
+        request("c", 3, "refuse 3 LIMIT");
+        ready("c", 1, "grant 1", "grant 2");
+        request("c", 4, "refuse 4 LIMIT");
+        release("c", 1);
+        request("c", 5, "grant 5");
+    }
+
+    @Test void ttl() {
+        request("c", 1, "start c1");
+        ready("c", 1, "grant 1");
+        now = 11_000;
+        release("c", 1, "timer 21000");
+        now = 15_000;
+        request("c", 2, "grant 2");
+        now = 16_000;
+        release("c", 2);
+        now = 21_000;
+        on(new Event.Tick(), "timer 26000"); // used since
+        now = 26_000;
+        on(new Event.Tick(), "stop c1");
+        gone("c", 1);
+    }
+
+    @Test void aFailedStartFailsAllWhoWaitAndNothingElse() {
+        aBusy();
+        request("b", 2);
+        releaseLast("a", 1, "stop a1");
+        request("b", 3);
+        request("c", 9);
+        gone("a", 1, "start b1");
+        failed("b", 1, "refuse 2 START_FAILED", "refuse 3 START_FAILED");
+        assertThat(state("b")).isEqualTo(ModelState.STOPPING);
+        gone("b", 1, "start c1");
+    }
+
+    @Test void threeFailuresInARowAreFollowedByAPause() {
+        for (int run = 1; run <= 3; run++) {
+            request("a", run, "start a" + run);
+            now += 100;
+            failed("a", run, "refuse " + run + " START_FAILED");
+            gone("a", run);
+        }
+        now += 9_000;
+        request("a", 4, "refuse 4 START_FAILED");
+        now += 1_000;
+        request("a", 5, "start a4");
+        ready("a", 4, "grant 5");
+        failed("a", 4);
+        gone("a", 4);
+        request("a", 6, "start a5"); // it was ready: the count began anew
+    }
+
+    @Test void slowFailuresAreNotInARow() {
+        for (int run = 1; run <= 4; run++) {
+            request("a", run, "start a" + run);
+            now += 31_000;
+            failed("a", run, "refuse " + run + " START_FAILED");
+            gone("a", run);
+        }
+    }
+
+    @Test void anExitLeadsToStoppedFromEveryState() {
+        aBusy();
+        failed("a", 1);
+        request("a", 2); // waits until the remains are gone, then starts anew
+        gone("a", 1, "start a2");
+        release("a", 1); // of the run that died: unknown by now
+        ready("a", 2, "grant 2");
+        request("s", 3);
+        releaseLast("a", 2, "stop a2");
+        failed("a", 2); // exits because it is asked to
+        gone("a", 2, "start s1");
+        ready("s", 1, "grant 3");
+        release("s", 3);
+        request("a", 4, "sleep s1");
+        failed("s", 1); // dies while it falls asleep
+        gone("s", 1, "start a3");
+        assertThat(state("s")).isEqualTo(ModelState.STOPPED);
+    }
+
+    @Test void whatAnOlderRunReportsIsIgnored() {
+        aBusy();
+        failed("a", 1);
+        gone("a", 1);
+        request("a", 2, "start a2");
+        failed("a", 1);
+        gone("a", 1);
+        ready("a", 1);
+        ready("a", 2, "grant 2");
+    }
+
+    @Test void unloadBreaksOffWhatIsInFlightAndWaitsForNobody() {
+        aBusy();
+        request("b", 2);
+        on(new Event.Unload(List.of("a"), 90), "break 1", "stop a1");
+        release("a", 1);
+        gone("a", 1, "done 90", "start b1");
+    }
+
+    @Test void unloadWhileLoadingRefusesAndDoesNotStartAgain() {
+        request("a", 1, "start a1");
+        on(new Event.Unload(List.of("a"), 90), "refuse 1 UNLOADED", "stop a1");
+        ready("a", 1);
+        gone("a", 1, "done 90");
+        assertThat(state("a")).isEqualTo(ModelState.STOPPED);
+        on(new Event.Unload(List.of("a", "b"), 91), "done 91");
+    }
+
+    @Test void unloadAllWaitsForAll() {
+        scheduler = scheduler("""
+            models: {a: {cmd: x, proxy: http://h}, b: {cmd: x, proxy: http://h}}
+            groups: {g: {swap: false, members: [a, b]}}
+            """);
+        request("a", 1, "start a1");
+        request("b", 2, "start b1");
+        ready("a", 1, "grant 1");
+        on(
+            new Event.Unload(List.of("a", "b"), 90),
+            "break 1",
+            "stop a1",
+            "refuse 2 UNLOADED",
+            "stop b1");
+        request("a", 3); // waits for its turn: after the unload a new request loads again
+        gone("b", 1);
+        gone("a", 1, "done 90", "start a2");
+    }
+
+    @Test void sleepInsteadOfStop() {
+        request("s", 1, "start s1");
+        ready("s", 1, "grant 1");
+        release("s", 1);
+        request("a", 2, "sleep s1");
+        request("s", 3); // while it falls asleep: waits and is served
+        on(new Event.Slept("s", 1), "start a1");
+        ready("a", 1, "grant 2");
+        releaseLast("a", 2, "stop a1");
+        gone("a", 1, "wake s1");
+        ready("s", 1, "grant 3");
+    }
+
+    @Test void aFailedSleepStopsAndAFailedWakeStartsAnew() {
+        request("s", 1, "start s1");
+        ready("s", 1, "grant 1");
+        release("s", 1);
+        request("a", 2, "sleep s1");
+        on(new Event.CallFailed("s", 1, "500"), "stop s1");
+        gone("s", 1, "start a1");
+        ready("a", 1, "grant 2");
+        release("a", 2);
+        request("s", 3, "stop a1");
+        gone("a", 1, "start s2");
+        ready("s", 2, "grant 3");
+        release("s", 3);
+        on(new Event.PutToSleep("s", 90), "sleep s2");
+        on(new Event.Slept("s", 2), "done 90");
+        request("s", 4, "wake s2");
+        on(new Event.CallFailed("s", 2, "500"), "stop s2");
+        gone("s", 2, "start s3");
+        ready("s", 3, "grant 4");
+    }
+
+    @Test void putToSleepWaitsForRequestsInFlight() {
+        request("s", 1, "start s1");
+        on(new Event.PutToSleep("s", 89), "refuse 89 NOT_LOADED");
+        ready("s", 1, "grant 1");
+        on(new Event.PutToSleep("s", 90));
+        request("s", 2);
+        release("s", 1, "sleep s1");
+        on(new Event.Slept("s", 1), "done 90", "wake s1");
+        ready("s", 1, "grant 2");
+        on(new Event.PutToSleep("a", 91), "refuse 91 NO_SLEEP_MODE");
+    }
+
+    private Config reread(String yaml) {
+        ConfigReader.Result result =
+            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of());
+        assertThat(result.errors()).isEmpty();
+        return result.config();
+    }
+
+    @Test void aReloadLeavesUnchangedModelsAlone() {
+        aBusy();
+        on(new Event.Reconfigure(reread("""
+            models:
+              new: {cmd: x, proxy: http://h}
+              a: {cmd: x, proxy: http://h, ttl: 3, name: A}
+            """)));
+        request("a", 2, "grant 2");
+        release("a", 1);
+        release("a", 2, "timer 3000");
+        request("b", 3, "refuse 3 REMOVED");
+        request("new", 4, "stop a1");
+        gone("a", 1, "start new1");
+    }
+
+    @Test void aReloadDrainsWhatChangedAndRefusesNobody() {
+        aBusy();
+        on(new Event.Reconfigure(reread(FOUR.replace("a: {cmd: x", "a: {cmd: y"))));
+        request("a", 2); // waits for the new one
+        release("a", 1, "stop a1");
+        gone("a", 1, "start a2");
+        assertThat(scheduler.statuses().getFirst().model().cmd()).containsExactly("y");
+        on(new Event.Reconfigure(reread(FOUR)), "stop a2"); // while it loads
+        gone("a", 2, "start a3");
+        ready("a", 3, "grant 2");
+    }
+
+    @Test void aReloadRemoves() {
+        aBusy();
+        request("b", 2);
+        on(
+            new Event.Reconfigure(reread("models:\n  c: {cmd: x, proxy: http://h}\n")),
+            "refuse 2 REMOVED");
+        request("c", 3); // a is still answering
+        release("a", 1, "stop a1");
+        on(new Event.Reconfigure(reread(FOUR))); // and comes back while it stops
+        gone("a", 1, "start c1");
+        assertThat(scheduler.statuses()).hasSize(4);
+        ready("c", 1, "grant 3");
+        request("a", 4);
+    }
+
+    @Test void shutdownStopsSideBySideAndRefusesTheRest() {
+        aBusy();
+        request("b", 2);
+        on(new Event.Shutdown(), "refuse 2 SHUTTING_DOWN", "timer 5000");
+        request("a", 3, "refuse 3 SHUTTING_DOWN");
+        now = 5000;
+        on(new Event.Tick(), "break 1", "stop a1");
+        gone("a", 1, "all stopped");
+        assertThat(
+                        new Scheduler(config)
+                            .on(new Event.Shutdown(), 0).stream().map(SchedulerTest::brief))
+            .containsExactly("timer 5000", "all stopped");
+    }
+
+    /**
+     * Random events from a printed seed against a model of the outside: never two models loaded that exclude each other,
+     * every request answered in the end, nothing stuck.
+     */
+    @Test void nothingEverGetsStuck() {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        for (int round = 0; round < 200; round++) {
+            new World(random, "seed " + seed + " round " + round).run();
+        }
+    }
+
+    private final class World {
+        private final Scheduler scheduler = scheduler(FOUR);
+        private final Random random;
+        private final String label;
+        private final Map<Long, String> waiting = new TreeMap<>();
+        private final Map<Long, String> inFlight = new TreeMap<>();
+        private final List<Event> outside =
+            new ArrayList<>(); // what the models' servers will report
+        private final java.util.Set<Long> controls = new java.util.TreeSet<>();
+        private long time;
+        private long ticket;
+
+        World(Random random, String label) {
+            this.random = random;
+            this.label = label;
+        }
+
+        void run() {
+            String[] models = {"a", "b", "c", "s"};
+            for (int step = 0; step < 120; step++) {
+                time += random.nextInt(900);
+                String model = models[random.nextInt(4)];
+                switch (random.nextInt(9)) {
+                    case 0, 1, 2 -> {
+                        waiting.put(++ticket, model);
+                        on(new Event.Request(model, ticket));
+                    }
+                    case 3 -> any(waiting, true);
+                    case 4, 5 -> any(inFlight, false);
+                    case 6 -> report();
+                    case 7 -> on(new Event.Tick());
+                    default -> {
+                        if (random.nextInt(4) > 0) break;
+                        controls.add(++ticket);
+                        on(
+                            random.nextBoolean()
+                                ? new Event.Unload(List.of(model), ticket)
+                                : new Event.PutToSleep(model, ticket));
+                    }
+                }
+            }
+            for (int i = 0;
+                i < 2000
+                    && !(waiting.isEmpty()
+                        && inFlight.isEmpty()
+                        && controls.isEmpty()
+                        && outside.isEmpty());
+                i++) {
+                time += 500;
+                report();
+                any(inFlight, false);
+                on(new Event.Tick());
+            }
+            assertThat(waiting).as(label + " waiting").isEmpty();
+            assertThat(controls).as(label + " controls").isEmpty();
+            on(new Event.Shutdown());
+            for (int i = 0; i < 50; i++) report();
+            assertThat(scheduler.statuses())
+                .as(label)
+                .allMatch(status -> status.state() == ModelState.STOPPED);
+        }
+
+        private void any(Map<Long, String> tickets, boolean cancel) {
+            if (tickets.isEmpty()) return;
+            long chosen = new ArrayList<>(tickets.keySet()).get(random.nextInt(tickets.size()));
+            String model = tickets.remove(chosen);
+            on(cancel ? new Event.Cancel(model, chosen) : new Event.Release(model, chosen));
+        }
+
+        private void report() {
+            if (!outside.isEmpty()) on(outside.remove(random.nextInt(outside.size())));
+        }
+
+        private void on(Event event) {
+            List<Effect> effects = scheduler.on(event, time);
+            long busy =
+                scheduler.statuses().stream()
+                    .filter(
+                        status ->
+                            status.state() != ModelState.STOPPED
+                                && status.state() != ModelState.ASLEEP)
+                    .count();
+            long loaded =
+                scheduler.statuses().stream()
+                    .filter(
+                        status ->
+                            status.state().holdsMemory()
+                                && status.state() != ModelState.STOPPING)
+                    .count();
+            assertThat(loaded).as(label + " one at a time after " + event).isLessThanOrEqualTo(1);
+            if (effects.stream()
+                .anyMatch(
+                    effect ->
+                        effect instanceof Effect.Start
+                            || effect instanceof Effect.Wake)) {
+                assertThat(busy)
+                    .as(label + " nothing else is there when one starts, after " + event)
+                    .isEqualTo(1);
+            }
+            for (Effect effect : effects) {
+                switch (effect) {
+                    case Effect.Start e ->
+                        later(
+                            e.model().id(),
+                            e.run(),
+                            random.nextInt(5) == 0
+                                ? new Event.Failed(e.model().id(), e.run(), "x")
+                                : new Event.Ready(e.model().id(), e.run()));
+                    case Effect.Wake e ->
+                        later(
+                            e.model().id(),
+                            e.run(),
+                            random.nextInt(4) == 0
+                                ? new Event.CallFailed(e.model().id(), e.run(), "x")
+                                : new Event.Ready(e.model().id(), e.run()));
+                    case Effect.Sleep e ->
+                        later(
+                            e.model().id(),
+                            e.run(),
+                            random.nextInt(4) == 0
+                                ? new Event.CallFailed(e.model().id(), e.run(), "x")
+                                : new Event.Slept(e.model().id(), e.run()));
+                    case Effect.Stop e -> outside.add(new Event.Gone(e.model().id(), e.run()));
+                    case Effect.Grant e -> {
+                        assertThat(waiting.remove(e.ticket()))
+                            .as(label + " granted what waited")
+                            .isEqualTo(e.model());
+                        inFlight.put(e.ticket(), e.model());
+                    }
+                    case Effect.Refuse e -> {
+                        if (!controls.remove(e.ticket())) {
+                            assertThat(waiting.remove(e.ticket()))
+                                .as(label + " refused what waited")
+                                .isNotNull();
+                        }
+                    }
+                    case Effect.BreakOff e -> inFlight.remove(e.ticket());
+                    case Effect.Done e ->
+                        assertThat(controls.remove(e.ticket()))
+                            .as(label + " done once")
+                            .isTrue();
+                    case Effect.Timer e -> {}
+                    case Effect.AllStopped e -> {}
+                }
+            }
+        }
+
+        /** A failed start is followed by the end of its process. */
+        private void later(String model, int run, Event event) {
+            if (event instanceof Event.Failed) {
+                on(event);
+                outside.add(new Event.Gone(model, run));
+            } else {
+                outside.add(event);
+            }
+        }
+    }
+}
