@@ -57,20 +57,8 @@ final class App {
         this.log = new Log(config.settings().logging());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
-        ModelServer.Factory servers = new ModelServer.Factory(leftovers, log, client::join);
-        this.pool = new ModelPool(config, servers, new ModelPool.Observer() {
-            @Override public void info(String line) {
-                log.info(line);
-            }
-
-            @Override public void warn(String line) {
-                log.warn(line);
-            }
-
-            @Override public void loaded(String model, long millis) {
-                metrics.loaded(model, millis);
-            }
-        });
+        var servers = new ModelServer.Factory(leftovers, log, client::join);
+        this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
     /**
@@ -81,11 +69,10 @@ final class App {
      */
     void run(Path file, String stamp) throws Exit, InterruptedException {
         Tls tls = tls();
-        Reload reload = new Reload(new Reload.Sources(file, tls), pool, activity, log);
+        var reload = new Reload(new Reload.Sources(file, tls), pool, activity, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
         server.start();
-        pool.start();
         String url = announce(server);
         log.startStdout();
         Thread.ofPlatform().daemon().name("warm-up").start(() -> {
@@ -113,9 +100,9 @@ final class App {
     }
 
     private Server server(Tls tls, Reload reload) throws Exit {
-        Routes routes = new Routes();
-        Dispatcher dispatcher = new Dispatcher(pool, new ReverseProxy(client::join), activity);
-        BodyReader bodies = new BodyReader(arguments.maxBody());
+        var routes = new Routes();
+        var dispatcher = new Dispatcher(pool, new ReverseProxy(client::join), activity);
+        var bodies = new BodyReader(arguments.maxBody());
         RouteTable.models(routes, new Inference(pool, bodies, dispatcher));
         RouteTable.control(routes, new ModelRoutes(pool, reload::now, version));
         RouteTable.looking(routes, new Events(pool, activity, log),
@@ -185,7 +172,7 @@ final class App {
     /** Completed with the first ending signal's name; a second one kills at once; SIGHUP reloads. */
     private CompletableFuture<String> onSignals(Reload reload) {
         CompletableFuture<String> first = new CompletableFuture<>();
-        AtomicInteger count = new AtomicInteger();
+        var count = new AtomicInteger();
         Signals.handle(name -> {
             if (name.equals("SIGHUP")) {
                 Thread.ofVirtual().start(reload::unasked);

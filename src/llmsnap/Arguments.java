@@ -45,7 +45,7 @@ record Arguments(Map<String, String> values) {
         Map<String, String> given = new HashMap<>();
         List<String> left = new ArrayList<>(List.of(args));
         while (!left.isEmpty()) take(left, given);
-        Arguments arguments = new Arguments(given);
+        var arguments = new Arguments(given);
         if (given.containsKey("tls-cert-file") != given.containsKey("tls-key-file")) {
             throw new IllegalArgumentException("--tls-cert-file and --tls-key-file go together");
         }

@@ -97,7 +97,7 @@ public final class Main {
 
     /** version, commit and date of this program. */
     private static Properties version() {
-        Properties properties = new Properties();
+        var properties = new Properties();
         try (InputStream in = Main.class.getResourceAsStream("version.properties")) {
             if (in != null) properties.load(in);
         } catch (IOException e) {

@@ -36,7 +36,7 @@ final class Reload {
     record Sources(Path config, Tls tls) {
         /** Tells one state of the files from another. */
         private String stamp() {
-            StringBuilder stamp = new StringBuilder(Reload.stamp(config));
+            var stamp = new StringBuilder(Reload.stamp(config));
             if (tls != null) tls.files().forEach(file -> stamp.append(Reload.stamp(file)));
             return stamp.toString();
         }

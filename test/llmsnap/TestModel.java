@@ -92,8 +92,57 @@ public final class TestModel extends SimulatedModel {
                     "index", 0,
                     "embedding", List.of(0.25, -0.5))),
                 "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)));
+            case "/v1/completions" -> complete(request, out);
+            case "/v1/messages" -> message(request, out);
             default -> super.answer(request, out);
         }
+    }
+
+    private void log(Request request) {
+        System.out.println(name + ": " + request.method() + " " + request.path());
+        pause(number(request.sim(), "reply_ms", 0));
+    }
+
+    private void complete(Request request, OutputStream out) throws IOException {
+        log(request);
+        Json.Obj body = request.json();
+        if (body.at("stream") == Json.TRUE) {
+            stream(request, out, "", i -> completion("text_completion", body,
+                Json.obj("index", 0, "text", piece(i))), "data: [DONE]\n\n");
+            return;
+        }
+        Json.Obj choice = Json.obj("index", 0, "text", text(request), "finish_reason", "stop");
+        send(out, "200 OK", completion("text_completion", body, choice)
+            .with("usage", usage(pieces(request))));
+    }
+
+    private void message(Request request, OutputStream out) throws IOException {
+        log(request);
+        int tokens = pieces(request);
+        Json.Obj message = Json.obj(
+            "id", "msg_1",
+            "type", "message",
+            "role", "assistant",
+            "model", request.json().text("model"),
+            "content", List.of());
+        if (request.json().at("stream") != Json.TRUE) {
+            send(out, "200 OK", message
+                .with("content", List.of(Json.obj("type", "text", "text", text(request))))
+                .with("stop_reason", "end_turn")
+                .with("usage", Json.obj("input_tokens", PROMPT_TOKENS, "output_tokens", tokens)));
+            return;
+        }
+        Json.Obj usage = Json.obj("input_tokens", PROMPT_TOKENS, "output_tokens", 1);
+        Json.Obj start = Json.obj("type", "message_start", "message", message.with("usage", usage));
+        Json.Obj last = Json.obj(
+            "type", "message_delta",
+            "delta", Json.obj("stop_reason", "end_turn"),
+            "usage", Json.obj("output_tokens", tokens));
+        stream(request, out, event(start), i -> Json.obj(
+            "type", "content_block_delta",
+            "index", 0,
+            "delta", Json.obj("type", "text_delta", "text", piece(i))),
+            event(last) + event(Json.obj("type", "message_stop")));
     }
 
     /** As vLLM does it: after level 2 the weights are loaded again, and the cache reset, in that order. */

@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit.Edit;
 
@@ -121,30 +123,27 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      */
     public record Address(String scheme, String host, int port, String basePath) {
         private static final int MAX_PORT = 65_535;
+        private static final Pattern URL =
+            Pattern.compile("(?i)(https?)://(\\[[^]/]*]|[^:/]*)(?::([^/]*))?(.*)");
+        private static final Pattern HOST =
+            Pattern.compile("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.%]+]");
 
         /** Reads {@code http(s)://host[:port][/path]}. @throws IllegalArgumentException with a sentence */
         public static Address parse(String url) {
-            int end = url.indexOf("://");
-            String scheme = end < 0 ? "" : url.substring(0, end).toLowerCase(Locale.ROOT);
-            if (!scheme.equals("http") && !scheme.equals("https")) {
+            Matcher parts = URL.matcher(url);
+            if (!parts.matches()) {
                 throw refused(url, " is no URL; it has to start with http:// or https://");
             }
-            String rest = url.substring(end + 3);
-            int slash = rest.indexOf('/');
-            String authority = slash < 0 ? rest : rest.substring(0, slash);
-            String path = slash < 0 ? "" : rest.substring(slash).replaceAll("/+$", "");
-            int colon = authority.lastIndexOf(':');
-            boolean hasPort = colon > authority.lastIndexOf(']');
-            String host = hasPort ? authority.substring(0, colon) : authority;
-            int port = hasPort ? number(authority.substring(colon + 1)) : defaultPort(scheme);
+            String scheme = parts.group(1).toLowerCase(Locale.ROOT);
+            String given = parts.group(3);
+            int port = given == null ? defaultPort(scheme) : number(given);
             if (port < 1 || port > MAX_PORT) throw refused(url, " has no valid port");
-            if (!host.matches("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.%]+]")) {
-                throw refused(url, " has no valid host name");
-            }
+            if (!HOST.matcher(parts.group(2)).matches()) throw refused(url, " has no valid host name");
+            String path = parts.group(4).replaceAll("/+$", "");
             if (path.matches(".*[\\s?#\"<>\\\\^`{|}].*")) {
                 throw refused(url, ": a base path takes no query and no blanks");
             }
-            return new Address(scheme, host, port, path);
+            return new Address(scheme, parts.group(2), port, path);
         }
 
         private static IllegalArgumentException refused(String url, String why) {

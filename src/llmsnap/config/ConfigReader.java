@@ -86,7 +86,7 @@ public final class ConfigReader {
         models.values().forEach(this::nameModel);
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
         Peers peers = peers(top, new Expander(Macros.of(macros, Map.of(), null), problems));
-        Config config = new Config(models, names, groups, peers, settings(top));
+        var config = new Config(models, names, groups, peers, settings(top));
         top.deprecated("logRequests",
             "\"logRequests\" is deprecated and ignored; every request is logged at level info");
         top.deprecated("profiles", "\"profiles\" is deprecated and ignored; use groups");
@@ -151,7 +151,7 @@ public final class ConfigReader {
     private Peers peers(Fields top, Expander expander) {
         Map<String, Peer> byId = new LinkedHashMap<>();
         top.each("peers", "peer", "proxy", (id, place, mapping) -> {
-            Fields fields = new Fields(mapping, "peers." + id, problems);
+            var fields = new Fields(mapping, "peers." + id, problems);
             if (!fields.has("proxy")) {
                 problems.error(place, "the peer \"" + id + "\" has no proxy URL");
             }
@@ -182,12 +182,12 @@ public final class ConfigReader {
         List<String> preload = new ArrayList<>();
         top.inside("hooks", hooks -> hooks.inside("on_startup", startup ->
             startup.scalars("preload").forEach(scalar -> preload(scalar, preload))));
-        Logging logging = new Logging(
+        var logging = new Logging(
             choice(top, "logLevel", Config.Level.INFO),
             timeFormat(top),
             choice(top, "logToStdout", Config.Stdout.PROXY));
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
-        Kept kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
+        var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
         return new Settings(List.copyOf(preload), apiKeys(top), top.whole("swapGrace", 2, 0), logging,
             kept, top.flag("includeAliasesInList", false));
     }

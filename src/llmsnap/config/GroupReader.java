@@ -42,7 +42,7 @@ final class GroupReader {
     }
 
     private void group(String name, Place place, Mapping mapping) {
-        Fields fields = new Fields(mapping, "groups." + name, problems);
+        var fields = new Fields(mapping, "groups." + name, problems);
         if (name.equals(Config.DEFAULT_GROUP)) {
             problems.error(place, "the group name (default) is taken by the models in no group");
         }

@@ -40,7 +40,7 @@ final class Macros {
 
     /** The macros of the whole file, or with {@code modelId} also those of that model, which win. */
     static Macros of(Map<String, Json> global, Map<String, Json> own, String modelId) {
-        Macros all = new Macros();
+        var all = new Macros();
         if (modelId != null) all.add("MODEL_ID", new Json.Str(modelId), false);
         global.forEach((name, value) ->
             all.add(name, own.getOrDefault(name, value), own.containsKey(name)));
@@ -95,7 +95,7 @@ final class Macros {
      */
     String expand(String text, Consumer<String> unknown) {
         if (!text.contains("${")) return text;
-        StringBuilder out = new StringBuilder();
+        var out = new StringBuilder();
         expansions = 0;
         expand(text, null, new ArrayList<>(), out, unknown);
         return out.toString();

@@ -96,15 +96,15 @@ final class ModelReader {
         List<String> cmd = command("cmd");
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
         if (empty) missing("cmd", "has no cmd; say which command starts it");
-        Command command = new Command(cmd, command("cmdStop"), env());
+        var command = new Command(cmd, command("cmdStop"), env());
         String check = expander.field(fields, "checkEndpoint", "/health", false);
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
-        Launch launch = new Launch(command, proxy(), expander.port(), endpoint, sleep(),
+        var launch = new Launch(command, proxy(), expander.port(), endpoint, sleep(),
             fields.positive("unloadTimeout", defaults.unload));
         String useModelName = expander.field(fields, "useModelName", "", true);
         Filters filters = new FilterReader(expander, problems, true).read(fields, useModelName);
-        Model model = new Model(id, launch, about(), limits(), filters,
+        var model = new Model(id, launch, about(), limits(), filters,
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.done();
         return model;

@@ -15,7 +15,7 @@ public final class Summary {
 
     /** All of a configuration, ending in a line break. */
     public static String of(Config config) {
-        Summary summary = new Summary();
+        var summary = new Summary();
         config.models().values().forEach(model -> summary.model(config, model));
         config.groups().byName().values().forEach(summary::group);
         config.peers().byId().values().forEach(summary::peer);

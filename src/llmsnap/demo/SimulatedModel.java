@@ -1,6 +1,7 @@
 package llmsnap.demo;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static llmsnap.text.Json.obj;
 
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
@@ -15,12 +16,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
 import llmsnap.text.Json;
 import llmsnap.text.Malformed;
 
 /**
- * A small model server without a model: it speaks enough of the OpenAI and Anthropic APIs to show
- * llmsnap at work, to test it and to measure it. Plain sockets, so that it starts quickly; tests
+ * A small model server without a model: it speaks enough of the OpenAI API to show llmsnap at
+ * work, to test it and to measure it. Plain sockets, so that it starts quickly; tests
  * extend it to misbehave.
  *
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then),
@@ -31,7 +33,7 @@ import llmsnap.text.Malformed;
 public class SimulatedModel {
     private static final String[] WORDS = ("this answer comes from a simulated model which counts its"
         + " words and means none of them but streams them one by one like a real one would").split(" ");
-    private static final int PROMPT_TOKENS = 7;
+    protected static final int PROMPT_TOKENS = 7;
     private static final int MAX_KEPT_BYTES = 1 << 20;
 
     /** One request; of its body only the first megabyte is kept. */
@@ -101,7 +103,7 @@ public class SimulatedModel {
     /** Listens, and answers for ever. */
     protected final void serve() throws IOException {
         InetAddress local = InetAddress.getLoopbackAddress();
-        try (ServerSocket listener = new ServerSocket()) {
+        try (var listener = new ServerSocket()) {
             listener.setReuseAddress(true);
             listener.bind(new InetSocketAddress(local, number("port", 8080)), 1024);
             System.out.println(name + ": listening");
@@ -140,7 +142,7 @@ public class SimulatedModel {
     }
 
     private static String line(InputStream in) throws IOException {
-        StringBuilder line = new StringBuilder();
+        var line = new StringBuilder();
         for (int c; (c = in.read()) != '\n'; ) {
             if (c < 0) return null;
             if (c != '\r') line.append((char) c);
@@ -153,33 +155,33 @@ public class SimulatedModel {
         String path = request.path.split("\\?")[0];
         if (path.equals("/health")) {
             boolean ready = System.nanoTime() - readyAtNanos >= 0;
-            if (ready) send(out, "200 OK", Json.obj("status", "ok"));
-            else send(out, "503 Service Unavailable", Json.obj("error", "loading"));
+            if (ready) send(out, "200 OK", obj("status", "ok"));
+            else send(out, "503 Service Unavailable", obj("error", "loading"));
             return;
         }
         System.out.println(name + ": " + request.method + " " + request.path);
         pause(number(request.sim(), "reply_ms", 0));
         Json.Obj body = request.json();
-        switch (path) {
-            case "/v1/chat/completions", "/v1/completions", "/v1/messages" -> {
-                if (body.at("stream") == Json.TRUE) stream(path, request, out);
-                else send(out, "200 OK", whole(path, request));
-            }
-            case "/v1/embeddings" -> send(out, "200 OK", Json.obj(
-                "object", "list",
-                "model", body.text("model"),
-                "data", List.of(Json.obj(
-                    "object", "embedding",
-                    "index", 0,
-                    "embedding", List.of(0.25, -0.5))),
-                "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)));
-            default -> send(out, "200 OK", Json.obj(
+        if (!path.equals("/v1/chat/completions")) {
+            send(out, "200 OK", obj(
                 "name", name,
                 "method", request.method,
                 "path", request.path,
                 "headers", request.headers,
                 "length", request.length,
                 "body", request.length == request.body.length ? request.text() : ""));
+        } else if (body.at("stream") == Json.TRUE) {
+            boolean counted = body.at("stream_options", "include_usage") == Json.TRUE;
+            Json.Obj usage = obj("choices", List.of(), "usage", usage(pieces(request)));
+            String end = (counted ? "data: " + usage + "\n\n" : "") + "data: [DONE]\n\n";
+            stream(request, out, "", i -> delta(body, i), end);
+        } else {
+            Json.Obj choice = obj(
+                "index", 0,
+                "message", obj("role", "assistant", "content", text(request)),
+                "finish_reason", "stop");
+            send(out, "200 OK", completion("chat.completion", body, choice)
+                .with("usage", usage(pieces(request))));
         }
     }
 
@@ -212,96 +214,54 @@ public class SimulatedModel {
         if (i > 0 && tokenMs > 0) pause(tokenMs);
     }
 
-    private static Json.Obj usage(int tokens) {
-        return Json.obj(
+    /** What the answer takes. */
+    protected static Json.Obj usage(int tokens) {
+        return obj(
             "prompt_tokens", PROMPT_TOKENS,
             "completion_tokens", tokens,
             "total_tokens", PROMPT_TOKENS + tokens);
     }
 
-    private Json.Obj whole(String path, Request request) {
-        StringBuilder text = new StringBuilder(preface());
-        int tokens = pieces(request);
-        for (int i = 0; i < tokens; i++) text.append(piece(i));
-        String model = request.json().text("model");
-        return switch (path) {
-            case "/v1/messages" -> message(model, List.of(Json.obj("type", "text", "text", text.toString())))
-                .with("stop_reason", "end_turn")
-                .with("usage", Json.obj("input_tokens", PROMPT_TOKENS, "output_tokens", tokens));
-            case "/v1/completions" -> completion("text_completion", model, Json.obj(
-                "index", 0,
-                "text", text.toString(),
-                "finish_reason", "stop")).with("usage", usage(tokens));
-            default -> completion("chat.completion", model, Json.obj(
-                "index", 0,
-                "message", Json.obj("role", "assistant", "content", text.toString()),
-                "finish_reason", "stop")).with("usage", usage(tokens));
-        };
+    /** All of the answer. */
+    protected final String text(Request request) {
+        var text = new StringBuilder(preface());
+        for (int i = 0; i < pieces(request); i++) text.append(piece(i));
+        return text.toString();
     }
 
-    private static Json.Obj message(String model, List<Json.Obj> content) {
-        return Json.obj(
-            "id", "msg_1",
-            "type", "message",
-            "role", "assistant",
-            "model", model,
-            "content", content);
-    }
-
-    private static Json.Obj completion(String object, String model, Json.Obj choice) {
-        return Json.obj(
+    /** An answer in OpenAI's form, or a piece of one. */
+    protected static Json.Obj completion(String object, Json.Obj request, Json.Obj choice) {
+        return obj(
             "id", "chatcmpl-1",
             "object", object,
-            "model", model,
+            "model", request.text("model"),
             "choices", List.of(choice));
     }
 
-    private void stream(String path, Request request, OutputStream out) throws IOException {
+    private Json.Obj delta(Json.Obj request, int i) {
+        String kind = isReasoning(i) ? "reasoning_content" : "content";
+        return completion("chat.completion.chunk", request,
+            obj("index", 0, "delta", obj(kind, piece(i))));
+    }
+
+    /** An event of a stream. */
+    protected static String event(Json.Obj data) {
+        String type = data.text("type");
+        return (type == null ? "" : "event: " + type + "\n") + "data: " + data + "\n\n";
+    }
+
+    /** Answers with an event stream: one event for each piece, others before and behind them. */
+    protected final void stream(Request request, OutputStream out, String begin,
+            IntFunction<Json.Obj> pieceEvent, String end) throws IOException {
         out.write(("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             + "Transfer-Encoding: chunked\r\n\r\n").getBytes(UTF_8));
-        int tokens = pieces(request);
-        Json.Obj body = request.json();
-        boolean messages = path.equals("/v1/messages");
-        if (messages) {
-            Json.Obj usage = Json.obj("input_tokens", PROMPT_TOKENS, "output_tokens", 1);
-            Json.Obj message = message(body.text("model"), List.of()).with("usage", usage);
-            event(out, Json.obj("type", "message_start", "message", message));
-        }
-        for (int i = 0; i < tokens; i++) {
+        if (!begin.isEmpty()) chunk(out, begin);
+        for (int i = 0; i < pieces(request); i++) {
             beforePiece(request, i);
-            event(out, delta(path, body.text("model"), i));
+            chunk(out, event(pieceEvent.apply(i)));
         }
-        if (messages) {
-            event(out, Json.obj(
-                "type", "message_delta",
-                "delta", Json.obj("stop_reason", "end_turn"),
-                "usage", Json.obj("output_tokens", tokens)));
-            event(out, Json.obj("type", "message_stop"));
-        } else {
-            boolean counted = body.at("stream_options", "include_usage") == Json.TRUE;
-            Json.Obj usage = Json.obj("choices", List.of(), "usage", usage(tokens));
-            chunk(out, (counted ? "data: " + usage + "\n\n" : "") + "data: [DONE]\n\n");
-        }
+        chunk(out, end);
         out.write("0\r\n\r\n".getBytes(UTF_8));
-    }
-
-    private Json.Obj delta(String path, String model, int i) {
-        return switch (path) {
-            case "/v1/messages" -> Json.obj(
-                "type", "content_block_delta",
-                "index", 0,
-                "delta", Json.obj("type", "text_delta", "text", piece(i)));
-            case "/v1/completions" -> completion("text_completion", model,
-                Json.obj("index", 0, "text", piece(i)));
-            default -> completion("chat.completion.chunk", model, Json.obj(
-                "index", 0,
-                "delta", Json.obj(isReasoning(i) ? "reasoning_content" : "content", piece(i))));
-        };
-    }
-
-    private static void event(OutputStream out, Json.Obj data) throws IOException {
-        String type = data.text("type");
-        chunk(out, (type == null ? "" : "event: " + type + "\n") + "data: " + data + "\n\n");
     }
 
     private static void chunk(OutputStream out, String text) throws IOException {
@@ -317,7 +277,7 @@ public class SimulatedModel {
 
     /** In one piece: what is measured is llmsnap, not the kernel. */
     private static void send(OutputStream out, String head, byte[] body, String end) throws IOException {
-        ByteArrayOutputStream all = new ByteArrayOutputStream(head.length() + body.length + 2);
+        var all = new ByteArrayOutputStream(head.length() + body.length + 2);
         all.writeBytes(head.getBytes(UTF_8));
         all.writeBytes(body);
         all.writeBytes(end.getBytes(UTF_8));

@@ -1,15 +1,22 @@
 package llmsnap.models;
 
+import static java.lang.Math.max;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static llmsnap.models.ModelState.READY;
+import static llmsnap.models.ModelState.STOPPED;
+
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.LongFunction;
+import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 
@@ -27,17 +34,6 @@ public final class ModelPool {
     }
 
     private static final Client NOBODY = why -> { };
-
-    /** Told of what happens, under the pool's lock: has to return at once, and not to call back. */
-    public interface Observer {
-        /** Worth a line in the log. */
-        void info(String line);
-
-        void warn(String line);
-
-        /** A model has become ready, within that time. */
-        void loaded(String model, long millis);
-    }
 
     /** Told of changes, under the pool's lock: has to return at once, and not to call back. */
     public interface Listener {
@@ -122,44 +118,43 @@ public final class ModelPool {
     private final Scheduler scheduler;
     private volatile Config config;
     private final ModelRun.Factory factory;
-    private final Observer observer;
+    private final Consumer<String> info;
+    private final Consumer<String> warn;
+    private final ObjLongConsumer<String> loaded;
     private final Map<Long, Ticket> tickets = new HashMap<>();
     private final Map<String, ModelRun> runs = new HashMap<>();
     private final CountDownLatch allStopped = new CountDownLatch(1);
     private final List<Listener> listeners = new CopyOnWriteArrayList<>();
-    private final Thread timer = Thread.ofVirtual().name("models-timer").unstarted(this::runTimer);
-    private volatile long timerMs = Scheduler.NEVER;
+    private long timerMs = Scheduler.NEVER;
     private long lastTicket;
 
-    public ModelPool(Config config, ModelRun.Factory factory, Observer observer) {
+    /**
+     * The consumers are called under the pool's lock: they have to return at once.
+     *
+     * @param info takes lines for the log; {@code warn} likewise
+     * @param loaded told of a model that has become ready, and of the ms that it took
+     */
+    public ModelPool(Config config, ModelRun.Factory factory, Consumer<String> info,
+            Consumer<String> warn, ObjLongConsumer<String> loaded) {
         this.config = config;
         this.scheduler = new Scheduler(config);
         this.factory = factory;
-        this.observer = observer;
-    }
-
-    /** Starts the timer for ttl and shutdown. */
-    public void start() {
-        timer.start();
+        this.info = info;
+        this.warn = warn;
+        this.loaded = loaded;
     }
 
     private static long nowMs() {
         return System.nanoTime() / NANOS_PER_MS;
     }
 
-    private void runTimer() {
-        while (!Thread.interrupted()) {
-            long at = timerMs;
-            long now = nowMs();
-            if (at == Scheduler.NEVER) {
-                LockSupport.park();
-            } else if (now < at) {
-                LockSupport.parkNanos((at - now) * NANOS_PER_MS);
-            } else {
-                timerMs = Scheduler.NEVER;
-                send(new Event.Tick());
-            }
-        }
+    private void tick(long atMs) {
+        locked(() -> {
+            if (atMs != timerMs) return null;       // replaced by an earlier one
+            timerMs = Scheduler.NEVER;
+            send(new Event.Tick());
+            return null;
+        });
     }
 
     private <T> T locked(Supplier<T> work) {
@@ -185,7 +180,7 @@ public final class ModelPool {
 
     private Ticket queue(String model, Client client, LongFunction<Event> event) {
         return locked(() -> {
-            Ticket ticket = new Ticket(model, ++lastTicket, client);
+            var ticket = new Ticket(model, ++lastTicket, client);
             tickets.put(ticket.id, ticket);
             send(event.apply(ticket.id));
             return ticket;
@@ -257,7 +252,7 @@ public final class ModelPool {
     }
 
     private ModelStatus complete(ModelStatus status, long now) {
-        boolean stopped = status.state() == ModelState.STOPPED;
+        boolean stopped = status.state() == STOPPED;
         ModelRun run = stopped ? null : runs.get(status.id());
         return status.at(run == null ? 0 : run.pid(), now);
     }
@@ -276,17 +271,8 @@ public final class ModelPool {
             if (scheduler.status(model) == null) return null;
             long now = nowMs();
             Outlook it = scheduler.outlook(model, now);
-            return new Outlook(complete(it.status(), now), it.position(), it.inTheWay(),
-                it.leaving(), it.backOffMs(), it.lastFailure());
-        });
-    }
-
-    /** The places of these models in the queue, see {@link Scheduler#queuePosition}. */
-    public Map<String, Integer> queuePositions(Collection<String> models) {
-        return locked(() -> {
-            Map<String, Integer> positions = new HashMap<>();
-            for (String model : models) positions.put(model, scheduler.queuePosition(model));
-            return positions;
+            return new Outlook(complete(it.status(), now), it.inTheWay(), it.leaving(),
+                it.backOffMs(), it.lastFailure());
         });
     }
 
@@ -320,17 +306,17 @@ public final class ModelPool {
     }
 
     private void info(String model, String what) {
-        observer.info("model " + model + ": " + what);
+        info.accept("model " + model + ": " + what);
     }
 
     private void warn(String model, String what) {
-        observer.warn("model " + model + ": " + what);
+        warn.accept("model " + model + ": " + what);
     }
 
     private void reportLoaded(ModelStatus before, long now) {
-        boolean ready = scheduler.status(before.id()).state() == ModelState.READY;
-        if (!ready || before.state() == ModelState.READY) return;
-        observer.loaded(before.id(), now - before.clock().stateSinceMs());
+        boolean ready = scheduler.status(before.id()).state() == READY;
+        if (!ready || before.state() == READY) return;
+        loaded.accept(before.id(), now - before.clock().stateSinceMs());
     }
 
     private void carryOut(Effect effect) {
@@ -357,8 +343,9 @@ public final class ModelPool {
             case Effect.Sleep sleep -> run(sleep.model().id(), "going to sleep").sleep();
             case Effect.Stop stop -> run(stop.model().id(), "stopping, " + stop.why()).stop();
             case Effect.Timer wanted -> {
-                timerMs = Math.min(timerMs, wanted.atMs());
-                LockSupport.unpark(timer);
+                timerMs = wanted.atMs();
+                CompletableFuture.delayedExecutor(max(0, timerMs - nowMs()), MILLISECONDS)
+                    .execute(() -> tick(wanted.atMs()));
             }
             case Effect.AllStopped all -> allStopped.countDown();
         }

@@ -9,7 +9,8 @@ import llmsnap.config.Config.Model;
  */
 public record ModelStatus(Model model, ModelState state, long pid, Requests requests,
         History history, Clock clock) {
-    public record Requests(int inFlight, int waiting) {}
+    /** {@code position} is its place in the queue from 1, 0 when nothing waits for it. */
+    public record Requests(int inFlight, int waiting, int position) {}
 
     /**
      * What became of it so far.
@@ -30,7 +31,7 @@ public record ModelStatus(Model model, ModelState state, long pid, Requests requ
 
     /** The same model with what the scheduler does not know. */
     ModelStatus at(long pid, long nowMs) {
-        Clock now = new Clock(nowMs, clock.stateSinceMs, clock.idleSinceMs);
+        var now = new Clock(nowMs, clock.stateSinceMs, clock.idleSinceMs);
         return new ModelStatus(model, state, pid, requests, history, now);
     }
 

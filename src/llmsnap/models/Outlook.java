@@ -5,12 +5,11 @@ import java.util.List;
 /**
  * What a request for a model would meet now.
  *
- * @param position in the queue from 1, 0 when nothing waits for the model
  * @param leaving why it goes as soon as its requests in flight have ended, before any new one; ""
  *     when it does not
  * @param backOffMs how long it will not be started, since its starts failed; else 0
  */
-public record Outlook(ModelStatus status, int position, InTheWay inTheWay, String leaving,
+public record Outlook(ModelStatus status, InTheWay inTheWay, String leaving,
         long backOffMs, String lastFailure) {
     /**
      * Ids of models.

@@ -1,5 +1,24 @@
 package llmsnap.models;
 
+import static java.lang.Math.max;
+import static llmsnap.models.ModelState.ASLEEP;
+import static llmsnap.models.ModelState.READY;
+import static llmsnap.models.ModelState.SLEEP_PENDING;
+import static llmsnap.models.ModelState.STARTING;
+import static llmsnap.models.ModelState.STOPPED;
+import static llmsnap.models.ModelState.STOPPING;
+import static llmsnap.models.ModelState.WAKING;
+import static llmsnap.models.Refusal.LIMIT;
+import static llmsnap.models.Refusal.NOT_LOADED;
+import static llmsnap.models.Refusal.NO_SLEEP_MODE;
+import static llmsnap.models.Refusal.REMOVED;
+import static llmsnap.models.Refusal.SHUTTING_DOWN;
+import static llmsnap.models.Refusal.START_FAILED;
+import static llmsnap.models.Refusal.UNLOADED;
+import static llmsnap.models.Slot.Leave.NO;
+import static llmsnap.models.Slot.Leave.SLEEP;
+import static llmsnap.models.Slot.Leave.STOP;
+
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -11,7 +30,6 @@ import java.util.Set;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Eviction;
-import llmsnap.models.Slot.Leave;
 
 /**
  * Decides which model is loaded when, and which request may go. Pure: events go in, effects come
@@ -69,13 +87,17 @@ public final class Scheduler {
 
     /** Every model, in file order. */
     public List<ModelStatus> statuses() {
-        return slots.values().stream().map(Slot::status).toList();
+        return slots.values().stream().map(this::status).toList();
     }
 
     /** One model; null for one that there is not. */
     public ModelStatus status(String model) {
         Slot slot = slots.get(model);
-        return slot == null ? null : slot.status();
+        return slot == null ? null : status(slot);
+    }
+
+    private ModelStatus status(Slot slot) {
+        return slot.status(slot.waiting.isEmpty() ? 0 : List.copyOf(queue).indexOf(slot) + 1);
     }
 
     /** A number that grows whenever a model's state or the list of models changes. */
@@ -108,19 +130,8 @@ public final class Scheduler {
             case SLEEP -> "asked to sleep";
             case STOP -> slot.leaveWhy;
         };
-        return new Outlook(slot.status(), queuePosition(model),
-            new Outlook.InTheWay(mustGo, busy, ahead), leaving,
-            Math.max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
-    }
-
-    /** The place of a model in the queue from 1, 0 when nothing waits for it. */
-    public int queuePosition(String model) {
-        int place = 0;
-        for (Slot slot : queue) {
-            place++;
-            if (slot.model.id().equals(model)) return place;
-        }
-        return 0;
+        return new Outlook(status(slot), new Outlook.InTheWay(mustGo, busy, ahead), leaving,
+            max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
     }
 
     // ---- what happens
@@ -165,16 +176,16 @@ public final class Scheduler {
     private void request(String model, long ticket) {
         Slot slot = slots.get(model);
         if (slot == null || slot.removed) {
-            refuse(ticket, Refusal.REMOVED, removed(model));
+            refuse(ticket, REMOVED, removed(model));
             return;
         }
         int limit = slot.model.limits().requests();
         if (isShuttingDown()) {
-            refuse(ticket, Refusal.SHUTTING_DOWN, "llmsnap is shutting down");
+            refuse(ticket, SHUTTING_DOWN, "llmsnap is shutting down");
         } else if (slot.inFlight.size() + slot.waiting.size() >= limit) {
-            refuse(ticket, Refusal.LIMIT, the(slot) + " already has " + limit
+            refuse(ticket, LIMIT, the(slot) + " already has " + limit
                 + " requests, its concurrencyLimit; try again in a moment");
-        } else if (slot.is(ModelState.READY) && slot.leave == Leave.NO && queue.isEmpty()) {
+        } else if (slot.is(READY) && slot.leave == NO && queue.isEmpty()) {
             grant(slot, ticket);
         } else {
             if (slot.waiting.isEmpty()) slot.firstWaitMs = nowMs;
@@ -217,8 +228,8 @@ public final class Scheduler {
         slot.idleSinceMs = nowMs;
         if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
         if (isShuttingDown()) stop(slot, "shutdown");
-        else if (slot.leave == Leave.SLEEP) putAway(slot, "asked to sleep");
-        else if (slot.leave == Leave.STOP) stop(slot, slot.leaveWhy);
+        else if (slot.leave == SLEEP) putAway(slot, "asked to sleep");
+        else if (slot.leave == STOP) stop(slot, slot.leaveWhy);
         else armTtl(slot);
     }
 
@@ -226,30 +237,30 @@ public final class Scheduler {
 
     private void ready(Slot slot, int run) {
         if (!slot.runs(run) || !slot.state.isLoading()) return;
-        if (slot.is(ModelState.STARTING)) slot.loadMs = nowMs - slot.stateSinceMs;
-        become(slot, ModelState.READY);
+        if (slot.is(STARTING)) slot.loadMs = nowMs - slot.stateSinceMs;
+        become(slot, READY);
         slot.idleSinceMs = nowMs;
         slot.failuresMs.clear();
         armTtl(slot);
     }
 
     private void slept(Slot slot, int run) {
-        if (!slot.runs(run) || !slot.is(ModelState.SLEEP_PENDING)) return;
-        become(slot, ModelState.ASLEEP);
+        if (!slot.runs(run) || !slot.is(SLEEP_PENDING)) return;
+        become(slot, ASLEEP);
         atRest(slot);
         armTtl(slot);
     }
 
     private void callFailed(Slot slot, Event.CallFailed failed) {
-        boolean calling = slot.is(ModelState.SLEEP_PENDING) || slot.is(ModelState.WAKING);
+        boolean calling = slot.is(SLEEP_PENDING) || slot.is(WAKING);
         if (slot.runs(failed.run()) && calling) stop(slot, failed.why());
     }
 
     private void failed(Slot slot, Event.Failed failed) {
-        if (!slot.runs(failed.run()) || slot.is(ModelState.STOPPING)) return;
+        if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
         went(slot, failed.why());
-        if (slot.is(ModelState.STARTING)) startFailed(slot, failed.why());
-        become(slot, ModelState.STOPPING);
+        if (slot.is(STARTING)) startFailed(slot, failed.why());
+        become(slot, STOPPING);
         // They see their connections break; what they release later is unknown by then.
         slot.inFlight.clear();
     }
@@ -261,12 +272,12 @@ public final class Scheduler {
         boolean often = slot.failuresMs.size() == START_FAILURES
             && nowMs - slot.failuresMs.getFirst() <= FAILURE_WINDOW_MS;
         if (often) slot.backOffUntilMs = nowMs + BACK_OFF_MS;
-        refuseWaiting(slot, Refusal.START_FAILED, why);
+        refuseWaiting(slot, START_FAILED, why);
     }
 
     private void gone(Slot slot, int run) {
         if (!slot.runs(run)) return;
-        become(slot, ModelState.STOPPED);
+        become(slot, STOPPED);
         slot.inFlight.clear();
         atRest(slot);
         if (slot.removed) slots.remove(slot.model.id());
@@ -288,7 +299,7 @@ public final class Scheduler {
     }
 
     private void atRest(Slot slot) {
-        slot.leave = Leave.NO;
+        slot.leave = NO;
         slot.controls.forEach(this::controlDone);
         slot.controls.clear();
     }
@@ -302,18 +313,18 @@ public final class Scheduler {
     // ---- putting models away
 
     private void stop(Slot slot, String why) {
-        become(slot, ModelState.STOPPING);
+        become(slot, STOPPING);
         went(slot, why);
         effects.add(new Effect.Stop(slot.model, slot.run, why));
     }
 
     /** Sleep if the model can, else stop. */
     private void putAway(Slot slot, String why) {
-        if (slot.model.launch().sleep() == null || !slot.is(ModelState.READY)) {
+        if (slot.model.launch().sleep() == null || !slot.is(READY)) {
             stop(slot, why);
             return;
         }
-        become(slot, ModelState.SLEEP_PENDING);
+        become(slot, SLEEP_PENDING);
         went(slot, why);
         effects.add(new Effect.Sleep(slot.model, slot.run));
     }
@@ -322,10 +333,10 @@ public final class Scheduler {
         int left = 0;
         for (String model : models) {
             Slot slot = slot(model);
-            if (slot.is(ModelState.STOPPED)) continue;
+            if (slot.is(STOPPED)) continue;
             left++;
             slot.controls.add(ticket);
-            if (!slot.is(ModelState.STOPPING)) unload(slot);
+            if (!slot.is(STOPPING)) unload(slot);
         }
         if (left == 0) effects.add(new Effect.Done(ticket));
         else controlsLeft.put(ticket, left);
@@ -333,9 +344,9 @@ public final class Scheduler {
 
     private void unload(Slot slot) {
         if (slot.state.isLoading()) {
-            refuseWaiting(slot, Refusal.UNLOADED, the(slot) + " was unloaded while it was loading");
+            refuseWaiting(slot, UNLOADED, the(slot) + " was unloaded while it was loading");
         }
-        breakOff(slot, Refusal.UNLOADED);
+        breakOff(slot, UNLOADED);
         stop(slot, "unloaded on request");
     }
 
@@ -346,16 +357,16 @@ public final class Scheduler {
 
     private void putToSleep(Slot slot, long ticket) {
         if (slot.model.launch().sleep() == null) {
-            refuse(ticket, Refusal.NO_SLEEP_MODE, the(slot) + " has no sleepMode");
-        } else if (slot.is(ModelState.ASLEEP)) {
+            refuse(ticket, NO_SLEEP_MODE, the(slot) + " has no sleepMode");
+        } else if (slot.is(ASLEEP)) {
             effects.add(new Effect.Done(ticket));
-        } else if (slot.is(ModelState.READY) || slot.is(ModelState.SLEEP_PENDING)) {
+        } else if (slot.is(READY) || slot.is(SLEEP_PENDING)) {
             slot.controls.add(ticket);
             controlsLeft.put(ticket, 1);
-            if (slot.is(ModelState.READY) && slot.isIdle()) putAway(slot, "asked to sleep");
-            else slot.leave = Leave.SLEEP;
+            if (slot.is(READY) && slot.isIdle()) putAway(slot, "asked to sleep");
+            else slot.leave = SLEEP;
         } else {
-            refuse(ticket, Refusal.NOT_LOADED, the(slot) + " is not loaded, it is " + slot.state.label);
+            refuse(ticket, NOT_LOADED, the(slot) + " is not loaded, it is " + slot.state.label);
         }
     }
 
@@ -371,8 +382,8 @@ public final class Scheduler {
             reconfigure(slot, model);
         }
         for (Slot lost : before.values()) {
-            refuseWaiting(lost, Refusal.REMOVED, removed(lost.model.id()));
-            if (lost.is(ModelState.STOPPED)) continue;
+            refuseWaiting(lost, REMOVED, removed(lost.model.id()));
+            if (lost.is(STOPPED)) continue;
             slots.put(lost.model.id(), lost);
             lost.removed = true;
             lost.replacement = null;
@@ -383,10 +394,10 @@ public final class Scheduler {
     private void reconfigure(Slot slot, Model model) {
         slot.removed = false;
         slot.replacement = null;
-        if (slot.leave == Leave.STOP) slot.leave = Leave.NO;
+        if (slot.leave == STOP) slot.leave = NO;
         boolean same = slot.model.launch().equals(model.launch());
         if (!same) slot.failuresMs.clear();      // the new settings have not failed yet
-        if (same || slot.is(ModelState.STOPPED)) {
+        if (same || slot.is(STOPPED)) {
             slot.model = model;
             slot.backOffUntilMs = 0;
             armTtl(slot);
@@ -398,8 +409,8 @@ public final class Scheduler {
 
     /** Stops a model once its requests in flight have ended; who waits for its load waits on. */
     private void retire(Slot slot, String why) {
-        if (slot.is(ModelState.STOPPING)) return;
-        slot.leave = Leave.STOP;
+        if (slot.is(STOPPING)) return;
+        slot.leave = STOP;
         slot.leaveWhy = why;
         if (slot.isIdle()) stop(slot, why);
     }
@@ -408,7 +419,7 @@ public final class Scheduler {
         if (isShuttingDown()) return;
         shutdownAtMs = nowMs + SHUTDOWN_GRACE_MS;
         for (Slot slot : slots.values()) {
-            refuseWaiting(slot, Refusal.SHUTTING_DOWN, "llmsnap is shutting down");
+            refuseWaiting(slot, SHUTTING_DOWN, "llmsnap is shutting down");
             if (slot.isIdle()) stopForShutdown(slot);
         }
         arm(shutdownAtMs);
@@ -416,11 +427,11 @@ public final class Scheduler {
     }
 
     private void stopForShutdown(Slot slot) {
-        if (!slot.is(ModelState.STOPPED) && !slot.is(ModelState.STOPPING)) stop(slot, "shutdown");
+        if (!slot.is(STOPPED) && !slot.is(STOPPING)) stop(slot, "shutdown");
     }
 
     private void checkAllStopped() {
-        boolean all = slots.values().stream().allMatch(slot -> slot.is(ModelState.STOPPED));
+        boolean all = slots.values().stream().allMatch(slot -> slot.is(STOPPED));
         if (all) effects.add(new Effect.AllStopped());
     }
 
@@ -435,7 +446,7 @@ public final class Scheduler {
     private long ttlEndMs(Slot slot) {
         if (slot.model == null || !slot.isIdle() || !slot.waiting.isEmpty()) return NEVER;
         int ttl = slot.model.limits().ttlSeconds();
-        boolean counts = ttl > 0 && (slot.is(ModelState.READY) || slot.is(ModelState.ASLEEP));
+        boolean counts = ttl > 0 && (slot.is(READY) || slot.is(ASLEEP));
         return counts ? slot.idleSinceMs + ttl * 1000L : NEVER;
     }
 
@@ -447,7 +458,7 @@ public final class Scheduler {
         timerMs = NEVER;
         if (nowMs >= shutdownAtMs) {
             for (Slot slot : slots.values()) {
-                breakOff(slot, Refusal.SHUTTING_DOWN);
+                breakOff(slot, SHUTTING_DOWN);
                 stopForShutdown(slot);
             }
             return;
@@ -485,7 +496,7 @@ public final class Scheduler {
 
     /** Grants all that wait for a loaded model, unless somebody has waited for its end for too long. */
     private boolean grantWaiting(Slot slot, List<Slot> ahead) {
-        if (slot.leave != Leave.NO) return false;
+        if (slot.leave != NO) return false;
         for (Slot first : ahead) {
             if (evicts(first, slot) && isGraceOver(first)) return false;
         }
@@ -500,8 +511,8 @@ public final class Scheduler {
         for (Slot first : ahead) {
             if (excludes(first, slot)) return false;
         }
-        if (slot.is(ModelState.STOPPED) && nowMs < slot.backOffUntilMs) {
-            refuseWaiting(slot, Refusal.START_FAILED, the(slot) + " failed to start " + START_FAILURES
+        if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
+            refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + START_FAILURES
                 + " times in a row and is not tried again for "
                 + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: " + slot.lastFailure);
             return true;
@@ -515,12 +526,12 @@ public final class Scheduler {
         if (!mustGo.isEmpty()) return false;
         if (slot.madeRoom) slot.swaps++;
         slot.madeRoom = false;
-        if (slot.is(ModelState.ASLEEP)) {
-            become(slot, ModelState.WAKING);
+        if (slot.is(ASLEEP)) {
+            become(slot, WAKING);
             effects.add(new Effect.Wake(slot.model, slot.run));
         } else {
             slot.run++;
-            become(slot, ModelState.STARTING);
+            become(slot, STARTING);
             effects.add(new Effect.Start(slot.model, slot.run));
         }
         return false;
@@ -532,8 +543,8 @@ public final class Scheduler {
         for (Slot other : mustGo) {
             boolean loadingForSomebody = other.state.isLoading() && !other.waiting.isEmpty();
             if (!other.isIdle() || loadingForSomebody) return true;
-            if (!other.is(ModelState.READY)) continue;
-            lingerUntilMs = Math.max(lingerUntilMs, other.lingerUntilMs);
+            if (!other.is(READY)) continue;
+            lingerUntilMs = max(lingerUntilMs, other.lingerUntilMs);
         }
         if (isGraceOver(slot) || nowMs >= lingerUntilMs) return false;
         arm(lingerUntilMs);

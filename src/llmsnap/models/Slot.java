@@ -1,5 +1,7 @@
 package llmsnap.models;
 
+import static llmsnap.models.ModelState.STOPPED;
+
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -14,7 +16,7 @@ final class Slot {
     enum Leave { NO, SLEEP, STOP }
 
     Model model;
-    ModelState state = ModelState.STOPPED;
+    ModelState state = STOPPED;
     int run;
     long stateSinceMs;
     long idleSinceMs;
@@ -55,12 +57,13 @@ final class Slot {
 
     /** Whether a report of that run means something. */
     boolean runs(int reported) {
-        return run == reported && state != ModelState.STOPPED;
+        return run == reported && state != STOPPED;
     }
 
-    ModelStatus status() {
+    /** @param position in the queue */
+    ModelStatus status(int position) {
         return new ModelStatus(model, state, 0,
-            new ModelStatus.Requests(inFlight.size(), waiting.size()),
+            new ModelStatus.Requests(inFlight.size(), waiting.size(), position),
             new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs),
             new ModelStatus.Clock(0, stateSinceMs, idleSinceMs));
     }

@@ -58,8 +58,8 @@ public final class JdkHttp {
      */
     public static void holdPoller() {
         Thread.ofVirtual().name("poller-holder").start(() -> {
-            try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-                    Socket near = new Socket(listener.getInetAddress(), listener.getLocalPort());
+            try (var listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+                    var near = new Socket(listener.getInetAddress(), listener.getLocalPort());
                     Socket far = listener.accept()) {
                 while (near.isConnected() && far.getInputStream().read() >= 0) { }
             } catch (IOException e) {

@@ -127,7 +127,7 @@ public final class Proc {
     public static String address(InetSocketAddress remote) {
         byte[] bytes = remote.getAddress().getAddress();
         int flip = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN ? 3 : 0;
-        StringBuilder hex = new StringBuilder();
+        var hex = new StringBuilder();
         for (int i = 0; i < bytes.length; i++) hex.append(String.format("%02X", bytes[i ^ flip]));
         return hex.append(String.format(":%04X", remote.getPort())).toString();
     }

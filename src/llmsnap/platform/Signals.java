@@ -30,7 +30,7 @@ public final class Signals {
                 signal.getMethod("handle", signal, type).invoke(null, each, proxy);
             }
         } catch (ReflectiveOperationException | IllegalArgumentException e) {
-            Thread end = new Thread(() -> handler.accept("end of the process"));
+            var end = new Thread(() -> handler.accept("end of the process"));
             Runtime.getRuntime().addShutdownHook(end);
         }
     }

@@ -38,7 +38,7 @@ final class Endpoint {
     /** Whether somebody listens on its port: asked by listening for a moment, which nobody notices. */
     boolean isPortTaken() {
         for (InetAddress address : addresses()) {
-            try (ServerSocket socket = new ServerSocket()) {
+            try (var socket = new ServerSocket()) {
                 socket.setReuseAddress(true);
                 socket.bind(new InetSocketAddress(address, proxy.port()));
             } catch (IOException e) {
@@ -63,7 +63,7 @@ final class Endpoint {
     boolean accepts() throws InterruptedException {
         for (InetAddress address : addresses()) {
             if (Thread.interrupted()) throw new InterruptedException();
-            try (Socket socket = new Socket()) {
+            try (var socket = new Socket()) {
                 socket.connect(new InetSocketAddress(address, proxy.port()), CONNECT_MS);
                 base = URI.create(proxy.isHttps() ? proxy.toString() : proxy.at(address.getHostAddress()));
                 return true;

@@ -39,7 +39,7 @@ public final class Leftovers {
                 if (!marked || Proc.startTime(Long.parseLong(owner.group(2))).equals(owner.group(3))) continue;
                 log.warn("ending process " + pid + ", left behind by an llmsnap that is gone");
                 ProcessHandle.of(pid).ifPresent(process -> {
-                    ProcessTree tree = new ProcessTree(process, owner.group(1));
+                    var tree = new ProcessTree(process, owner.group(1));
                     tree.kill();
                     tree.endSurvivors(true);
                 });

@@ -1,5 +1,11 @@
 package llmsnap.process;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
+
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -25,7 +30,7 @@ import llmsnap.record.LogBuffer;
 
 /** One run of a model's server: a process, from start to end. Blocking work, on threads of its own. */
 public final class ModelServer implements ModelRun {
-    private static final long PORT_PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(1);
+    private static final long PORT_PATIENCE_NANOS = SECONDS.toNanos(1);
     private static final long PORT_LOOK_MS = 10;
     private static final long FIRST_PROBE_MS = 1_000;
     private static final long MAX_PROBE_MS = 30_000;
@@ -96,8 +101,8 @@ public final class ModelServer implements ModelRun {
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
         Process started = process;
-        boolean exited = started == null || started.waitFor(millis, TimeUnit.MILLISECONDS);
-        return exited && ended.await(EXIT_REPORT_MS, TimeUnit.MILLISECONDS);
+        boolean exited = started == null || started.waitFor(millis, MILLISECONDS);
+        return exited && ended.await(EXIT_REPORT_MS, MILLISECONDS);
     }
 
     @Override public String lastLines() {
@@ -170,13 +175,13 @@ public final class ModelServer implements ModelRun {
                     + " is taken by another program; stop that, or give the model another port"
                     + " (startPort moves all of them)");
             }
-            TimeUnit.MILLISECONDS.sleep(PORT_LOOK_MS);
+            MILLISECONDS.sleep(PORT_LOOK_MS);
         }
     }
 
     /** Starts the process. @return false when a stop came first: {@link #end} waits for it */
     private boolean spawn() throws StartFailed {
-        File nothing = new File(File.separatorChar == '/' ? "/dev/null" : "NUL");
+        var nothing = new File(File.separatorChar == '/' ? "/dev/null" : "NUL");
         ProcessBuilder builder = command(model.cmd()).redirectInput(nothing);
         String mark = factory.leftovers.instance() + "." + RUNS.incrementAndGet();
         builder.environment().put(ProcessTree.MARK, mark);
@@ -202,7 +207,7 @@ public final class ModelServer implements ModelRun {
     }
 
     private ProcessBuilder command(List<String> words) {
-        ProcessBuilder builder = new ProcessBuilder(words).redirectErrorStream(true);
+        var builder = new ProcessBuilder(words).redirectErrorStream(true);
         for (String entry : launch.command().env()) {
             int equals = entry.indexOf('=');
             builder.environment().put(entry.substring(0, equals), entry.substring(equals + 1));
@@ -246,19 +251,19 @@ public final class ModelServer implements ModelRun {
                 try {
                     if (endpoint.status(new Call("GET", check, "", 0), probeMs) == 200) return;
                 } catch (HttpTimeoutException e) {
-                    probeMs = Math.min(probeMs * 2, MAX_PROBE_MS);
+                    probeMs = min(probeMs * 2, MAX_PROBE_MS);
                 } catch (IOException e) {
                     // not yet
                 }
             }
             long passed = System.nanoTime() - start;
-            if (passed > TimeUnit.SECONDS.toNanos(timeout)) {
+            if (passed > SECONDS.toNanos(timeout)) {
                 throw new StartFailed(the() + " did not get ready within " + timeout
                     + " s (healthCheckTimeout): no 200 from " + model.proxy()
                     + (check == null ? "" : check) + "; " + lastLines());
             }
             // Half a percent of the time passed: little is lost when it is quick, little asked when slow.
-            TimeUnit.NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
+            NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
         }
     }
 
@@ -304,7 +309,7 @@ public final class ModelServer implements ModelRun {
         if (!ending.compareAndSet(false, true)) return;
         worker.interrupt();
         try {
-            outputEnded.await(LAST_OUTPUT_MS, TimeUnit.MILLISECONDS);
+            outputEnded.await(LAST_OUTPUT_MS, MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -350,7 +355,7 @@ public final class ModelServer implements ModelRun {
 
     private void endProcess() throws InterruptedException {
         int timeout = launch.unloadTimeoutSeconds();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(timeout);
+        long deadline = System.nanoTime() + SECONDS.toNanos(timeout);
         tree.noteDescendants();
         // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
         boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);
@@ -360,14 +365,14 @@ public final class ModelServer implements ModelRun {
         if (!inTime) {
             warn("did not exit within " + timeout + " s, killing it");
             tree.kill();
-            process.waitFor(KILLED_SECONDS, TimeUnit.SECONDS);
+            process.waitFor(KILLED_SECONDS, SECONDS);
         }
         if (!inTime || !tree.isSingle()) tree.endSurvivors(!inTime);
         else Thread.ofVirtual().start(() -> tree.endSurvivors(false));      // a last look, just in case
     }
 
     private static boolean exitsBy(long deadline, Process process) throws InterruptedException {
-        return process.waitFor(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        return process.waitFor(max(1, deadline - System.nanoTime()), NANOSECONDS);
     }
 
     /** Runs cmdStop. @return false when it could not do its work, so that a signal has to */
@@ -383,26 +388,16 @@ public final class ModelServer implements ModelRun {
             return false;
         }
         readOutput(stopper, new CountDownLatch(1));
-        CompletableFuture.anyOf(stopper.onExit(), process.onExit())
-            .completeOnTimeout(null, Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)
-            .join();
-        if (stopper.isAlive()) {
-            Thread.ofVirtual().start(() -> endStopper(stopper, deadline));
-            return !process.isAlive();
-        }
-        if (stopper.exitValue() == 0) return true;
-        warn("cmdStop exited with code " + stopper.exitValue());
-        return !process.isAlive();
-    }
-
-    private void endStopper(Process stopper, long deadline) {
-        try {
-            if (exitsBy(deadline, stopper)) return;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-        warn("cmdStop did not end within " + launch.unloadTimeoutSeconds() + " s, killing it");
-        stopper.descendants().forEach(ProcessHandle::destroyForcibly);
-        stopper.destroyForcibly();
+        long left = max(1, deadline - System.nanoTime());
+        CompletableFuture<Process> stopped = stopper.onExit().orTimeout(left, NANOSECONDS);
+        stopped.exceptionally(late -> {
+            warn("cmdStop did not end within " + launch.unloadTimeoutSeconds() + " s, killing it");
+            stopper.descendants().forEach(ProcessHandle::destroyForcibly);
+            return stopper.destroyForcibly();
+        });
+        CompletableFuture.anyOf(stopped, process.onExit()).exceptionally(late -> null).join();
+        int code = stopper.isAlive() ? 0 : stopper.exitValue();
+        if (code != 0) warn("cmdStop exited with code " + code);
+        return !process.isAlive() || !stopper.isAlive() && code == 0;
     }
 }

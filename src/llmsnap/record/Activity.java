@@ -103,18 +103,8 @@ public final class Activity {
      */
     public InFlight begin(String model, String path, Runnable cancel) {
         long id = lastId.incrementAndGet();
-        InFlight.Watcher watcher = new InFlight.Watcher() {
-            @Override public void changed() {
-                Activity.this.changed();
-            }
-
-            @Override public void ended(Row row, Capture capture) {
-                inFlight.remove(id);
-                add(row, capture);
-            }
-        };
-        Row.Asked asked = new Row.Asked(model, path);
-        InFlight request = new InFlight(id, asked, cancel, captures.new Draft(), watcher);
+        var request = new InFlight(id, new Row.Asked(model, path), cancel, captures.new Draft(),
+            this::changed, this::add);
         inFlight.put(id, request);
         changed();
         return request;
@@ -125,6 +115,7 @@ public final class Activity {
     }
 
     private void add(Row row, Capture capture) {
+        inFlight.remove(row.id());
         lock.lock();
         try {
             if (capture != null) captures.keep(capture);

@@ -37,7 +37,7 @@ public record Capture(long id, String rawPath, Said request, Said response, long
     public String path() {
         int query = rawPath.indexOf('?');
         if (query < 0) return rawPath;
-        StringJoiner pairs = new StringJoiner("&", rawPath.substring(0, query + 1), "");
+        var pairs = new StringJoiner("&", rawPath.substring(0, query + 1), "");
         for (String pair : rawPath.substring(query + 1).split("&")) {
             int equals = pair.indexOf('=');
             boolean secret = equals > 0 && isSecret(pair.substring(0, equals));

@@ -1,5 +1,8 @@
 package llmsnap.record;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,7 +25,7 @@ final class Captures {
     /** From now on; but never more than an eighth of the heap. */
     void limit(int megabytes) {
         long heap = Runtime.getRuntime().maxMemory();
-        maxBytes = Math.min((long) megabytes << 20, Math.min(heap / 8, MAX_BYTES));
+        maxBytes = min((long) megabytes << 20, min(heap / 8, MAX_BYTES));
         reserve(0);
     }
 
@@ -127,8 +130,8 @@ final class Captures {
             if (!isOn() || !grow(count)) return;
             try {
                 if (length + count > body.length) {
-                    long twice = Math.min(body.length * 2L, maxBytes);
-                    body = Arrays.copyOf(body, (int) Math.max(length + count, twice));
+                    long twice = min(body.length * 2L, maxBytes);
+                    body = Arrays.copyOf(body, (int) max(length + count, twice));
                 }
                 System.arraycopy(bytes, offset, body, length, count);
                 length += count;

@@ -1,23 +1,17 @@
 package llmsnap.record;
 
+import static java.lang.Math.max;
+
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
 
 /** A request in flight. Its own thread and those that pass its answer on tell what becomes of it. */
 public final class InFlight {
     private static final int MAX_PATH = 200;
     private static final int MAX_ERROR = 2_000;
     private static final long NANOS_PER_MS = 1_000_000;
-
-    /** Told of what happens; must return at once. */
-    interface Watcher {
-        /** Its turn has come, or it waits again, or it has ended. */
-        void changed();
-
-        /** @param capture null when none is kept */
-        void ended(Row row, Capture capture);
-    }
 
     public final long id;
     public final String model;
@@ -26,11 +20,12 @@ public final class InFlight {
     public final long startedMs = System.currentTimeMillis();
     private final String pathAndQuery;
     private final Runnable cancel;
-    private final Watcher watcher;
-    private final ReentrantLock lock = new ReentrantLock();     // guards draft, usage, ended
+    private final Runnable changed;
+    private final BiConsumer<Row, Capture> ended;
+    private final ReentrantLock lock = new ReentrantLock();     // guards draft, usage, over
     private final Captures.Draft draft;
     private volatile Usage usage;
-    private boolean ended;
+    private boolean over;
     private volatile long waitingSinceNanos = System.nanoTime();    // 0 while a model is at it
     private volatile long grantedNanos;
     private volatile long queueNanos;
@@ -38,26 +33,27 @@ public final class InFlight {
     private volatile long firstTextNanos;
     private volatile long bytes;
 
-    InFlight(long id, Row.Asked asked, Runnable cancel, Captures.Draft draft, Watcher watcher) {
+    /**
+     * @param changed told when its turn has come, or it waits again, or it has ended
+     * @param ended takes its row, and what is kept of it or null
+     */
+    InFlight(long id, Row.Asked asked, Runnable cancel, Captures.Draft draft, Runnable changed,
+            BiConsumer<Row, Capture> ended) {
         this.id = id;
         this.model = asked.model();
         this.pathAndQuery = asked.path();
         this.path = cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
         this.cancel = cancel;
         this.draft = draft;
-        this.watcher = watcher;
+        this.changed = changed;
+        this.ended = ended;
     }
 
     /** One of which nobody wants to know: whatever becomes of it is not noted. */
     public static InFlight unnoted(String model) {
-        Watcher nobody = new Watcher() {
-            @Override public void changed() {}
-
-            @Override public void ended(Row row, Capture capture) {}
-        };
-        Captures.Draft none = new Captures().new Draft();
-        InFlight request = new InFlight(0, new Row.Asked(model, ""), () -> { }, none, nobody);
-        request.ended = true;
+        var request = new InFlight(0, new Row.Asked(model, ""), () -> { },
+            new Captures().new Draft(), () -> { }, (row, capture) -> { });
+        request.over = true;
         return request;
     }
 
@@ -88,7 +84,7 @@ public final class InFlight {
         queueNanos += now - waitingSinceNanos;
         grantedNanos = now;
         waitingSinceNanos = 0;
-        watcher.changed();
+        changed.run();
     }
 
     /** It waits for the model again: the first try came to nothing. */
@@ -96,14 +92,14 @@ public final class InFlight {
         long now = System.nanoTime();
         earlierNanos += now - grantedNanos;
         waitingSinceNanos = now;
-        watcher.changed();
+        changed.run();
     }
 
     /** The answer's head has come. @param length of its body, -1 when it is not known */
     public void answerBegins(Map<String, List<String>> headers, long length) {
         lock.lock();
         try {
-            if (ended) return;
+            if (over) return;
             boolean plain = value(headers, "content-encoding").matches("\\s*|identity");
             usage = plain ? Usage.of(value(headers, "content-type")) : null;
             draft.answer(headers, length);
@@ -121,7 +117,7 @@ public final class InFlight {
         bytes += length;
         lock.lock();
         try {
-            if (!ended) read(piece, offset, length);
+            if (!over) read(piece, offset, length);
         } finally {
             lock.unlock();
         }
@@ -143,30 +139,26 @@ public final class InFlight {
     public void end(int status, Cause cause, String error, byte[] said) {
         lock.lock();
         try {
-            if (ended) return;
+            if (over) return;
             if (said != null) {
                 draft.clearAnswer();
                 read(said, 0, said.length);
             }
-            ended = true;
+            over = true;
             Row.Outcome outcome = new Row.Outcome(status, cause, cut(error, MAX_ERROR));
-            watcher.ended(row(outcome), draft.finish(id, pathAndQuery));
+            ended.accept(row(outcome), draft.finish(id, pathAndQuery));
         } finally {
             lock.unlock();
         }
-        watcher.changed();
+        changed.run();
     }
 
     private Row row(Row.Outcome outcome) {
         Usage.Counts counts = usage == null ? Usage.NOTHING : usage.counts();
-        Usage.Speeds speeds = counts.speeds();
-        long durationMs = speeds.serverMs() >= 0 ? speeds.serverMs() : durationMs();
-        double speed = speeds.output();
-        if (speed < 0 && counts.output() > 0) speed = counts.output() * 1000.0 / Math.max(1, durationMs);
-        Row.Tokens tokens = new Row.Tokens(counts.cached(), Math.max(0, counts.prompt()),
-            Math.max(0, counts.output()), counts.reasoning(), speeds.prompt(), speed);
-        Row.Times times = new Row.Times(System.currentTimeMillis(), durationMs, ttftMs(), queueMs());
-        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, false);
+        long serverMs = counts.speeds().serverMs();
+        long durationMs = serverMs >= 0 ? serverMs : durationMs();
+        var times = new Row.Times(System.currentTimeMillis(), durationMs, ttftMs(), queueMs());
+        return new Row(id, new Row.Asked(model, path), outcome, counts, times, false);
     }
 
     // ---- for those who look

@@ -30,9 +30,12 @@ public final class Log {
     private static final int FLUSH_LOOKS = 50;
     private static final long FLUSH_PAUSE_MS = 4;
 
-    private final LogBuffer proxy = new LogBuffer(KEPT_BYTES);
-    private final LogBuffer upstream = new LogBuffer(KEPT_BYTES);
-    private final LogBuffer shown = new LogBuffer(KEPT_BYTES);
+    /** The server's own lines. */
+    public final LogBuffer proxy = new LogBuffer(KEPT_BYTES);
+    /** What all models wrote. */
+    public final LogBuffer upstream = new LogBuffer(KEPT_BYTES);
+    /** What stdout shows, by logToStdout. */
+    public final LogBuffer shown = new LogBuffer(KEPT_BYTES);
     /** The same as {@link #shown}, with room for a slow terminal. */
     private final LogBuffer stdout = new LogBuffer(STDOUT_BYTES);
     private final Map<String, LogBuffer> models = new ConcurrentHashMap<>();
@@ -77,7 +80,7 @@ public final class Log {
 
     private void write(Level level, String line) {
         if (level.compareTo(logging.level()) < 0) return;
-        StringBuilder text = new StringBuilder(TimeFormat.stamp(logging.timeFormat()));
+        var text = new StringBuilder(TimeFormat.stamp(logging.timeFormat()));
         text.append('[').append(level).append("] ");
         for (int i = 0; i < line.length(); i++) {   // a path may hold anything; a line stays one
             char c = line.charAt(i);
@@ -103,21 +106,6 @@ public final class Log {
         stdout.append(bytes, 0, length);
     }
 
-    /** The server's own lines. */
-    public LogBuffer proxy() {
-        return proxy;
-    }
-
-    /** What all models wrote. */
-    public LogBuffer upstream() {
-        return upstream;
-    }
-
-    /** What stdout shows, by logToStdout. */
-    public LogBuffer shown() {
-        return shown;
-    }
-
     /** Whether that model has ever written something that is still kept. */
     public boolean hasModel(String id) {
         return models.containsKey(id);
@@ -132,7 +120,7 @@ public final class Log {
     public void startStdout() {
         LogBuffer.Reader reader = stdout.reader(true);
         Thread.ofPlatform().daemon().name("stdout").start(() -> {
-            try (FileOutputStream out = new FileOutputStream(FileDescriptor.out)) {
+            try (var out = new FileOutputStream(FileDescriptor.out)) {
                 while (true) {
                     byte[] bytes = reader.read(STDOUT_PIECE_BYTES, STDOUT_PATIENCE_MS);
                     if (bytes == null) continue;

@@ -1,10 +1,13 @@
 package llmsnap.record;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 import java.util.List;
+import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -26,9 +29,8 @@ public final class LogBuffer {
     private final int maxBytes;
     private final ReentrantLock lock = new ReentrantLock();     // guards the fields below
     private final Condition grown = lock.newCondition();
-    private Piece[] ring = new Piece[64];       // piece number n is at n & (ring.length - 1)
-    private long firstPiece;                    // number of the oldest one; counted from 0
-    private long endPiece;                      // number of the next one
+    private final TreeMap<Long, Piece> pieces = new TreeMap<>();        // by number, from 0
+    private long endPiece;                                              // number of the next one
     private long lines;
     private int bytes;
     private long written;
@@ -45,7 +47,7 @@ public final class LogBuffer {
         lock.lock();
         try {
             for (int from = offset, end = offset + length; from < end; from += PIECE_BYTES) {
-                add(Arrays.copyOfRange(source, from, Math.min(end, from + PIECE_BYTES)));
+                add(Arrays.copyOfRange(source, from, min(end, from + PIECE_BYTES)));
             }
             if (waiting > 0) grown.signalAll();
         } finally {
@@ -56,7 +58,7 @@ public final class LogBuffer {
 
     /** How many of the last of {@code length} bytes begin a UTF-8 character that is not complete. */
     public static int incomplete(byte[] bytes, int length) {
-        for (int back = 1; back <= Math.min(3, length); back++) {
+        for (int back = 1; back <= min(3, length); back++) {
             int b = bytes[length - back] & 0xff;
             if (b < 0x80) return 0;
             if (b < 0xc0) continue;
@@ -77,41 +79,29 @@ public final class LogBuffer {
     }
 
     private void add(byte[] piece) {
-        if (endPiece - firstPiece == ring.length) grow();
-        ring[slot(endPiece++)] = new Piece(piece, lines);
+        pieces.put(endPiece++, new Piece(piece, lines));
         bytes += piece.length;
         written += piece.length;
         for (byte b : piece) if (b == '\n') lines++;
         // Tiny pieces are bounded by their number, since each costs more than its bytes.
-        long most = Math.max(MIN_PIECES, maxBytes / SMALL_PIECE_BYTES);
-        while ((bytes > maxBytes || endPiece - firstPiece > most) && endPiece - firstPiece > 1) {
-            bytes -= ring[slot(firstPiece)].bytes.length;
-            ring[slot(firstPiece++)] = null;
+        int most = max(MIN_PIECES, maxBytes / SMALL_PIECE_BYTES);
+        while ((bytes > maxBytes || pieces.size() > most) && pieces.size() > 1) {
+            bytes -= pieces.pollFirstEntry().getValue().bytes.length;
         }
     }
 
-    private void grow() {
-        Piece[] larger = new Piece[ring.length * 2];
-        for (long number = firstPiece; number < endPiece; number++) {
-            larger[(int) (number & larger.length - 1)] = ring[slot(number)];
-        }
-        ring = larger;
-    }
-
-    private int slot(long number) {
-        return (int) (number & ring.length - 1);
+    private long firstPiece() {
+        return pieces.isEmpty() ? endPiece : pieces.firstKey();
     }
 
     /** The newest {@code max} bytes. */
     public byte[] tail(int max) {
         lock.lock();
         try {
-            ByteArrayOutputStream all = new ByteArrayOutputStream(bytes);
-            for (long number = firstPiece; number < endPiece; number++) {
-                all.writeBytes(ring[slot(number)].bytes);
-            }
+            var all = new ByteArrayOutputStream(bytes);
+            pieces.values().forEach(piece -> all.writeBytes(piece.bytes));
             byte[] whole = all.toByteArray();
-            return Arrays.copyOfRange(whole, Math.max(0, whole.length - max), whole.length);
+            return Arrays.copyOfRange(whole, max(0, whole.length - max), whole.length);
         } finally {
             lock.unlock();
         }
@@ -129,8 +119,8 @@ public final class LogBuffer {
 
     /** The last {@code count} lines of those since that place, at most {@code maxBytes}, as text. */
     public String lastLines(int count, int maxBytes, long since) {
-        byte[] tail = tail((int) Math.min(maxBytes, written() - since));
-        String text = new String(tail, UTF_8).stripTrailing();
+        byte[] tail = tail((int) min(maxBytes, written() - since));
+        var text = new String(tail, UTF_8).stripTrailing();
         int at = text.length();
         for (int i = 0; i < count && at >= 0; i++) at = text.lastIndexOf('\n', at - 1);
         return text.substring(at + 1);
@@ -140,14 +130,14 @@ public final class LogBuffer {
     public Reader reader(boolean withHistory) {
         lock.lock();
         try {
-            return new Reader(withHistory ? firstPiece : endPiece);
+            return new Reader(withHistory ? firstPiece() : endPiece);
         } finally {
             lock.unlock();
         }
     }
 
     private long linesBefore(long number) {
-        return number == endPiece ? lines : ring[slot(number)].linesBefore;
+        return number == endPiece ? lines : pieces.get(number).linesBefore;
     }
 
     /** Follows the log. For one thread. */
@@ -193,14 +183,14 @@ public final class LogBuffer {
         }
 
         private byte[] take(int max) {
-            ByteArrayOutputStream out = new ByteArrayOutputStream();
-            if (next < firstPiece) {
-                long lost = Math.max(1, linesBefore(firstPiece) - linesSeen);
+            var out = new ByteArrayOutputStream();
+            if (next < firstPiece()) {
+                long lost = max(1, linesBefore(firstPiece()) - linesSeen);
                 String note = lost + (lost == 1 ? " line" : " lines");
                 out.writeBytes(("[" + note + " lost, this reader is too slow]\n").getBytes(UTF_8));
-                next = firstPiece;
+                next = firstPiece();
             }
-            while (next < endPiece && out.size() < max) out.writeBytes(ring[slot(next++)].bytes);
+            while (next < endPiece && out.size() < max) out.writeBytes(pieces.get(next++).bytes);
             linesSeen = linesBefore(next);
             return out.toByteArray();
         }

@@ -1,5 +1,7 @@
 package llmsnap.record;
 
+import static java.lang.Math.max;
+
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Set;
@@ -75,13 +77,13 @@ public final class Metrics {
     /** A request has ended. */
     public void count(Row row) {
         String model = row.asked().model();
-        Answered answered = new Answered(model, label(row.asked().path()), row.outcome().status());
+        var answered = new Answered(model, label(row.asked().path()), row.outcome().status());
         requests.computeIfAbsent(answered, each -> new LongAdder()).increment();
         Totals totals = totals(model);
         if (!row.outcome().error().isEmpty()) totals.errors.increment();
-        totals.prompt.add(row.tokens().input());
-        totals.cached.add(Math.max(0, row.tokens().cached()));
-        totals.generated.add(row.tokens().output());
+        totals.prompt.add(max(0, row.tokens().prompt()));
+        totals.cached.add(max(0, row.tokens().cached()));
+        totals.generated.add(max(0, row.tokens().output()));
         totals.queue.add(row.times().queueMs());
         totals.duration.add(row.times().durationMs());
         if (row.times().ttftMs() >= 0) totals.firstToken.add(row.times().ttftMs());

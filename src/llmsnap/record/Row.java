@@ -1,11 +1,11 @@
 package llmsnap.record;
 
 /**
- * A request that has ended. Times are in ms; -1 is unknown, but 0 for unknown input and output.
+ * A request that has ended. Times are in ms; -1 is unknown.
  *
  * @param hasCapture whether what was said is kept
  */
-public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times times,
+public record Row(long id, Asked asked, Outcome outcome, Usage.Counts tokens, Times times,
         boolean hasCapture) {
     /**
      * @param model its id, whatever name was used for it
@@ -19,9 +19,6 @@ public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times ti
      * @param error what went wrong, cut when it is very long; or ""
      */
     public record Outcome(int status, Cause cause, String error) {}
-
-    public record Tokens(long cached, long input, long output, long reasoning,
-            double promptPerSecond, double outputPerSecond) {}
 
     /**
      * @param endedMs since 1970

@@ -1,6 +1,16 @@
 package llmsnap.record;
 
+import static java.lang.Math.max;
 import static java.nio.charset.StandardCharsets.US_ASCII;
+import static llmsnap.record.Usage.Key.CHOICES;
+import static llmsnap.record.Usage.Key.CONTENT;
+import static llmsnap.record.Usage.Key.DELTA;
+import static llmsnap.record.Usage.Key.MESSAGE;
+import static llmsnap.record.Usage.Key.OTHER;
+import static llmsnap.record.Usage.Key.RESPONSE;
+import static llmsnap.record.Usage.Key.TEXT;
+import static llmsnap.record.Usage.Key.TIMINGS;
+import static llmsnap.record.Usage.Key.USAGE;
 
 import java.util.Arrays;
 import java.util.Locale;
@@ -20,16 +30,17 @@ import llmsnap.text.Malformed;
  */
 public final class Usage {
     /** What the server says when it says nothing. */
-    static final Counts NOTHING = new Counts(-1, -1, -1, -1, new Speeds(-1, -1, -1));
+    public static final Counts NOTHING = new Counts(-1, -1, -1, -1, new Speeds(-1, -1, -1));
 
     private static final int MAX_KEPT_BYTES = 16 * 1024;
     private static final long MAX_NUMBER = 1_000_000_000_000L;      // beyond it it is no count
     private static final byte[] DATA = "data:".getBytes(US_ASCII);
     private static final int MAX_TEXT_DEPTH = 9;
+    private static final int MAX_KEY_BYTES = 20;
 
     /** What stands under a key; for keys that mean nothing here OTHER. */
-    private enum Key {
-        OTHER, USAGE, TIMINGS, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT, ARGUMENTS
+    enum Key {
+        OTHER, USAGE, TIMINGS, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
     }
 
     /**
@@ -38,7 +49,13 @@ public final class Usage {
      * @param prompt tokens of the prompt; with llama.cpp's timings those that were not cached
      * @param reasoning those of {@code output} that were reasoning
      */
-    public record Counts(long prompt, long cached, long output, long reasoning, Speeds speeds) {}
+    public record Counts(long prompt, long cached, long output, long reasoning, Speeds speeds) {
+        /** The speed of generation; where the server says none what the tokens took in all. */
+        public double outputPerSecond(long durationMs) {
+            boolean said = speeds.output >= 0 || output <= 0;
+            return said ? speeds.output : output * 1000.0 / max(1, durationMs);
+        }
+    }
 
     /**
      * Tokens per second of the prompt's processing and of the generation.
@@ -82,7 +99,7 @@ public final class Usage {
 
     /** The tokens generated so far, as far as they can be told. */
     long outputSoFar() {
-        return Math.max(counts.output, textPieces);
+        return max(counts.output, textPieces);
     }
 
     /** Takes the next bytes of the answer. */
@@ -122,8 +139,8 @@ public final class Usage {
         private byte[] piece;
         private boolean broken;             // no JSON: passed over up to the next event
         private int base;                   // 1 in an array of answers (/infill), else 0
-        private Key root = Key.OTHER;       // the key at the first depth that we are under
-        private Key key = Key.OTHER;        // the last key
+        private Key root = OTHER;       // the key at the first depth that we are under
+        private Key key = OTHER;        // the last key
         private boolean textSeen;           // in this event
         private long textStart;
         private int keptFrom = -1;          // where in this piece what is kept begins; -1: nothing is
@@ -165,8 +182,8 @@ public final class Usage {
                 return;
             }
             if (keptLength + length > kept.length) {
-                int twice = Math.max(512, kept.length * 2);
-                kept = Arrays.copyOf(kept, Math.max(keptLength + length, twice));
+                int twice = max(512, kept.length * 2);
+                kept = Arrays.copyOf(kept, max(keptLength + length, twice));
             }
             System.arraycopy(piece, keptFrom, kept, keptLength, length);
             keptLength += length;
@@ -175,8 +192,8 @@ public final class Usage {
         @Override protected void begin(Token token, int at) {
             if (depth() == 0) {
                 base = token == Token.ARRAY ? 1 : 0;
-                root = Key.OTHER;
-                key = Key.OTHER;
+                root = OTHER;
+                key = OTHER;
                 textSeen = false;
             }
             if (countedDepth >= 0) return;
@@ -209,51 +226,42 @@ public final class Usage {
 
         /** Whether the object under the last key counts: at the top, or inside what wraps an answer. */
         private boolean isCounted() {
-            if (key != Key.USAGE && key != Key.TIMINGS) return false;
-            boolean wrapped = root == Key.RESPONSE || root == Key.MESSAGE;
+            if (key != USAGE && key != TIMINGS) return false;
+            boolean wrapped = root == RESPONSE || root == MESSAGE;
             return depth() == base + 1 || depth() == base + 2 && wrapped;
         }
 
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
         private boolean isText() {
+            boolean text = key == CONTENT || key == TEXT;
             return switch (root) {
-                case CHOICES -> key == Key.CONTENT || key == Key.TEXT || key == Key.ARGUMENTS;
-                case DELTA -> depth() == base + 1 || key == Key.TEXT || key == Key.CONTENT;
+                case CHOICES -> text;
+                case DELTA -> depth() == base + 1 || text;
                 case CONTENT -> depth() == base + 1;      // llama.cpp's own /completion
                 default -> false;
             };
         }
 
         private Key key() {
-            return switch (keptLength - 2) {
-                case 4 -> is("text", Key.TEXT);
-                case 5 -> is("usage", Key.USAGE, "delta", Key.DELTA);
-                case 7 -> kept[1] == 'c' ? is("content", Key.CONTENT, "choices", Key.CHOICES)
-                    : is("timings", Key.TIMINGS, "message", Key.MESSAGE);
-                case 8 -> is("response", Key.RESPONSE, "thinking", Key.TEXT);
-                case 9 -> is("arguments", Key.ARGUMENTS, "reasoning", Key.TEXT);
-                case 12 -> is("partial_json", Key.TEXT);
-                case 17 -> is("reasoning_content", Key.TEXT);
-                default -> Key.OTHER;
+            if (keptLength > MAX_KEY_BYTES) return OTHER;
+            return switch (new String(kept, 1, keptLength - 2, US_ASCII)) {
+                case "usage" -> USAGE;
+                case "timings" -> TIMINGS;
+                case "response" -> RESPONSE;
+                case "message" -> MESSAGE;
+                case "choices" -> CHOICES;
+                case "delta" -> DELTA;
+                case "content" -> CONTENT;
+                case "text", "thinking", "reasoning", "reasoning_content", "partial_json",
+                    "arguments" -> TEXT;
+                default -> OTHER;
             };
-        }
-
-        private Key is(String name, Key then, String other, Key otherwise) {
-            Key first = is(name, then);
-            return first == Key.OTHER ? is(other, otherwise) : first;
-        }
-
-        private Key is(String name, Key then) {
-            for (int i = 0; i < name.length(); i++) {
-                if (kept[i + 1] != name.charAt(i)) return Key.OTHER;
-            }
-            return then;
         }
 
         private void take() {
             try {
                 Json.Obj object = (Json.Obj) Json.parse(kept, keptLength);
-                if (key == Key.TIMINGS) timings(object);
+                if (key == TIMINGS) timings(object);
                 else usage(object);
             } catch (Malformed e) {
                 // deeper than any count
@@ -266,26 +274,26 @@ public final class Usage {
     /** Counts in streams are sums so far, and the last event may leave some out: the largest is right. */
     private void usage(Json.Obj usage) {
         Counts before = counts;
-        long reasoning = Math.max(before.reasoning, Math.max(
+        long reasoning = max(before.reasoning, max(
             count(usage, "completion_tokens_details", "reasoning_tokens"),
             count(usage, "output_tokens_details", "reasoning_tokens")));
         if (timed) {
             counts = new Counts(before.prompt, before.cached, before.output, reasoning, before.speeds);
             return;
         }
-        long cached = Math.max(count(usage, "cache_read_input_tokens"), Math.max(
+        long cached = max(count(usage, "cache_read_input_tokens"), max(
             count(usage, "prompt_tokens_details", "cached_tokens"),
             count(usage, "input_tokens_details", "cached_tokens")));
-        long prompt = Math.max(count(usage, "prompt_tokens"), count(usage, "input_tokens"));
-        long output = Math.max(count(usage, "completion_tokens"), count(usage, "output_tokens"));
+        long prompt = max(count(usage, "prompt_tokens"), count(usage, "input_tokens"));
+        long output = max(count(usage, "completion_tokens"), count(usage, "output_tokens"));
         counts = new Counts(
-            Math.max(before.prompt, prompt),
-            Math.max(before.cached, cached),
-            Math.max(before.output, output),
+            max(before.prompt, prompt),
+            max(before.cached, cached),
+            max(before.output, output),
             reasoning,
             new Speeds(
-                Math.max(before.speeds.prompt, number(usage, "prompt_tokens_per_sec")),
-                Math.max(before.speeds.output, number(usage, "completion_tokens_per_sec")),
+                max(before.speeds.prompt, number(usage, "prompt_tokens_per_sec")),
+                max(before.speeds.output, number(usage, "completion_tokens_per_sec")),
                 -1));
     }
 
@@ -295,7 +303,7 @@ public final class Usage {
         long output = count(timings, "predicted_n");
         if (prompt < 0 && output < 0) return;
         timed = true;
-        double ms = Math.max(0, number(timings, "prompt_ms")) + Math.max(0, number(timings, "predicted_ms"));
+        double ms = max(0, number(timings, "prompt_ms")) + max(0, number(timings, "predicted_ms"));
         counts = new Counts(prompt, count(timings, "cache_n"), output, counts.reasoning, new Speeds(
             number(timings, "prompt_per_second"),
             number(timings, "predicted_per_second"),

@@ -1,7 +1,8 @@
 package llmsnap.text;
 
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 
 /** Room for recursion: a thousand levels of YAML do not fit on every thread's stack. */
 public final class DeepStack {
@@ -9,24 +10,14 @@ public final class DeepStack {
 
     private DeepStack() {}
 
-    /** Something to do that may throw {@code E}. */
-    public interface Task<T, E extends Exception> {
-        T call() throws E;
-    }
-
-    /** Runs {@code task} on a thread of its own; its exception comes out as it was thrown. */
-    @SuppressWarnings("unchecked")
-    public static <T, E extends Exception> T call(Task<T, E> task) throws E {
-        var future = new FutureTask<>(task::call);
-        Thread.ofPlatform().name("deep-stack").stackSize(STACK_BYTES).start(future);
+    /** Runs {@code task} on a thread of its own; what it throws comes out as it was thrown. */
+    public static <T> T call(Supplier<T> task) {
         try {
-            return future.get();
-        } catch (ExecutionException e) {
+            return CompletableFuture.supplyAsync(task, work ->
+                Thread.ofPlatform().name("deep-stack").stackSize(STACK_BYTES).start(work)).join();
+        } catch (CompletionException e) {
             if (e.getCause() instanceof Error error) throw error;
-            throw (E) e.getCause();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
+            throw (RuntimeException) e.getCause();
         }
     }
 }

@@ -121,7 +121,7 @@ public sealed interface Json {
     /** The JSON spelling of a finite number, whole ones without a fraction, as Go writes it. */
     static String number(double value) {
         if (value == (long) value && Math.abs(value) < 1e15) return Long.toString((long) value);
-        BigDecimal shortest = new BigDecimal(Double.toString(value)).stripTrailingZeros();
+        var shortest = new BigDecimal(Double.toString(value)).stripTrailingZeros();
         int exponent = shortest.precision() - shortest.scale() - 1;
         if (exponent >= -6 && exponent < 21) return shortest.toPlainString();
         String digits = shortest.unscaledValue().abs().toString();
@@ -131,7 +131,7 @@ public sealed interface Json {
     }
 
     private static String write(Json value) {
-        StringBuilder out = new StringBuilder();
+        var out = new StringBuilder();
         write(value, out);
         return out.toString();
     }
@@ -182,14 +182,14 @@ public sealed interface Json {
     }
 
     /** Reads one JSON value. @throws Malformed for anything else, or deeper than {@link #MAX_DEPTH} */
-    static Json parse(String text) throws Malformed {
+    static Json parse(String text) {
         byte[] bytes = text.getBytes(UTF_8);
         return parse(bytes, bytes.length);
     }
 
     /** Reads one JSON value from the first bytes. @throws Malformed as for a text */
-    static Json parse(byte[] bytes, int length) throws Malformed {
-        Tree tree = new Tree(bytes);
+    static Json parse(byte[] bytes, int length) {
+        var tree = new Tree(bytes);
         tree.scanAll(bytes, 0, length);
         return tree.root;
     }
@@ -213,7 +213,7 @@ public sealed interface Json {
             this.bytes = bytes;
         }
 
-        @Override protected void begin(Token token, int at) throws Malformed {
+        @Override protected void begin(Token token, int at) {
             start = at;
             if (depth() > MAX_DEPTH) throw wrong("nested deeper than " + MAX_DEPTH, at);
             if (token == Token.OBJECT || token == Token.ARRAY) open.push(new Level());

@@ -56,12 +56,12 @@ public final class JsonEdit {
         private int keyEnd;
         private int valueStart;
 
-        Members(byte[] bytes, int from, int to) throws Malformed {
+        Members(byte[] bytes, int from, int to) {
             super(1);
             scanAll(bytes, from, to);
         }
 
-        @Override protected void begin(Token token, int at) throws Malformed {
+        @Override protected void begin(Token token, int at) {
             if (depth() == 0) {
                 if (token != Token.OBJECT) throw wrong("expected a JSON object", at);
                 open = at;
@@ -72,7 +72,7 @@ public final class JsonEdit {
             }
         }
 
-        @Override protected void end(Token token, int at) throws Malformed {
+        @Override protected void end(Token token, int at) {
             if (depth() == 0) return;
             if (token == Token.KEY) {
                 keyEnd = at;
@@ -89,7 +89,7 @@ public final class JsonEdit {
     private final int length;
     private final Members members;
 
-    private JsonEdit(byte[] bytes, int length) throws Malformed {
+    private JsonEdit(byte[] bytes, int length) {
         this.bytes = bytes;
         this.length = length;
         this.members = new Members(bytes, 0, length);
@@ -100,7 +100,7 @@ public final class JsonEdit {
      *
      * @throws Malformed when they are not one complete JSON object
      */
-    public static JsonEdit read(byte[] bytes, int length) throws Malformed {
+    public static JsonEdit read(byte[] bytes, int length) {
         return new JsonEdit(bytes, length);
     }
 
@@ -177,7 +177,7 @@ public final class JsonEdit {
      * first goes, so that no duplicate slips past a filter; of several {@code model} keys the first
      * stays in any case.
      */
-    public List<Slice> edited(Map<String, Edit> edits) throws Malformed {
+    public List<Slice> edited(Map<String, Edit> edits) {
         List<Patch> patches = new ArrayList<>();
         edit(members, edits, true, patches);
         patches.sort(Comparator.comparingInt(Patch::from));
@@ -193,8 +193,7 @@ public final class JsonEdit {
     }
 
     /** Adds the patches for one object. */
-    private void edit(Members members, Map<String, Edit> edits, boolean top, List<Patch> patches)
-            throws Malformed {
+    private void edit(Members members, Map<String, Edit> edits, boolean top, List<Patch> patches) {
         Set<String> seen = new HashSet<>();
         int keptEnd = -1;       // where what stays ends so far, with what was cut behind it
         int cutFrom = -1;       // where a cut begins that waits for the member which follows it
@@ -222,7 +221,7 @@ public final class JsonEdit {
         append(members, keptEnd >= 0, edits, seen, patches);
     }
 
-    private void change(Member member, Edit edit, List<Patch> patches) throws Malformed {
+    private void change(Member member, Edit edit, List<Patch> patches) {
         if (edit instanceof Edit.Into into && bytes[member.valueStart] == '{') {
             edit(new Members(bytes, member.valueStart, member.valueEnd), into.keys, false, patches);
             return;
@@ -251,7 +250,7 @@ public final class JsonEdit {
     /** Adds the keys that are set and were not there, behind the last member. */
     private static void append(Members members, boolean comma, Map<String, Edit> edits,
             Set<String> seen, List<Patch> patches) {
-        StringBuilder added = new StringBuilder();
+        var added = new StringBuilder();
         edits.forEach((key, edit) -> {
             Json value = seen.contains(key) ? null : made(edit);
             if (value == null) return;

@@ -1,6 +1,18 @@
 package llmsnap.text;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static llmsnap.text.JsonScanner.State.COLON;
+import static llmsnap.text.JsonScanner.State.COMMA;
+import static llmsnap.text.JsonScanner.State.DONE;
+import static llmsnap.text.JsonScanner.State.ESCAPE;
+import static llmsnap.text.JsonScanner.State.FIRST_ITEM;
+import static llmsnap.text.JsonScanner.State.FIRST_KEY;
+import static llmsnap.text.JsonScanner.State.HEX;
+import static llmsnap.text.JsonScanner.State.NEXT_KEY;
+import static llmsnap.text.JsonScanner.State.NUMBER;
+import static llmsnap.text.JsonScanner.State.STRING;
+import static llmsnap.text.JsonScanner.State.VALUE;
+import static llmsnap.text.JsonScanner.State.WORD;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -17,37 +29,20 @@ public abstract class JsonScanner {
     public enum Token { OBJECT, ARRAY, KEY, STRING, NUMBER, WORD }
 
     /** What comes next, or what we are in the middle of. */
-    private enum State {
+    enum State {
         VALUE, FIRST_ITEM, FIRST_KEY, NEXT_KEY, COLON, COMMA, STRING, ESCAPE, HEX, NUMBER, WORD, DONE
     }
 
-    /** Where in a number we are (RFC 8259, 6); it may end where {@code ends}. */
-    private enum Digits {
-        MINUS(false), ZERO(true), WHOLE(true), POINT(false), FRACTION(true), E(false), SIGN(false),
-        EXPONENT(true);
-
-        final boolean ends;
-
-        Digits(boolean ends) {
-            this.ends = ends;
-        }
-
-        /** Where we are behind {@code b}, or null when it belongs to the number no more. */
-        Digits after(byte b) {
-            if (b >= '0' && b <= '9') {
-                return switch (this) {
-                    case MINUS -> b == '0' ? ZERO : WHOLE;
-                    case ZERO -> null;
-                    case WHOLE -> WHOLE;
-                    case POINT, FRACTION -> FRACTION;
-                    case E, SIGN, EXPONENT -> EXPONENT;
-                };
-            }
-            if (b == '.') return this == ZERO || this == WHOLE ? POINT : null;
-            if (b == 'e' || b == 'E') return ends && this != EXPONENT ? E : null;
-            return this == E && (b == '+' || b == '-') ? SIGN : null;
-        }
-    }
+    /**
+     * Numbers (RFC 8259, 6). Rows: behind a minus, a leading 0, other digits, the point, digits behind
+     * it, an e, its sign, its digits. Columns: what a 0, another digit, a point, an e or a sign leads
+     * to; a blank does not belong to the number.
+     */
+    private static final String[] NUMBER_ROWS =
+        {"12   ", "  35 ", "2235 ", "44   ", "44 5 ", "77  6", "77   ", "77   "};
+    private static final String NUMBER_ENDS = "1247";
+    private static final String NUMBER_SIGNS = "0123456789.eE+-";
+    private static final String NUMBER_COLUMNS = "011111111123344";
 
     private static final VarHandle LONGS =
         MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
@@ -55,11 +50,11 @@ public abstract class JsonScanner {
     private static final long HIGH_BITS = ONES << 7;
 
     private final int reportedDepth;
-    private State state = State.VALUE;
+    private State state = VALUE;
     private int depth;
     private long[] arrays = new long[4];        // bit d: the bracket open at depth d is a '['
     private boolean inKey;
-    private Digits digits;
+    private char number;                        // the row of NUMBER_ROWS that we are in
     private String word;
     private int wordAt;                         // how much of it has come; of \\u: how many digits
     private long earlier;                       // bytes of earlier pieces, less this one's offset
@@ -70,10 +65,10 @@ public abstract class JsonScanner {
     }
 
     /** A token begins at that index of the piece, inside {@link #depth} brackets. */
-    protected abstract void begin(Token token, int at) throws Malformed;
+    protected abstract void begin(Token token, int at);
 
     /** A token has ended before that index of the piece, inside {@link #depth} brackets. */
-    protected abstract void end(Token token, int at) throws Malformed;
+    protected abstract void end(Token token, int at);
 
     /** How many brackets are open around the token that is being told of. */
     protected final int depth() {
@@ -87,12 +82,12 @@ public abstract class JsonScanner {
 
     /** Whether a value is complete. */
     protected final boolean isDone() {
-        return state == State.DONE;
+        return state == DONE;
     }
 
     /** From now on another value is read. */
     protected final void restart() {
-        state = State.VALUE;
+        state = VALUE;
         depth = 0;
     }
 
@@ -102,21 +97,21 @@ public abstract class JsonScanner {
     }
 
     /** Reads one value and the white space around it, which have to be all of from..to. */
-    protected final void scanAll(byte[] bytes, int from, int to) throws Malformed {
+    protected final void scanAll(byte[] bytes, int from, int to) {
         int at = scan(bytes, from, to);
-        if (state == State.NUMBER && depth == 0 && digits.ends) ended(Token.NUMBER, to);
+        if (state == NUMBER && depth == 0 && isNumberComplete()) ended(Token.NUMBER, to);
         earlier = -from;
-        if (state != State.DONE) throw wrong("the text ends too early", to);
+        if (state != DONE) throw wrong("the text ends too early", to);
         for (; at < to; at++) {
             if (!isSpace(bytes[at])) throw wrong("more text after the value", at);
         }
     }
 
     /** Goes on in a piece. @return where the value ended, or {@code to} */
-    protected final int scan(byte[] bytes, int from, int to) throws Malformed {
+    protected final int scan(byte[] bytes, int from, int to) {
         earlier -= from;
         int at = from;
-        while (at < to && state != State.DONE) {
+        while (at < to && state != DONE) {
             at = switch (state) {
                 case STRING -> string(bytes, at, to);
                 case ESCAPE, HEX -> escape(bytes[at], at);
@@ -133,7 +128,7 @@ public abstract class JsonScanner {
         return b == ' ' || b == '\n' || b == '\r' || b == '\t';
     }
 
-    private int structure(byte b, int at) throws Malformed {
+    private int structure(byte b, int at) {
         if (isSpace(b)) return at + 1;
         switch (state) {
             case FIRST_ITEM -> {
@@ -147,62 +142,62 @@ public abstract class JsonScanner {
             case NEXT_KEY -> key(b, at);
             case COLON -> {
                 if (b != ':') throw wrong("expected ':'", at);
-                state = State.VALUE;
+                state = VALUE;
             }
             case COMMA -> {
                 char close = inArray() ? ']' : '}';
                 if (b == close) close(at);
                 else if (b != ',') throw wrong("expected ',' or '" + close + "'", at);
-                else state = inArray() ? State.VALUE : State.NEXT_KEY;
+                else state = inArray() ? VALUE : NEXT_KEY;
             }
             default -> value(b, at);
         }
         return at + 1;
     }
 
-    private void value(byte b, int at) throws Malformed {
+    private void value(byte b, int at) {
         switch (b) {
-            case '{' -> open(Token.OBJECT, State.FIRST_KEY, at);
-            case '[' -> open(Token.ARRAY, State.FIRST_ITEM, at);
+            case '{' -> open(Token.OBJECT, FIRST_KEY, at);
+            case '[' -> open(Token.ARRAY, FIRST_ITEM, at);
             case '"' -> beginString(false, at);
             case 't' -> beginWord("true", at);
             case 'f' -> beginWord("false", at);
             case 'n' -> beginWord("null", at);
             default -> {
-                digits = b == '-' ? Digits.MINUS : Digits.MINUS.after(b);
-                if (digits == null) throw wrong("expected a value", at);
-                began(Token.NUMBER, State.NUMBER, at);
+                number = b == '-' ? '0' : numberAfter('0', b);
+                if (number == ' ') throw wrong("expected a value", at);
+                began(Token.NUMBER, NUMBER, at);
             }
         }
     }
 
-    private void key(byte b, int at) throws Malformed {
+    private void key(byte b, int at) {
         if (b != '"') throw wrong("expected a key in quotes", at);
         beginString(true, at);
     }
 
-    private void beginString(boolean key, int at) throws Malformed {
+    private void beginString(boolean key, int at) {
         inKey = key;
-        began(key ? Token.KEY : Token.STRING, State.STRING, at);
+        began(key ? Token.KEY : Token.STRING, STRING, at);
     }
 
-    private void beginWord(String which, int at) throws Malformed {
+    private void beginWord(String which, int at) {
         word = which;
         wordAt = 1;
-        began(Token.WORD, State.WORD, at);
+        began(Token.WORD, WORD, at);
     }
 
-    private void began(Token token, State next, int at) throws Malformed {
+    private void began(Token token, State next, int at) {
         if (depth <= reportedDepth) begin(token, at);
         state = next;
     }
 
-    private void ended(Token token, int end) throws Malformed {
-        state = token == Token.KEY ? State.COLON : depth == 0 ? State.DONE : State.COMMA;
+    private void ended(Token token, int end) {
+        state = token == Token.KEY ? COLON : depth == 0 ? DONE : COMMA;
         if (depth <= reportedDepth) end(token, end);
     }
 
-    private void open(Token token, State next, int at) throws Malformed {
+    private void open(Token token, State next, int at) {
         began(token, next, at);
         if (depth >= arrays.length * 64) arrays = Arrays.copyOf(arrays, arrays.length * 2);
         long bit = 1L << (depth & 63);
@@ -211,7 +206,7 @@ public abstract class JsonScanner {
         depth++;
     }
 
-    private void close(int at) throws Malformed {
+    private void close(int at) {
         Token token = inArray() ? Token.ARRAY : Token.OBJECT;
         depth--;
         ended(token, at + 1);
@@ -221,7 +216,7 @@ public abstract class JsonScanner {
         return (arrays[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1) != 0;
     }
 
-    private int string(byte[] bytes, int from, int to) throws Malformed {
+    private int string(byte[] bytes, int from, int to) {
         int at = from;
         while (at < to) {
             while (at + 8 <= to && !hasSpecial((long) LONGS.get(bytes, at))) at += 8;
@@ -232,9 +227,9 @@ public abstract class JsonScanner {
                 return at;
             }
             if (b == '\\') {
-                state = State.ESCAPE;
+                state = ESCAPE;
                 if (at < to) at = escape(bytes[at], at);
-                if (state != State.STRING) return at;
+                if (state != STRING) return at;
             } else if (b >= 0 && b < ' ') {
                 throw wrong("control character in a string", at - 1);
             }
@@ -249,45 +244,54 @@ public abstract class JsonScanner {
         return ((quote | backslash | eight - ONES * ' ') & HIGH_BITS) != 0;
     }
 
-    private int escape(byte b, int at) throws Malformed {
-        if (state == State.HEX) {
+    private int escape(byte b, int at) {
+        if (state == HEX) {
             if (b < 0 || Character.digit(b, 16) < 0) throw wrong("expected four hex digits", at);
-            if (++wordAt == 4) state = State.STRING;
+            if (++wordAt == 4) state = STRING;
         } else if (b == 'u') {
-            state = State.HEX;
+            state = HEX;
             wordAt = 0;
         } else {
             if ("\"\\/bfnrt".indexOf(b) < 0) throw wrong("unknown escape", at);
-            state = State.STRING;
+            state = STRING;
         }
         return at + 1;
     }
 
-    private int word(byte b, int at) throws Malformed {
+    private int word(byte b, int at) {
         if (b != word.charAt(wordAt++)) throw wrong("expected a value", at);
         if (wordAt == word.length()) ended(Token.WORD, at + 1);
         return at + 1;
     }
 
-    private int number(byte[] bytes, int from, int to) throws Malformed {
+    private static char numberAfter(char row, byte b) {
+        int sign = NUMBER_SIGNS.indexOf(b);
+        return sign < 0 ? ' ' : NUMBER_ROWS[row - '0'].charAt(NUMBER_COLUMNS.charAt(sign) - '0');
+    }
+
+    private boolean isNumberComplete() {
+        return NUMBER_ENDS.indexOf(number) >= 0;
+    }
+
+    private int number(byte[] bytes, int from, int to) {
         for (int at = from; at < to; at++) {
-            Digits next = digits.after(bytes[at]);
-            if (next == null) {
-                if (!digits.ends) throw wrong("expected a value", at);
+            char next = numberAfter(number, bytes[at]);
+            if (next == ' ') {
+                if (!isNumberComplete()) throw wrong("expected a value", at);
                 ended(Token.NUMBER, at);
                 return at;
             }
-            digits = next;
+            number = next;
         }
         return to;
     }
 
     /** The text of a string that was scanned: from..to, quotes included. */
     protected static String text(byte[] bytes, int from, int to) {
-        String raw = new String(bytes, from + 1, to - from - 2, UTF_8);
+        var raw = new String(bytes, from + 1, to - from - 2, UTF_8);
         int escape = raw.indexOf('\\');
         if (escape < 0) return raw;
-        StringBuilder out = new StringBuilder(raw.length());
+        var out = new StringBuilder(raw.length());
         int at = 0;
         for (; escape >= 0; escape = raw.indexOf('\\', at)) {
             out.append(raw, at, escape);

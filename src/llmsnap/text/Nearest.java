@@ -1,5 +1,8 @@
 package llmsnap.text;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+
 import java.util.Locale;
 
 /** Finds what a misspelt word was meant to be. */
@@ -26,7 +29,7 @@ public final class Nearest {
                 best = candidate;
             }
         }
-        return least <= Math.max(1, Math.min(word.length() / 3, 4)) ? best : null;
+        return least <= max(1, min(word.length() / 3, 4)) ? best : null;
     }
 
     private static String plain(String word) {
@@ -44,7 +47,7 @@ public final class Nearest {
             for (int j = 1; j <= b.length(); j++) {
                 int replace = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
                 diagonal = row[j];
-                row[j] = Math.min(replace, Math.min(row[j], row[j - 1]) + 1);
+                row[j] = min(replace, min(row[j], row[j - 1]) + 1);
             }
         }
         return row[b.length()];

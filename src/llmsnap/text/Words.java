@@ -1,5 +1,8 @@
 package llmsnap.text;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -57,8 +60,8 @@ public final class Words {
                 word.append(c);
             }
         }
-        int from = Math.max(0, open - CONTEXT_BEFORE);
-        int to = Math.min(text.length(), open + CONTEXT_BEHIND);
+        int from = max(0, open - CONTEXT_BEFORE);
+        int to = min(text.length(), open + CONTEXT_BEHIND);
         String context = text.substring(from, to).replace('\n', ' ').strip();
         throw new IllegalArgumentException("unclosed " + quote + " that opens at: " + context);
     }
@@ -66,7 +69,7 @@ public final class Words {
     /** Drops the comment lines of a {@code cmd: |}: those that begin with {@code #}. */
     public static String withoutComments(String command) {
         if (command.indexOf('#') < 0) return command;
-        StringBuilder kept = new StringBuilder();
+        var kept = new StringBuilder();
         for (String line : command.split("\n", -1)) {
             if (line.stripLeading().startsWith("#")) continue;
             if (!kept.isEmpty()) kept.append('\n');

@@ -3,7 +3,6 @@ package llmsnap.text;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,23 +23,26 @@ public final class Yaml extends YamlScalars {
     private static final int MAX_ALIASED_NODES = 100_000;
 
     private int depth;
-    private int aliased;
-    private final Map<String, YamlNode> anchors = new HashMap<>();
-    private final Map<YamlNode, Integer> sizes = new IdentityHashMap<>();
+    private int nodes;              // read so far, those behind aliases included
+    private int aliased;            // of those
+    private final Map<String, Anchor> anchors = new HashMap<>();
     private final Set<String> openAnchors = new HashSet<>();
+
+    /** A node that has a name, and how many nodes it has in it. */
+    private record Anchor(YamlNode node, int size) {}
 
     private Yaml(String text) {
         super(text);
     }
 
     /** Reads one document. @return its root, or null when there is nothing but comments */
-    public static YamlNode parse(byte[] utf8) throws Malformed {
-        Yaml yaml = new Yaml(decode(utf8));
+    public static YamlNode parse(byte[] utf8) {
+        var yaml = new Yaml(decode(utf8));
         yaml.checkCharacters();
         return DeepStack.call(yaml::readDocument);
     }
 
-    private YamlNode readDocument() throws Malformed {
+    private YamlNode readDocument() {
         skipToContent();
         if (peek() == '%' && column(at) == 0) throw wrong("directives (%) are not supported");
         if (atMarker("---")) at += 3;
@@ -58,7 +60,7 @@ public final class Yaml extends YamlScalars {
         return nothing ? null : root;
     }
 
-    private void descend() throws Malformed {
+    private void descend() {
         if (++depth > MAX_DEPTH) throw wrong("nested deeper than " + MAX_DEPTH + " levels");
     }
 
@@ -66,9 +68,10 @@ public final class Yaml extends YamlScalars {
      * Reads what follows a key's colon, a list's dash or the document's start: on the same line or
      * on the next ones, indented deeper than {@code parent} (under a key a list may stand at it).
      */
-    private YamlNode readNode(int parent, boolean underKey) throws Malformed {
+    private YamlNode readNode(int parent, boolean underKey) {
         descend();
         int start = at;
+        int before = nodes++;
         String anchor = null;
         boolean sameLine = true;
         while (true) {
@@ -82,7 +85,7 @@ public final class Yaml extends YamlScalars {
             boolean inside = sameLine || column(at) > parent || listHere;
             if (!inside || atDocumentEnd()) {
                 depth--;
-                return remember(anchor, new Scalar("", true, place(start)));
+                return remember(anchor, new Scalar("", true, place(start)), before);
             }
             if (peek() != '&' || anchor != null) break;
             anchor = readAnchor();
@@ -91,7 +94,7 @@ public final class Yaml extends YamlScalars {
         if (anchor != null && peek() == '*') throw wrong("an anchor on an alias");
         YamlNode node = readContent(parent, sameLine, column(at));
         depth--;
-        return remember(anchor, node);
+        return remember(anchor, node, before);
     }
 
     /** Whether what is left of this line is a key and its colon. */
@@ -103,7 +106,7 @@ public final class Yaml extends YamlScalars {
         return key;
     }
 
-    private YamlNode readContent(int parent, boolean sameLine, int column) throws Malformed {
+    private YamlNode readContent(int parent, boolean sameLine, int column) {
         int c = peek();
         boolean compact = !sameLine || afterDash();
         if (c == '!') throw noTags();
@@ -148,61 +151,44 @@ public final class Yaml extends YamlScalars {
 
     // ---- anchors
 
-    private String readAnchor() throws Malformed {
+    private String readAnchor() {
         String anchor = readName("anchor");
         if (!openAnchors.add(anchor)) throw wrong("the anchor &" + anchor + " contains itself");
         return anchor;
     }
 
-    private YamlNode remember(String anchor, YamlNode node) {
+    private YamlNode remember(String anchor, YamlNode node, int before) {
         if (anchor != null) {
             openAnchors.remove(anchor);
-            anchors.put(anchor, node);
+            anchors.put(anchor, new Anchor(node, nodes - before));
         }
         return node;
     }
 
-    private String readName(String what) throws Malformed {
+    private String readName(String what) {
         int start = ++at;
         while (!blankOrEnd(peek()) && !flowMark(peek())) at++;
         if (at == start) throw wrong("the name of the " + what + " is missing");
         return text.substring(start, at);
     }
 
-    private YamlNode readAlias() throws Malformed {
+    private YamlNode readAlias() {
         int start = at;
         String name = readName("alias");
         if (openAnchors.contains(name)) throw wrong("*" + name + " is inside its own anchor", start);
-        YamlNode node = anchors.get(name);
-        if (node == null) throw wrong("no anchor &" + name + " before this", start);
-        aliased += size(node);
+        Anchor anchor = anchors.get(name);
+        if (anchor == null) throw wrong("no anchor &" + name + " before this", start);
+        nodes += anchor.size;
+        aliased += anchor.size;
         if (aliased > MAX_ALIASED_NODES) {
             throw wrong("aliases expand to more than " + MAX_ALIASED_NODES + " nodes", start);
         }
-        return node;
-    }
-
-    private int size(YamlNode node) {
-        Integer known = sizes.get(node);
-        if (known != null) return known;
-        long size = 1;
-        switch (node) {
-            case Scalar scalar -> { }
-            case Seq seq -> {
-                for (YamlNode item : seq.items()) size += size(item);
-            }
-            case Mapping mapping -> {
-                for (Entry entry : mapping.entries().values()) size += 1 + size(entry.value());
-            }
-        }
-        int bounded = (int) Math.min(size, MAX_ALIASED_NODES + 1);
-        sizes.put(node, bounded);
-        return bounded;
+        return anchor.node;
     }
 
     // ---- block collections
 
-    private Seq readBlockSeq(int column) throws Malformed {
+    private Seq readBlockSeq(int column) {
         Place place = place(at);
         List<YamlNode> items = new ArrayList<>();
         while (true) {
@@ -216,8 +202,8 @@ public final class Yaml extends YamlScalars {
         return new Seq(items, place);
     }
 
-    private Mapping readBlockMapping(int column) throws Malformed {
-        MappingBuilder mapping = new MappingBuilder(place(at));
+    private Mapping readBlockMapping(int column) {
+        var mapping = new MappingBuilder(place(at));
         while (true) {
             Scalar key = readKey();
             mapping.add(key, readNode(column, true));
@@ -261,7 +247,7 @@ public final class Yaml extends YamlScalars {
     }
 
     /** A key and its colon; {@link #atKey} has seen both. */
-    private Scalar readKey() throws Malformed {
+    private Scalar readKey() {
         Scalar key;
         if (peek() == '"' || peek() == '\'') {
             key = readQuoted();
@@ -286,7 +272,7 @@ public final class Yaml extends YamlScalars {
             this.place = place;
         }
 
-        void add(Scalar key, YamlNode value) throws Malformed {
+        void add(Scalar key, YamlNode value) {
             if (key.plain() && key.text().equals("<<")) {
                 if (merges) throw new Malformed("a second merge key <<", key.place());
                 merges = true;
@@ -300,7 +286,7 @@ public final class Yaml extends YamlScalars {
                 + before.key().place().line(), key.place());
         }
 
-        private void merge(YamlNode node, Scalar key) throws Malformed {
+        private void merge(YamlNode node, Scalar key) {
             if (!(node instanceof Mapping mapping)) {
                 throw new Malformed("a merge key << needs a mapping or a list of them", key.place());
             }
@@ -315,14 +301,14 @@ public final class Yaml extends YamlScalars {
 
     // ---- flow collections
 
-    private YamlNode readFlow() throws Malformed {
+    private YamlNode readFlow() {
         descend();
         YamlNode node = peek() == '[' ? readFlowSeq(at) : readFlowMapping(at);
         depth--;
         return node;
     }
 
-    private void skipFlowSpace(int open) throws Malformed {
+    private void skipFlowSpace(int open) {
         while (true) {
             skipBlanks();
             if (atComment()) skipLine();
@@ -333,7 +319,7 @@ public final class Yaml extends YamlScalars {
         if (atDocumentEnd()) throw unclosed(open);
     }
 
-    private Seq readFlowSeq(int open) throws Malformed {
+    private Seq readFlowSeq(int open) {
         List<YamlNode> items = new ArrayList<>();
         at++;
         while (true) {
@@ -342,7 +328,7 @@ public final class Yaml extends YamlScalars {
             YamlNode item = readFlowNode(open);
             skipFlowSpace(open);
             if (peek() == ':' && item instanceof Scalar key) {
-                MappingBuilder pair = new MappingBuilder(key.place());
+                var pair = new MappingBuilder(key.place());
                 pair.add(key, readFlowValue(open));
                 item = pair.build();
             }
@@ -353,8 +339,8 @@ public final class Yaml extends YamlScalars {
         return new Seq(items, place(open));
     }
 
-    private Mapping readFlowMapping(int open) throws Malformed {
-        MappingBuilder mapping = new MappingBuilder(place(open));
+    private Mapping readFlowMapping(int open) {
+        var mapping = new MappingBuilder(place(open));
         at++;
         while (true) {
             skipFlowSpace(open);
@@ -370,13 +356,13 @@ public final class Yaml extends YamlScalars {
         return mapping.build();
     }
 
-    private void endFlowItem(char close) throws Malformed {
+    private void endFlowItem(char close) {
         if (peek() == ',') at++;
         else if (peek() != close) throw wrong("expected ',' or '" + close + "'");
     }
 
     /** What follows a colon in a flow collection, and the space behind it. */
-    private YamlNode readFlowValue(int open) throws Malformed {
+    private YamlNode readFlowValue(int open) {
         at++;
         skipFlowSpace(open);
         boolean none = peek() == ',' || peek() == ']' || peek() == '}';
@@ -385,7 +371,8 @@ public final class Yaml extends YamlScalars {
         return value;
     }
 
-    private YamlNode readFlowNode(int open) throws Malformed {
+    private YamlNode readFlowNode(int open) {
+        int before = nodes++;
         String anchor = null;
         if (peek() == '&') {
             anchor = readAnchor();
@@ -399,6 +386,6 @@ public final class Yaml extends YamlScalars {
             case '"', '\'' -> readQuoted();
             default -> readPlain(-1, true);
         };
-        return remember(anchor, node);
+        return remember(anchor, node, before);
     }
 }

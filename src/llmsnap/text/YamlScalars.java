@@ -1,5 +1,8 @@
 package llmsnap.text;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+
 import java.util.ArrayList;
 import java.util.List;
 import llmsnap.text.YamlNode.Scalar;
@@ -17,14 +20,14 @@ class YamlScalars extends YamlText {
      * A plain scalar, over the lines that are indented deeper than {@code parent}. It ends at ": ",
      * at " #" and, in flow collections, at one of their marks.
      */
-    final Scalar readPlain(int parent, boolean flow) throws Malformed {
+    final Scalar readPlain(int parent, boolean flow) {
         int start = at;
         int c = peek();
         boolean separates = blankOrEnd(peek(1)) || flow && flowMark(peek(1));
         if ("-?:".indexOf(c) >= 0 && separates || ",[]{}#&*!|>'\"%@`".indexOf(c) >= 0) {
             throw wrong("text cannot start with " + (char) c + " here; put it in quotes");
         }
-        StringBuilder out = new StringBuilder();
+        var out = new StringBuilder();
         readPlainLine(out, flow);
         while (peek() == '\n') {
             int back = at;
@@ -47,7 +50,7 @@ class YamlScalars extends YamlText {
         return new Scalar(out.toString(), true, place(start));
     }
 
-    private int skipPlainBreaks(int parent, boolean flow) throws Malformed {
+    private int skipPlainBreaks(int parent, boolean flow) {
         int breaks = 0;
         while (peek() == '\n') {
             at++;
@@ -89,10 +92,10 @@ class YamlScalars extends YamlText {
         out.append(text, start, end);
     }
 
-    final Scalar readQuoted() throws Malformed {
+    final Scalar readQuoted() {
         int open = at;
         char quote = text.charAt(at++);
-        StringBuilder out = new StringBuilder();
+        var out = new StringBuilder();
         int solid = 0;      // blanks up to here came from escapes and stay at a line's end
         while (true) {
             int c = peek();
@@ -115,7 +118,7 @@ class YamlScalars extends YamlText {
     }
 
     /** Behind a line break inside quotes: it is folded, and the blanks around it go. */
-    private void foldQuoted(StringBuilder out, int open, int solid) throws Malformed {
+    private void foldQuoted(StringBuilder out, int open, int solid) {
         int end = out.length();
         while (end > solid && blank(out.charAt(end - 1))) end--;
         out.setLength(end);
@@ -130,7 +133,7 @@ class YamlScalars extends YamlText {
         fold(out, breaks);
     }
 
-    private void readEscape(StringBuilder out, int open) throws Malformed {
+    private void readEscape(StringBuilder out, int open) {
         int c = peek();
         if (c < 0) throw unclosed(open);
         at++;
@@ -161,7 +164,7 @@ class YamlScalars extends YamlText {
         out.append(meant.charAt(known));
     }
 
-    private int readCodePoint(int digits) throws Malformed {
+    private int readCodePoint(int digits) {
         long code = 0;
         for (int i = 0; i < digits; i++, at++) {
             int digit = peek() < 128 ? Character.digit(peek(), 16) : -1;
@@ -175,7 +178,7 @@ class YamlScalars extends YamlText {
 
     // ---- | and >
 
-    final Scalar readBlockScalar(int parent) throws Malformed {
+    final Scalar readBlockScalar(int parent) {
         Place place = place(at);
         boolean folded = peek() == '>';
         at++;
@@ -192,11 +195,11 @@ class YamlScalars extends YamlText {
             throw wrong("after | or > only an indentation digit, - or + and a comment may stand");
         }
         endLine();
-        int indent = explicit > 0 ? Math.max(parent, 0) + explicit : blockIndent(parent);
+        int indent = explicit > 0 ? max(parent, 0) + explicit : blockIndent(parent);
         List<String> lines = readBlockLines(indent);
         int end = lines.size();
         while (end > 0 && lines.get(end - 1).isEmpty()) end--;
-        StringBuilder out = new StringBuilder();
+        var out = new StringBuilder();
         if (folded) foldBlock(lines.subList(0, end), out);
         else lines.subList(0, end).forEach(line -> out.append(line).append('\n'));
         boolean cutOff = at == text.length() && !text.endsWith("\n") && lines.size() == end;
@@ -223,14 +226,14 @@ class YamlScalars extends YamlText {
     }
 
     /** The indentation of the first line with content; one past {@code parent} without any. */
-    private int blockIndent(int parent) throws Malformed {
+    private int blockIndent(int parent) {
         int longest = 0;
         for (int i = at; i < text.length(); ) {
             int start = i;
             while (charAt(i) == ' ') i++;
             int spaces = i - start;
             if (charAt(i) == '\n') {
-                longest = Math.max(longest, spaces);
+                longest = max(longest, spaces);
                 i++;
                 continue;
             }
@@ -242,9 +245,9 @@ class YamlScalars extends YamlText {
             if (spaces > parent && longest > spaces) {
                 throw wrong("an empty line before it is indented deeper than this first line", i);
             }
-            return Math.max(spaces, parent + 1);
+            return max(spaces, parent + 1);
         }
-        return Math.max(longest, parent + 1);
+        return max(longest, parent + 1);
     }
 
     /** The lines at {@code indent} or deeper, without that indentation; empty ones are "". */
@@ -263,7 +266,7 @@ class YamlScalars extends YamlText {
             } else if (eol < text.length()) {
                 lines.add("");
             }
-            at = Math.min(eol + 1, text.length());
+            at = min(eol + 1, text.length());
         }
         return lines;
     }

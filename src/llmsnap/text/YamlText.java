@@ -26,7 +26,7 @@ class YamlText {
     }
 
     /** The text of a file, without byte order mark, line ends as \n. */
-    static String decode(byte[] utf8) throws Malformed {
+    static String decode(byte[] utf8) {
         CharBuffer out = CharBuffer.allocate(utf8.length + 1);
         CoderResult result = UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8), out, true);
         String text = out.flip().toString();
@@ -35,7 +35,7 @@ class YamlText {
         return text.replace("\r\n", "\n").replace('\r', '\n');
     }
 
-    final void checkCharacters() throws Malformed {
+    final void checkCharacters() {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             boolean control = c < 0x20 ? c != '\n' && c != '\t' : c >= 0x7f && c < 0xa0 && c != 0x85;
@@ -127,7 +127,7 @@ class YamlText {
     }
 
     /** Skips blanks and a comment up to the end of the line; anything else there is refused. */
-    final void endLine() throws Malformed {
+    final void endLine() {
         skipBlanks();
         if (atComment()) skipLine();
         if (peek() == ':') throw wrong("a \":\" where none can be; quote the text if it is one");
@@ -136,7 +136,7 @@ class YamlText {
     }
 
     /** From a line's start to the first character that is neither blank nor comment. */
-    final void skipToContent() throws Malformed {
+    final void skipToContent() {
         while (at < text.length()) {
             skipSpaces();
             int spaces = at;

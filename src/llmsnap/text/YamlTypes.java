@@ -54,7 +54,7 @@ final class YamlTypes {
         }
         if (body.isEmpty() || body.startsWith("-") || body.startsWith("+")) return null;
         try {
-            BigInteger value = new BigInteger(body, base);
+            var value = new BigInteger(body, base);
             return text.startsWith("-") ? value.negate() : value;
         } catch (NumberFormatException e) {
             return null;

@@ -68,16 +68,14 @@ class SchedulerTest {
 
     /** Nothing waits, nothing is on its way out, nothing has failed. */
     private void assertOutlook(String model, List<String> mustGo, List<String> busy) {
-        ModelStatus status = scheduler.status(model);
-        assertThat(scheduler.outlook(model, now))
-            .isEqualTo(
-                new Outlook(
-                    status,
-                    0,
-                    new Outlook.InTheWay(mustGo, busy, List.of()),
-                    "",
-                    0,
-                    ""));
+        var inTheWay = new Outlook.InTheWay(mustGo, busy, List.of());
+        Outlook expected = new Outlook(scheduler.status(model), inTheWay, "", 0, "");
+        assertThat(scheduler.outlook(model, now)).isEqualTo(expected);
+        assertThat(position(model)).isZero();
+    }
+
+    private int position(String model) {
+        return scheduler.status(model).requests().position();
     }
 
     @Test void anOutlookSaysWhatARequestWouldMeet() {
@@ -87,7 +85,7 @@ class SchedulerTest {
         assertThat(scheduler.outlook("a", now).inTheWay().mustGo()).as("it is loaded").isEmpty();
         assertOutlook("b", List.of("a"), List.of("a"));
         request("b", 2);
-        assertThat(scheduler.outlook("b", now).position()).isEqualTo(1);
+        assertThat(position("b")).isEqualTo(1);
         assertThat(scheduler.outlook("a", now).inTheWay().ahead()).containsExactly("b");
         assertThat(scheduler.outlook("c", now).inTheWay().ahead()).containsExactly("b");
         release("a", 1, "timer 15");
@@ -187,7 +185,7 @@ class SchedulerTest {
     @Test void aSwapWaitsForRequestsInFlight() {
         aBusy();
         request("b", 2);
-        assertThat(scheduler.queuePosition("b")).isEqualTo(1);
+        assertThat(position("b")).isEqualTo(1);
         releaseLast("a", 1, "stop a1");
         gone("a", 1, "start b1");
         ready("b", 1, "grant 2");
@@ -244,7 +242,7 @@ class SchedulerTest {
         request("b", 2);
         request("c", 3);
         request("b", 4);
-        assertThat(scheduler.queuePosition("c")).isEqualTo(2);
+        assertThat(position("c")).isEqualTo(2);
         releaseLast("a", 1, "stop a1");
         gone("a", 1, "start b1");
         ready("b", 1, "grant 2", "grant 4");
@@ -258,7 +256,7 @@ class SchedulerTest {
         aBusy();
         request("b", 2);
         on(new Event.Cancel("b", 2));
-        assertThat(scheduler.queuePosition("b")).isZero();
+        assertThat(position("b")).isZero();
         release("a", 1);
         assertThat(state("a")).isEqualTo(ModelState.READY);
     }

@@ -143,9 +143,9 @@ class ActivityTest {
         request.pass(body, 0, body.length);
         request.end(200, Cause.ANSWERED, "", null);
         Row row = activity.rows().getFirst();
-        assertThat(row.tokens().outputPerSecond())
+        assertThat(row.tokens().outputPerSecond(row.times().durationMs()))
             .isEqualTo(1000.0 * 1000 / Math.max(1, row.times().durationMs()));
-        assertThat(row.tokens().promptPerSecond()).isEqualTo(-1);
+        assertThat(row.tokens().speeds().prompt()).isEqualTo(-1);
         assertThat(row.tokens().cached()).isEqualTo(-1);
         assertThat(row.times().ttftMs()).as("no stream").isEqualTo(-1);
     }

@@ -1,11 +1,15 @@
 package llmsnap.http.api;
 
+import static java.lang.Math.max;
+import static llmsnap.text.Json.obj;
+
 import java.time.Instant;
 import java.util.Base64;
 import java.util.Map;
 import llmsnap.record.Capture;
 import llmsnap.record.InFlight;
 import llmsnap.record.Row;
+import llmsnap.record.Usage;
 import llmsnap.text.Json;
 
 /** Rows, captures and requests in flight as JSON. */
@@ -17,18 +21,18 @@ final class ActivityJson {
     }
 
     static Json.Obj row(Row row) {
-        Row.Tokens tokens = row.tokens();
+        Usage.Counts tokens = row.tokens();
         Row.Times times = row.times();
         Row.Outcome outcome = row.outcome();
-        Json.Obj json = Json.obj(
+        Json.Obj json = obj(
             "id", row.id(),
             "timestamp", time(times.endedMs()),
             "model", row.asked().model(),
             "cache_tokens", tokens.cached(),
-            "input_tokens", tokens.input(),
-            "output_tokens", tokens.output(),
-            "prompt_per_second", tokens.promptPerSecond(),
-            "tokens_per_second", tokens.outputPerSecond(),
+            "input_tokens", max(0, tokens.prompt()),
+            "output_tokens", max(0, tokens.output()),
+            "prompt_per_second", tokens.speeds().prompt(),
+            "tokens_per_second", tokens.outputPerSecond(times.durationMs()),
             "duration_ms", times.durationMs(),
             "has_capture", row.hasCapture(),
             "path", row.asked().path(),
@@ -42,7 +46,7 @@ final class ActivityJson {
 
     static Json.Obj capture(Capture capture) {
         Base64.Encoder base64 = Base64.getEncoder();
-        return Json.obj(
+        return obj(
             "id", capture.id(),
             "req_path", capture.path(),
             "req_headers", capture.request().headers(),
@@ -56,7 +60,7 @@ final class ActivityJson {
         boolean waiting = request.isWaiting();
         String working = request.bytes() == 0 ? "processing" : "answering";
         int position = positions.getOrDefault(request.model, 0);
-        return Json.obj(
+        return obj(
             "id", request.id,
             "timestamp", time(request.startedMs),
             "model", request.model,

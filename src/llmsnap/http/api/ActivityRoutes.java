@@ -17,17 +17,7 @@ import llmsnap.record.MetricsPage;
 import llmsnap.text.Json;
 
 /** What was asked of the models: rows, captures, requests in flight, and counts for monitoring. */
-public final class ActivityRoutes {
-    private final ModelPool pool;
-    private final Activity activity;
-    private final Metrics metrics;
-
-    public ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics) {
-        this.pool = pool;
-        this.activity = activity;
-        this.metrics = metrics;
-    }
-
+public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics) {
     public void rows(Exchange exchange, String rest) throws Failure {
         exchange.sendJson(Json.of(activity.rows().stream().map(ActivityJson::row).toList()));
     }
@@ -63,7 +53,7 @@ public final class ActivityRoutes {
     }
 
     public void metrics(Exchange exchange, String rest) throws Failure {
-        MetricsPage page = new MetricsPage();
+        var page = new MetricsPage();
         metrics.write(page);
         write(page, pool.statuses());
         page.jvm();

@@ -1,14 +1,16 @@
 package llmsnap.http.api;
 
+import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.http.server.Exchange;
@@ -29,8 +31,8 @@ import llmsnap.text.Json;
  * list, of rows the newest, of logs what the log still has.
  */
 public final class Events {
-    private static final long KEEP_ALIVE_NANOS = TimeUnit.SECONDS.toNanos(15);
-    private static final long PROGRESS_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+    private static final long KEEP_ALIVE_NANOS = SECONDS.toNanos(15);
+    private static final long PROGRESS_NANOS = MILLISECONDS.toNanos(500);
     /** Events that come at once are written at once: a wake-up for each would cost more than they. */
     private static final long PAUSE_MS = 40;
     private static final int MANY_IN_FLIGHT = 50;
@@ -87,24 +89,24 @@ public final class Events {
     public void stream(Exchange exchange, String rest) throws Failure, InterruptedException {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
-        Inbox inbox = new Inbox();
-        Reader reader = new Reader(exchange, inbox);
-        log.proxy().listen(inbox);
-        log.upstream().listen(inbox);
+        var inbox = new Inbox();
+        var reader = new Reader(exchange, inbox);
+        log.proxy.listen(inbox);
+        log.upstream.listen(inbox);
         try {
             List<Row> old = activity.listen(inbox);
             List<ModelStatus> models = pool.statuses(() -> readers.add(inbox));
             reader.begin(list(models), old);
-            while (exchange.interruption().failure() == null) {
+            while (exchange.interruption.failure() == null) {
                 inbox.await(reader.deadlineNanos());
                 reader.writeNews();
-                TimeUnit.MILLISECONDS.sleep(PAUSE_MS);
+                MILLISECONDS.sleep(PAUSE_MS);
             }
         } finally {
             readers.remove(inbox);
             activity.unlisten(inbox);
-            log.proxy().unlisten(inbox);
-            log.upstream().unlisten(inbox);
+            log.proxy.unlisten(inbox);
+            log.upstream.unlisten(inbox);
         }
     }
 
@@ -113,7 +115,7 @@ public final class Events {
         private final Exchange exchange;
         private final Inbox inbox;
         private final List<LogSource> sources = List.of(
-            new LogSource("proxy", log.proxy()), new LogSource("upstream", log.upstream()));
+            new LogSource("proxy", log.proxy), new LogSource("upstream", log.upstream));
         private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos;
@@ -135,7 +137,7 @@ public final class Events {
         long deadlineNanos() {
             boolean counts = inFlight > 0 || inbox.hasInFlightChanged();
             long keepAlive = writtenNanos + KEEP_ALIVE_NANOS;
-            return counts ? Math.min(keepAlive, inFlightNanos + PROGRESS_NANOS) : keepAlive;
+            return counts ? min(keepAlive, inFlightNanos + PROGRESS_NANOS) : keepAlive;
         }
 
         void writeNews() throws Failure, InterruptedException {
@@ -173,7 +175,7 @@ public final class Events {
         private void writeRows(List<Row> rows) throws Failure {
             int from = 0;
             do {
-                int to = Math.min(rows.size(), from + ROWS_AT_ONCE);
+                int to = min(rows.size(), from + ROWS_AT_ONCE);
                 write(message("metrics", rows.subList(from, to).stream().map(ActivityJson::row).toList()));
                 from = to;
             } while (from < rows.size());
@@ -184,9 +186,10 @@ public final class Events {
             inFlightNanos = System.nanoTime();
             List<InFlight> requests = activity.inFlight();
             inFlight = requests.size();
-            Set<String> waiting = Set.copyOf(requests.stream()
-                .filter(InFlight::isWaiting).map(request -> request.model).toList());
-            Map<String, Integer> positions = waiting.isEmpty() ? Map.of() : pool.queuePositions(waiting);
+            Map<String, Integer> positions = new HashMap<>();
+            if (requests.stream().anyMatch(InFlight::isWaiting)) {
+                pool.statuses().forEach(each -> positions.put(each.id(), each.requests().position()));
+            }
             write(message("inflight", requests.stream().limit(MAX_IN_FLIGHT)
                 .map(request -> ActivityJson.inFlight(request, positions)).toList()));
         }

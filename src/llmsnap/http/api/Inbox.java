@@ -1,5 +1,7 @@
 package llmsnap.http.api;
 
+import static java.lang.Math.max;
+
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -51,7 +53,7 @@ final class Inbox implements Activity.Listener, Runnable {
         lock.lock();
         try {
             // It does not keep up: the newest has to do.
-            int most = Math.max(MIN_LISTS, MAX_MODELS / Math.max(1, list.size));
+            int most = max(MIN_LISTS, MAX_MODELS / max(1, list.size));
             if (lists.size() >= most) lists.clear();
             lists.addLast(list);
         } finally {

@@ -8,25 +8,17 @@ import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 
 /** The logs: what there is, and what comes. */
-public final class LogRoutes {
+public record LogRoutes(ModelPool pool, Log log) {
     private static final int HISTORY_BYTES = 100 * 1024;
     private static final int PIECE_BYTES = 64 * 1024;
     private static final long PATIENCE_MS = 60_000;
     private static final String TEXT = "text/plain; charset=utf-8";
 
-    private final ModelPool pool;
-    private final Log log;
-
-    public LogRoutes(ModelPool pool, Log log) {
-        this.pool = pool;
-        this.log = log;
-    }
-
     /** The newest lines as text; a browser is sent to the UI. */
     public void tail(Exchange exchange, String rest) throws Failure {
         String accept = exchange.header("Accept");
         if (accept != null && accept.contains("text/html")) exchange.redirect(302, "/ui/");
-        else exchange.send(200, TEXT, log.shown().tail(HISTORY_BYTES));
+        else exchange.send(200, TEXT, log.shown.tail(HISTORY_BYTES));
     }
 
     /** History, then lines as they come. {@code which}: "", "proxy", "upstream" or a model. */
@@ -36,7 +28,7 @@ public final class LogRoutes {
         LogBuffer.Reader reader = buffer(which).reader(history);
         exchange.responseHeaders().set("X-Content-Type-Options", "nosniff");
         exchange.beginEndless(TEXT);
-        while (!exchange.is("HEAD") && exchange.interruption().failure() == null) {
+        while (!exchange.is("HEAD") && exchange.interruption.failure() == null) {
             byte[] bytes = reader.read(PIECE_BYTES, PATIENCE_MS);
             if (bytes == null) continue;
             exchange.write(bytes);
@@ -46,9 +38,9 @@ public final class LogRoutes {
 
     private LogBuffer buffer(String which) throws Failure {
         return switch (which) {
-            case "" -> log.shown();
-            case "proxy" -> log.proxy();
-            case "upstream" -> log.upstream();
+            case "" -> log.shown;
+            case "proxy" -> log.proxy;
+            case "upstream" -> log.upstream;
             default -> {
                 // One that was removed still has its log.
                 boolean removed = pool.config().model(which) == null && log.hasModel(which);

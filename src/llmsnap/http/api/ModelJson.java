@@ -1,5 +1,7 @@
 package llmsnap.http.api;
 
+import static llmsnap.text.Json.obj;
+
 import java.util.List;
 import llmsnap.config.Config;
 import llmsnap.config.Config.About;
@@ -19,7 +21,7 @@ final class ModelJson {
     // ---- OpenAI's list of models
 
     private static Json.Obj listed(String id) {
-        return Json.obj(
+        return obj(
             "id", id,
             "object", "model",
             "created", CREATED_SECONDS,
@@ -27,7 +29,7 @@ final class ModelJson {
     }
 
     private static Json.Obj meta(Json.Obj meta) {
-        return Json.obj("llamaswap", meta);
+        return obj("llamaswap", meta);
     }
 
     /** @param name the one it is listed under: its id or an alias */
@@ -43,20 +45,20 @@ final class ModelJson {
             case ASLEEP, SLEEP_PENDING -> "sleeping";
             case STOPPED, STOPPING -> "unloaded";
         };
-        return entry.with("status", Json.obj("value", value));
+        return entry.with("status", obj("value", value));
     }
 
     static Json.Obj listed(String name, Peer peer) {
         return listed(name)
             .with("name", peer.id() + ": " + name)
-            .with("meta", meta(Json.obj("peerID", peer.id())));
+            .with("meta", meta(obj("peerID", peer.id())));
     }
 
     // ---- what runs
 
     static Json.Obj running(ModelStatus status) {
         Model model = status.model();
-        return Json.obj(
+        return obj(
             "model", model.id(),
             "state", status.state().label,
             "cmd", String.join(" ", model.cmd()),
@@ -75,7 +77,7 @@ final class ModelJson {
         boolean began = status.history().starts() > 0;
         boolean busy = status.requests().inFlight() > 0;
         long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
-        return Json.obj(
+        return obj(
             "id", model.id(),
             "name", model.about().name(),
             "description", model.about().description(),
@@ -94,7 +96,7 @@ final class ModelJson {
     }
 
     static Json.Obj event(String name, Peer peer) {
-        return Json.obj(
+        return obj(
             "id", name,
             "name", "",
             "description", "",
@@ -107,7 +109,7 @@ final class ModelJson {
     // ---- what a request would meet
 
     static Json.Obj explained(String name, Peer peer) {
-        return Json.obj(
+        return obj(
             "model", name,
             "peer", peer.id(),
             "summary", "It is a model of the peer " + peer.id() + ": nothing has to go for it here.");
@@ -116,16 +118,16 @@ final class ModelJson {
     static Json.Obj explained(Outlook outlook, Config config) {
         ModelStatus status = outlook.status();
         ModelStatus.History history = status.history();
-        Json.Obj lastStop = Json.obj(
+        Json.Obj lastStop = obj(
             "why", history.lastStop(),
             "seconds_ago", (status.clock().nowMs() - history.lastStopMs()) / 1000);
-        return Json.obj(
+        return obj(
             "model", status.id(),
             "state", status.state().label,
             "group", config.group(status.id()).name(),
             "in_flight", status.requests().inFlight(),
             "waiting", status.requests().waiting(),
-            "position", outlook.position(),
+            "position", status.requests().position(),
             "must_go", outlook.inTheWay().mustGo(),
             "busy", outlook.inTheWay().busy(),
             "cmd", String.join(" ", status.model().cmd()),
@@ -139,7 +141,7 @@ final class ModelJson {
 
     private static String summary(Outlook outlook) {
         Outlook.InTheWay inTheWay = outlook.inTheWay();
-        StringBuilder text = new StringBuilder(now(outlook));
+        var text = new StringBuilder(now(outlook));
         if (!inTheWay.busy().isEmpty()) {
             text.append(" Before that, ").append(names(inTheWay.busy()))
                 .append(" would end what is in flight.");

@@ -20,22 +20,11 @@ import llmsnap.models.Refused;
 import llmsnap.text.Json;
 
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
-public final class ModelRoutes {
+public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version) {
     /** Reads the configuration again. */
     public interface Reloader {
         /** @return what changed @throws Failure with the problems */
         Json.Obj reload() throws Failure;
-    }
-
-    private final ModelPool pool;
-    private final Reloader reloader;
-    private final Properties version;
-
-    /** @param version of this program: version, commit and date */
-    public ModelRoutes(ModelPool pool, Reloader reloader, Properties version) {
-        this.pool = pool;
-        this.reloader = reloader;
-        this.version = version;
     }
 
     public void health(Exchange exchange, String rest) throws Failure {
@@ -139,7 +128,7 @@ public final class ModelRoutes {
     public void load(Exchange exchange, String name)
             throws Failure, InterruptedException {
         try {
-            pool.acquire(id(name), exchange.interruption()).close();
+            pool.acquire(id(name), exchange.interruption).close();
         } catch (Refused e) {
             throw Failure.of(e);
         }

@@ -93,11 +93,11 @@ public final class StaticFiles {
         byte[] bytes = read(name);
         if (name.equals(PAGE)) {
             String tag = "<base href=\"%s\">";
-            String page = new String(bytes, UTF_8);
+            var page = new String(bytes, UTF_8);
             bytes = page.replace(tag.formatted("./"), tag.formatted(base)).getBytes(UTF_8);
         }
         String type = TYPES.get(name.substring(name.lastIndexOf('.') + 1));
-        File file = new File(type, bytes, gzip(bytes), hash(bytes));
+        var file = new File(type, bytes, gzip(bytes), hash(bytes));
         files.put(base + name, file);
         return file;
     }

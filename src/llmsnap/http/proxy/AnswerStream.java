@@ -1,6 +1,10 @@
 package llmsnap.http.proxy;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static llmsnap.record.Cause.BROKE_OFF;
+import static llmsnap.record.Cause.NO_ANSWER;
 
 import com.sun.net.httpserver.Headers;
 import java.io.ByteArrayOutputStream;
@@ -17,7 +21,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
-import llmsnap.record.Cause;
 import llmsnap.record.InFlight;
 
 /**
@@ -142,16 +145,16 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
 
     private void take(ByteBuffer piece) throws Failure {
         if (kept != null) {
-            byte[] bytes = new byte[Math.min(piece.remaining(), MAX_KEPT_BYTES - kept.size())];
+            byte[] bytes = new byte[min(piece.remaining(), MAX_KEPT_BYTES - kept.size())];
             piece.get(bytes);
             kept.writeBytes(bytes);
         } else if (piece.hasArray()) {
             write(piece.array(), piece.arrayOffset() + piece.position(), piece.remaining());
         } else {
-            int size = Math.min(COPY_BYTES, piece.remaining());
+            int size = min(COPY_BYTES, piece.remaining());
             if (copy.length < size) copy = new byte[size];
             while (piece.hasRemaining()) {
-                int n = Math.min(copy.length, piece.remaining());
+                int n = min(copy.length, piece.remaining());
                 piece.get(copy, 0, n);
                 write(copy, 0, n);
             }
@@ -169,7 +172,7 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
 
     @Override public void onComplete() {
         if (kept != null) {
-            fail(new Failure(Math.max(400, status),
+            fail(new Failure(max(400, status),
                 server + " answered " + status + ": " + kept.toString(UTF_8).strip()));
         }
         done.complete(null);
@@ -195,11 +198,11 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         String message = cause.getMessage();
         String reason = message == null ? cause.getClass().getSimpleName() : message;
         if (answered) {
-            return new Failure(502, Cause.BROKE_OFF, server + " broke its answer off (" + reason + ")");
+            return new Failure(502, BROKE_OFF, server + " broke its answer off (" + reason + ")");
         }
         // Something came back: asking again would run the request twice.
         if (malformed) return notHttp(reason);
-        return new Failure(502, Cause.NO_ANSWER,
+        return new Failure(502, NO_ANSWER,
             server + " broke the connection off before it answered (" + reason + ")");
     }
 }

@@ -1,5 +1,8 @@
 package llmsnap.http.proxy;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.http.HttpRequest.BodyPublisher;
@@ -43,7 +46,7 @@ final class Body implements AutoCloseable {
 
     /** Up to {@code count} bytes from {@code position} on; fewer only at the end. */
     byte[] read(long position, int count) {
-        ByteBuffer read = ByteBuffer.allocate((int) Math.max(0, Math.min(count, size - position)));
+        ByteBuffer read = ByteBuffer.allocate((int) max(0, min(count, size - position)));
         if (bytes != null) return read.put(bytes, (int) position, read.remaining()).array();
         try {
             while (file.read(read, position + read.position()) > 0) { }
@@ -69,7 +72,7 @@ final class Body implements AutoCloseable {
             }
 
             @Override public byte[] next() {
-                byte[] piece = read(at, (int) Math.min(PIECE_BYTES, to - at));
+                byte[] piece = read(at, (int) min(PIECE_BYTES, to - at));
                 at += piece.length;
                 return piece;
             }

@@ -1,5 +1,7 @@
 package llmsnap.http.proxy;
 
+import static java.lang.Math.min;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.http.HttpRequest.BodyPublisher;
@@ -53,7 +55,7 @@ public final class BodyReader {
 
     /** Reads a body. @throws Failure 413 when it is over a bound, 400 when it cannot be read */
     Body read(Exchange exchange) throws Failure {
-        Room room = new Room();
+        var room = new Room();
         return complete(exchange, room::free, () -> read(exchange, room));
     }
 
@@ -83,7 +85,7 @@ public final class BodyReader {
         if (declared > maxBytes) throw tooLarge(declared);
         InputStream in = exchange.body();
         // A large body gets its room when a part of it has come: one that is only announced takes little.
-        byte[] bytes = new byte[(int) Math.min(most, declared < 0 ? FIRST_UNKNOWN_BYTES : FIRST_BYTES)];
+        byte[] bytes = new byte[(int) min(most, declared < 0 ? FIRST_UNKNOWN_BYTES : FIRST_BYTES)];
         room.take(bytes.length);
         int read = 0;
         while (true) {
@@ -93,7 +95,7 @@ public final class BodyReader {
             int next = n < 0 || read == declared ? -1 : in.read();
             if (next < 0) break;
             boolean first = declared >= 0 && bytes.length == FIRST_BYTES;
-            long wanted = Math.min(first ? SECOND_BYTES : bytes.length * 2L, most);
+            long wanted = min(first ? SECOND_BYTES : bytes.length * 2L, most);
             if (read >= maxBytes || wanted <= read) throw tooLarge(read + 1L);
             room.take(wanted);      // both are there while one is copied
             int before = bytes.length;

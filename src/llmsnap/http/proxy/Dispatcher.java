@@ -1,8 +1,13 @@
 package llmsnap.http.proxy;
 
+import static llmsnap.record.Cause.ANSWERED;
+import static llmsnap.record.Cause.CANCELLED;
+import static llmsnap.record.Cause.NO_ANSWER;
+
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Address;
@@ -16,23 +21,12 @@ import llmsnap.models.ModelPool.Lease;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Refused;
 import llmsnap.record.Activity;
-import llmsnap.record.Cause;
 import llmsnap.record.InFlight;
 
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
-public final class Dispatcher {
+public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) {
     private static final long EXIT_PATIENCE_MS = 150;
     private static final int TRIES = 2;
-
-    private final ModelPool pool;
-    private final ReverseProxy proxy;
-    private final Activity activity;
-
-    public Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) {
-        this.pool = pool;
-        this.proxy = proxy;
-        this.activity = activity;
-    }
 
     /**
      * Serves a request. When the server breaks off before the first byte of its answer, tries once
@@ -46,7 +40,7 @@ public final class Dispatcher {
                     attempt(exchange, request, noted, waiting);
                     return;
                 } catch (Failure e) {
-                    boolean again = e.cause == Cause.NO_ANSWER && request.kind() != Outgoing.Kind.ONCE;
+                    boolean again = e.cause == NO_ANSWER && request.kind() != Outgoing.Kind.ONCE;
                     if (!again || left == 0) throw e;
                     noted.retried();
                 }
@@ -58,7 +52,7 @@ public final class Dispatcher {
     private InFlight note(Exchange exchange, Outgoing request) {
         if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
         InFlight noted = activity.begin(request.to().id(), exchange.rawPath() + exchange.queryPart(),
-            () -> exchange.interruption().breakOff(Failure.of(Cause.CANCELLED)));
+            () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         Body asked = request.asked();
         if (asked != null) {
             noted.keepRequest(exchange.requestHeaders(), asked.bytes(), (int) asked.size());
@@ -68,7 +62,7 @@ public final class Dispatcher {
     }
 
     private static void end(InFlight noted, int status, Failure failure, byte[] said) {
-        if (failure == null) noted.end(status, Cause.ANSWERED, "", null);
+        if (failure == null) noted.end(status, ANSWERED, "", null);
         else noted.end(status, failure.cause, failure.getMessage(), said);
     }
 
@@ -76,22 +70,22 @@ public final class Dispatcher {
         String id = request.to().id();
         boolean told = request.to() instanceof Target.Local local && local.model().sendLoadingState()
             && exchange.rawPath().endsWith("/v1/chat/completions");
-        WaitingStream stream = new WaitingStream(exchange, id, told ? waitsFor(id) : null);
+        var stream = new WaitingStream(exchange, id, told ? waitsFor(id) : null);
         return request.kind() == Outgoing.Kind.STREAM ? stream.start() : stream;
     }
 
     /** What a request for a model is waiting for, in a few words. */
     private Supplier<String> waitsFor(String id) {
         return () -> {
-            List<ModelStatus> all = pool.statuses();
-            if (all.stream().anyMatch(each -> each.id().equals(id) && each.state().isLoading())) {
-                return "loading";
+            List<String> leaving = new ArrayList<>();
+            int position = 0;
+            for (ModelStatus each : pool.statuses()) {
+                boolean itself = each.id().equals(id);
+                if (itself && each.state().isLoading()) return "loading";
+                if (itself) position = each.requests().position();
+                else if (each.state().isLeaving()) leaving.add(each.id());
             }
-            List<String> leaving = all.stream()
-                .filter(each -> !each.id().equals(id) && each.state().isLeaving())
-                .map(ModelStatus::id).toList();
             if (!leaving.isEmpty()) return "unloading " + String.join(", ", leaving);
-            int position = pool.queuePositions(List.of(id)).get(id);
             return position > 0 ? "number " + position + " in the queue" : "about to start";
         };
     }
@@ -110,9 +104,9 @@ public final class Dispatcher {
 
     private void local(Exchange exchange, Model model, Outgoing request, InFlight noted,
             WaitingStream waiting) throws Failure, InterruptedException {
-        try (Lease lease = pool.acquire(model.id(), exchange.interruption())) {
+        try (Lease lease = pool.acquire(model.id(), exchange.interruption)) {
             noted.granted();
-            exchange.progress().limitSilence(model.limits().requestSeconds());
+            exchange.progress.limitSilence(model.limits().requestSeconds());
             // What the request holds is free before its client can send the next one.
             Runnable free = lease::close;
             exchange.onEnd((status, failure, said) -> {
@@ -123,10 +117,10 @@ public final class Dispatcher {
             String host = address.isHttps() ? null : address.authority();
             String name = "the server of the model \"" + model.id() + "\"";
             try {
-                Upstream upstream = new Upstream(lease.run().base(), host, name, "");
+                var upstream = new Upstream(lease.run().base(), host, name, "");
                 proxy.send(exchange, upstream, request, noted, waiting);
             } catch (Failure e) {
-                if (e.cause != Cause.NO_ANSWER) throw e;
+                if (e.cause != NO_ANSWER) throw e;
                 boolean dead = lease.run().hasEnded(EXIT_PATIENCE_MS);
                 throw new Failure(e.status, e.cause, e.getMessage()
                     + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());

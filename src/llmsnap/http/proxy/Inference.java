@@ -23,18 +23,8 @@ import llmsnap.text.JsonEdit.Slice;
 import llmsnap.text.Malformed;
 
 /** The routes that lead to a model: finds out which one is meant, and edits the request's body. */
-public final class Inference {
+public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher) {
     private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
-
-    private final ModelPool pool;
-    private final BodyReader bodies;
-    private final Dispatcher dispatcher;
-
-    public Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher) {
-        this.pool = pool;
-        this.bodies = bodies;
-        this.dispatcher = dispatcher;
-    }
 
     private Target find(String name) throws Failure {
         return Target.find(name, pool.config());
@@ -120,7 +110,7 @@ public final class Inference {
     }
 
     private Outgoing urlEncoded(Exchange exchange, Body body) throws Failure {
-        String text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
+        var text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
         String name = Query.value(text, "model");
         if (name == null || name.isEmpty()) throw Multipart.noModel();
         Target to = find(name);

@@ -1,5 +1,7 @@
 package llmsnap.http.proxy;
 
+import static java.lang.Math.max;
+import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -47,7 +49,7 @@ final class Multipart {
 
     /** The values of the form's {@code model} fields, in order; at least one. */
     static List<Field> models(Body form, String boundary) throws Failure {
-        Multipart multipart = new Multipart(form, boundary);
+        var multipart = new Multipart(form, boundary);
         multipart.read();
         if (multipart.models.isEmpty()) throw noModel();
         return multipart.models;
@@ -98,7 +100,7 @@ final class Multipart {
 
     /** Reads the part that begins at {@code at}. @return where the next one does, or END */
     private long part(long at) throws Failure {
-        String head = new String(form.read(at, MAX_HEAD_BYTES), ISO_8859_1);
+        var head = new String(form.read(at, MAX_HEAD_BYTES), ISO_8859_1);
         boolean noHeaders = head.startsWith("\r\n");
         int headEnd = noHeaders ? 0 : head.indexOf("\r\n\r\n");
         if (headEnd < 0) {
@@ -107,7 +109,7 @@ final class Multipart {
         long value = at + headEnd + (noHeaders ? 2 : 4);
         long behind = find(value - 2);      // the value may be empty: its line break is the head's
         if (behind < 0) throw incomplete("a part has no boundary at its end");
-        long end = Math.max(value, behind - delimiter.length);
+        long end = max(value, behind - delimiter.length);
         if (isModel(head.substring(0, headEnd))) models.add(new Field(value, end));
         return afterDelimiter(behind);
     }
@@ -130,7 +132,7 @@ final class Multipart {
             int equals = header.indexOf('=', i);
             if (equals < 0) break;
             String name = header.substring(i + 1, equals).strip().toLowerCase(Locale.ROOT);
-            StringBuilder value = new StringBuilder();
+            var value = new StringBuilder();
             i = equals + 1;
             while (i < header.length() && Character.isWhitespace(header.charAt(i))) i++;
             if (header.startsWith("\"", i)) {
@@ -160,10 +162,10 @@ final class Multipart {
 
     /** Where the first delimiter from {@code from} on ends, or -1. */
     private long find(long from) {
-        long start = Math.max(0, from);
+        long start = max(0, from);
         int size = FIRST_WINDOW_BYTES;
         while (start + delimiter.length <= form.size()) {
-            byte[] window = form.read(start, Math.max(size, delimiter.length));
+            byte[] window = form.read(start, max(size, delimiter.length));
             for (int i = 0; i + delimiter.length <= window.length; i++) {
                 int end = i + delimiter.length;
                 boolean found = window[i] == '\r'
@@ -171,7 +173,7 @@ final class Multipart {
                 if (found && next(start + end) != NO_DELIMITER) return start + end;
             }
             start += window.length - delimiter.length + 1;
-            size = Math.min(MAX_WINDOW_BYTES, size * 2);
+            size = min(MAX_WINDOW_BYTES, size * 2);
         }
         return -1;
     }

@@ -16,7 +16,7 @@ import llmsnap.platform.JdkHttp;
 import llmsnap.record.InFlight;
 
 /** Sends a request on to a server; its answer goes back through an {@link AnswerStream}. */
-public final class ReverseProxy {
+public record ReverseProxy(Supplier<HttpClient> client) {
     /** Headers that belong to one connection, not to the message (RFC 9110, 7.6.1). */
     private static final Set<String> HOP_BY_HOP = Set.of("connection", "keep-alive",
         "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -27,13 +27,6 @@ public final class ReverseProxy {
 
     /** A server: {@code host} is for the Host header, null to derive it; {@code apiKey} may be "". */
     record Upstream(URI base, String host, String name, String apiKey) {}
-
-    private final Supplier<HttpClient> client;
-
-    /** @param client asked for at the first request */
-    public ReverseProxy(Supplier<HttpClient> client) {
-        this.client = client;
-    }
 
     /** The client towards servers. Takes a moment: to be made once, after the port is open. */
     public static HttpClient newClient() {
@@ -60,7 +53,7 @@ public final class ReverseProxy {
             request.setHeader("Authorization", "Bearer " + to.apiKey);
             request.setHeader("x-api-key", to.apiKey);
         }
-        AnswerStream answer = new AnswerStream(exchange, to.name, noted, waiting);
+        var answer = new AnswerStream(exchange, to.name, noted, waiting);
         try {
             client.get().send(request.build(), answer);
         } catch (IOException | IllegalArgumentException e) {

@@ -53,7 +53,7 @@ final class WaitingStream implements AutoCloseable {
                 tell((System.nanoTime() - start) / NANOS_PER_SECOND);
             }
         } catch (Failure e) {
-            exchange.interruption().breakOff(e);
+            exchange.interruption.breakOff(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {

@@ -65,7 +65,7 @@ final class Auth {
 
     private static byte[] password(String base64) {
         try {
-            String pair = new String(Base64.getDecoder().decode(base64), ISO_8859_1);
+            var pair = new String(Base64.getDecoder().decode(base64), ISO_8859_1);
             int colon = pair.indexOf(':');
             return colon < 0 ? new byte[0] : pair.substring(colon + 1).getBytes(ISO_8859_1);
         } catch (IllegalArgumentException e) {

@@ -1,14 +1,17 @@
 package llmsnap.http.server;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
+import static llmsnap.record.Cause.CLIENT_LEFT;
+import static llmsnap.record.Cause.SHUTTING_DOWN;
+
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import llmsnap.platform.Proc;
-import llmsnap.record.Cause;
 
 /**
  * Notices clients that hang up while their request waits. The JDK's server does not tell, so on Linux
@@ -18,9 +21,9 @@ import llmsnap.record.Cause;
  * connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
  */
 final class ClientWatch {
-    private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(420);
-    private static final long YOUNG_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-    private static final long STALLED_NANOS = TimeUnit.SECONDS.toNanos(60);
+    private static final long LOOK_NANOS = MILLISECONDS.toNanos(420);
+    private static final long YOUNG_NANOS = MILLISECONDS.toNanos(100);
+    private static final long STALLED_NANOS = SECONDS.toNanos(60);
     private static final long STOP_LOOK_MS = 2;
 
     private final Set<Exchange> exchanges = ConcurrentHashMap.newKeySet();
@@ -55,14 +58,14 @@ final class ClientWatch {
         long end = System.nanoTime() + nanos;
         do {
             for (Exchange exchange : exchanges) {
-                if (exchange.isEndless()) breakOff(exchange, Failure.of(Cause.SHUTTING_DOWN));
+                if (exchange.isEndless()) breakOff(exchange, Failure.of(SHUTTING_DOWN));
             }
-            TimeUnit.MILLISECONDS.sleep(STOP_LOOK_MS);
+            MILLISECONDS.sleep(STOP_LOOK_MS);
         } while (!isEmpty() && System.nanoTime() < end);
     }
 
     private static void breakOff(Exchange exchange, Failure why) {
-        exchange.interruption().breakOff(why);
+        exchange.interruption.breakOff(why);
     }
 
     private void run() {
@@ -81,7 +84,7 @@ final class ClientWatch {
         long now = System.nanoTime();
         Map<Exchange, String> old = new HashMap<>();
         for (Exchange exchange : exchanges) {
-            Failure silence = exchange.progress().silence(now);
+            Failure silence = exchange.progress.silence(now);
             if (silence != null) breakOff(exchange, silence);
             if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, Proc.address(exchange.client()));
         }
@@ -93,8 +96,8 @@ final class ClientWatch {
             String unsent = open.get(address);
             boolean gone = unsent == null;
             boolean left = gone ? before.contains(exchange)
-                : exchange.progress().isStalled(now, STALLED_NANOS, unsent);
-            if (left) breakOff(exchange, Failure.of(Cause.CLIENT_LEFT));
+                : exchange.progress.isStalled(now, STALLED_NANOS, unsent);
+            if (left) breakOff(exchange, Failure.of(CLIENT_LEFT));
             else if (gone) suspects.add(exchange);
         });
         return suspects;

@@ -1,6 +1,7 @@
 package llmsnap.http.server;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static llmsnap.record.Cause.CLIENT_LEFT;
 
 import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
@@ -12,7 +13,6 @@ import java.net.URI;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
-import llmsnap.record.Cause;
 import llmsnap.text.Json;
 
 /** One request and its answer. */
@@ -29,8 +29,8 @@ public final class Exchange {
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
     private final Failure.Form form;
-    private final Interruption interruption = new Interruption();
-    private final Progress progress = new Progress();
+    public final Interruption interruption = new Interruption();
+    public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };
     private boolean keyed;
     private boolean quiet;
@@ -135,14 +135,6 @@ public final class Exchange {
         return keyed;
     }
 
-    public Interruption interruption() {
-        return interruption;
-    }
-
-    public Progress progress() {
-        return progress;
-    }
-
     // ---- how it is treated
 
     /** It is not worth a line in the log. */
@@ -188,14 +180,14 @@ public final class Exchange {
         try {
             work.run();
         } catch (IOException e) {
-            throw Failure.of(Cause.CLIENT_LEFT);
+            throw Failure.of(CLIENT_LEFT);
         }
     }
 
     /** Sends the head. @param length of the body in bytes, -1 when it is not known: it is streamed */
     public void commit(int code, long length) throws Failure {
         // A failure and an answer may race.
-        if (!committed.compareAndSet(false, true)) throw Failure.of(Cause.CLIENT_LEFT);
+        if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);
         status = code;
         Headers headers = responseHeaders();
         boolean bodyless = is("HEAD") || code == 204 || code == 304 || length == 0;
@@ -282,7 +274,7 @@ public final class Exchange {
 
     /** Answers with the failure, in whatever way is left. @throws Failure when only a cut is */
     void fail(Failure why) throws Failure {
-        if (why.cause == Cause.CLIENT_LEFT || isCommitted() && !ours) {
+        if (why.cause == CLIENT_LEFT || isCommitted() && !ours) {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }

@@ -1,5 +1,9 @@
 package llmsnap.http.server;
 
+import static llmsnap.record.Cause.REFUSED;
+import static llmsnap.record.Cause.SHUTTING_DOWN;
+import static llmsnap.record.Cause.UNLOADED;
+
 import llmsnap.models.Refused;
 import llmsnap.record.Cause;
 import llmsnap.text.Json;
@@ -23,7 +27,7 @@ public final class Failure extends Exception {
     private transient Json.Obj more = Json.EMPTY;
 
     public Failure(int status, String message) {
-        this(status, Cause.REFUSED, message);
+        this(status, REFUSED, message);
     }
 
     public Failure(int status, Cause cause, String message) {
@@ -79,8 +83,8 @@ public final class Failure extends Exception {
         return switch (refused.refusal) {
             case LIMIT -> new Failure(429, message).as("rate_limit_exceeded", null);
             case START_FAILED -> new Failure(502, message);
-            case UNLOADED -> new Failure(502, Cause.UNLOADED, message);
-            case SHUTTING_DOWN -> new Failure(503, Cause.SHUTTING_DOWN, message);
+            case UNLOADED -> new Failure(502, UNLOADED, message);
+            case SHUTTING_DOWN -> new Failure(503, SHUTTING_DOWN, message);
             case NO_SLEEP_MODE -> new Failure(400, message);
             case NOT_LOADED -> new Failure(409, message);
             case REMOVED -> noModel(message);

@@ -1,9 +1,11 @@
 package llmsnap.http.server;
 
+import static llmsnap.record.Cause.SHUTTING_DOWN;
+import static llmsnap.record.Cause.UNLOADED;
+
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.models.ModelPool;
 import llmsnap.models.Refusal;
-import llmsnap.record.Cause;
 
 /**
  * Breaks one exchange off, from any thread, until its handler is done: that interrupts the handler,
@@ -29,7 +31,7 @@ public final class Interruption implements ModelPool.Client {
 
     @Override public void breakOff(Refusal why) {
         boolean shutdown = why == Refusal.SHUTTING_DOWN;
-        breakOff(Failure.of(shutdown ? Cause.SHUTTING_DOWN : Cause.UNLOADED));
+        breakOff(Failure.of(shutdown ? SHUTTING_DOWN : UNLOADED));
     }
 
     /** Why it was broken off, or null. */

@@ -1,6 +1,8 @@
 package llmsnap.http.server;
 
-import java.util.concurrent.TimeUnit;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
+
 import llmsnap.record.Cause;
 
 /** How an answer gets on: written by who passes it on, looked at by {@link ClientWatch}. */
@@ -22,7 +24,7 @@ public final class Progress {
 
     /** From now on the model's server may be silent for that long, 0 = for ever. */
     public void limitSilence(int seconds) {
-        silenceLimitNanos = TimeUnit.SECONDS.toNanos(seconds);
+        silenceLimitNanos = SECONDS.toNanos(seconds);
         silentSinceNanos = System.nanoTime();
     }
 
@@ -32,7 +34,7 @@ public final class Progress {
         boolean silent = writingSinceNanos == 0 && limit != 0 && nowNanos - silentSinceNanos > limit;
         if (!silent) return null;
         return new Failure(502, Cause.SILENT, "the model's server sent nothing for "
-            + TimeUnit.NANOSECONDS.toSeconds(limit) + " s, its requestTimeout");
+            + NANOSECONDS.toSeconds(limit) + " s, its requestTimeout");
     }
 
     /**

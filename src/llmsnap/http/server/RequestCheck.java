@@ -64,7 +64,7 @@ final class RequestCheck {
     /** The path that routes are found by: decoded, single slashes, none at the end. */
     static String path(Exchange exchange) throws Failure {
         String decoded = exchange.path();
-        StringBuilder single = new StringBuilder(decoded.length());
+        var single = new StringBuilder(decoded.length());
         char before = 0;
         for (int i = 0; i < decoded.length(); i++) {
             char c = decoded.charAt(i);

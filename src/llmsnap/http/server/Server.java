@@ -1,5 +1,10 @@
 package llmsnap.http.server;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
+import static llmsnap.record.Cause.CLIENT_LEFT;
+
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
@@ -8,10 +13,8 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import llmsnap.platform.JdkHttp;
-import llmsnap.record.Cause;
 import llmsnap.record.Log;
 
 /** Listens, finds each request's route, and lets nothing out but an orderly answer or a cut one. */
@@ -67,7 +70,7 @@ public final class Server {
     /** Whether no request was served for {@code millis}. */
     public boolean isQuietFor(long millis) {
         long quiet = System.nanoTime() - lastEndNanos;
-        return watch.isEmpty() && quiet > TimeUnit.MILLISECONDS.toNanos(millis);
+        return watch.isEmpty() && quiet > MILLISECONDS.toNanos(millis);
     }
 
     /**
@@ -77,14 +80,14 @@ public final class Server {
      */
     public void stop(int seconds) throws InterruptedException {
         Thread.ofPlatform().daemon().name("stop").start(() -> http.stop(seconds));
-        watch.awaitEmpty(TimeUnit.SECONDS.toNanos(seconds));
+        watch.awaitEmpty(SECONDS.toNanos(seconds));
     }
 
     // ---- one request
 
     /** @throws IOException to cut the connection, which is all that the JDK's server understands */
     private void handle(HttpExchange http) throws IOException {
-        Exchange exchange = new Exchange(http);
+        var exchange = new Exchange(http);
         watch.add(exchange);
         String cut = null;
         try {
@@ -102,7 +105,7 @@ public final class Server {
         } finally {
             watch.remove(exchange);
             lastEndNanos = System.nanoTime();
-            exchange.interruption().end();
+            exchange.interruption.end();
             if (!exchange.isQuiet()) log(exchange, cut);
         }
     }
@@ -114,11 +117,11 @@ public final class Server {
             return null;
         } catch (Failure e) {
             // Whoever is interrupted while he writes finds the connection closed.
-            Failure broken = exchange.interruption().failure();
-            return e.cause == Cause.CLIENT_LEFT && broken != null ? broken : e;
+            Failure broken = exchange.interruption.failure();
+            return e.cause == CLIENT_LEFT && broken != null ? broken : e;
         } catch (InterruptedException e) {
-            Failure broken = exchange.interruption().failure();
-            return broken == null ? Failure.of(Cause.CLIENT_LEFT) : broken;
+            Failure broken = exchange.interruption.failure();
+            return broken == null ? Failure.of(CLIENT_LEFT) : broken;
         } catch (Exception | Error e) {
             logError(exchange, e);
             return new Failure(500, "llmsnap failed at this request: " + e);
@@ -144,9 +147,9 @@ public final class Server {
     }
 
     private void log(Exchange exchange, String cut) {
-        long micros = TimeUnit.NANOSECONDS.toMicros(System.nanoTime() - exchange.startNanos);
+        long micros = NANOSECONDS.toMicros(System.nanoTime() - exchange.startNanos);
         String status = exchange.status() == 0 ? "-" : String.valueOf(exchange.status());
-        Failure broken = exchange.interruption().failure();
+        Failure broken = exchange.interruption.failure();
         String why = broken == null ? cut : broken.getMessage();
         log.info(exchange.client().getAddress().getHostAddress() + " " + exchange.method() + " "
             + exchange.rawPath() + " " + status + " " + exchange.bytesOut() + " bytes "

@@ -5,20 +5,19 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.KeyStore;
-import java.security.Principal;
+import java.security.KeyStore.PasswordProtection;
+import java.security.KeyStore.ProtectionParameter;
 import java.security.PrivateKey;
 import java.security.PublicKey;
 import java.security.Signature;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
-import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Arrays;
 import java.util.Base64;
@@ -26,11 +25,9 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.KeyStoreBuilderParameters;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLEngine;
-import javax.net.ssl.X509ExtendedKeyManager;
 
 /**
  * A TLS context of PEM files: a certificate with its chain, and a key as PKCS#8, PKCS#1 (RSA) or SEC1
@@ -42,13 +39,14 @@ public final class Tls {
     /** The algorithm identifier of RSA in DER, and the object identifier of elliptic curves. */
     private static final byte[] RSA = HexFormat.of().parseHex("300d06092a864886f70d0101010500");
     private static final byte[] EC = HexFormat.of().parseHex("06072a8648ce3d0201");
+    private static final char[] NO_PASSWORD = {};
     private static final int SEQUENCE = 0x30;
     private static final int OCTETS = 0x04;
 
     private final Path certificates;
     private final Path key;
     private final SSLContext context;
-    private volatile X509ExtendedKeyManager keys;
+    private volatile KeyStore keys;
 
     /** Reads both files. @throws IOException with a sentence that names the one that is no good */
     public Tls(Path certificates, Path key) throws IOException {
@@ -56,8 +54,19 @@ public final class Tls {
         this.key = key;
         reload();
         try {
+            // The one that asks its key store each time.
+            KeyManagerFactory factory = KeyManagerFactory.getInstance("NewSunX509");
+            factory.init(new KeyStoreBuilderParameters(new KeyStore.Builder() {
+                @Override public KeyStore getKeyStore() {
+                    return keys;
+                }
+
+                @Override public ProtectionParameter getProtectionParameter(String alias) {
+                    return new PasswordProtection(NO_PASSWORD);
+                }
+            }));
             this.context = SSLContext.getInstance("TLS");
-            context.init(new KeyManager[] {new Current()}, null, null);
+            context.init(factory.getKeyManagers(), null, null);
         } catch (GeneralSecurityException e) {
             throw new IOException("this Java has no TLS: " + e.getMessage());
         }
@@ -81,11 +90,8 @@ public final class Tls {
             checkPair(secret, open);
             KeyStore store = KeyStore.getInstance("PKCS12");
             store.load(null, null);
-            store.setKeyEntry("server", secret, new char[0], chain);
-            String algorithm = KeyManagerFactory.getDefaultAlgorithm();
-            KeyManagerFactory factory = KeyManagerFactory.getInstance(algorithm);
-            factory.init(store, new char[0]);
-            keys = (X509ExtendedKeyManager) factory.getKeyManagers()[0];
+            store.setKeyEntry("server", secret, NO_PASSWORD, chain);
+            keys = store;
         } catch (GeneralSecurityException e) {
             throw new IOException(key + " does not go with " + certificates + ": " + e.getMessage());
         }
@@ -108,38 +114,6 @@ public final class Tls {
         }
     }
 
-    /** Asks whatever {@link #keys} is at the moment; a server has no use for a client's half. */
-    private final class Current extends X509ExtendedKeyManager {
-        @Override public String[] getClientAliases(String type, Principal[] issuers) {
-            return null;
-        }
-
-        @Override public String chooseClientAlias(String[] types, Principal[] issuers, Socket to) {
-            return null;
-        }
-
-        @Override public String[] getServerAliases(String type, Principal[] issuers) {
-            return keys.getServerAliases(type, issuers);
-        }
-
-        @Override public String chooseServerAlias(String type, Principal[] issuers, Socket from) {
-            return keys.chooseServerAlias(type, issuers, from);
-        }
-
-        @Override public String chooseEngineServerAlias(String type, Principal[] issuers,
-                SSLEngine from) {
-            return keys.chooseEngineServerAlias(type, issuers, from);
-        }
-
-        @Override public X509Certificate[] getCertificateChain(String alias) {
-            return keys.getCertificateChain(alias);
-        }
-
-        @Override public PrivateKey getPrivateKey(String alias) {
-            return keys.getPrivateKey(alias);
-        }
-    }
-
     private static byte[] read(Path file) throws IOException {
         try {
             return Files.readAllBytes(file);
@@ -150,7 +124,7 @@ public final class Tls {
 
     private static Certificate[] chain(Path file) throws IOException {
         try {
-            ByteArrayInputStream in = new ByteArrayInputStream(read(file));
+            var in = new ByteArrayInputStream(read(file));
             Certificate[] chain = CertificateFactory.getInstance("X.509").generateCertificates(in)
                 .toArray(Certificate[]::new);
             if (chain.length == 0) throw new IOException(file + " holds no certificate");
@@ -204,9 +178,9 @@ public final class Tls {
     }
 
     private static byte[] element(int tag, byte[]... parts) {
-        ByteArrayOutputStream content = new ByteArrayOutputStream();
+        var content = new ByteArrayOutputStream();
         for (byte[] part : parts) content.writeBytes(part);
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        var out = new ByteArrayOutputStream();
         out.write(tag);
         int length = content.size();
         if (length >= 0x80) {

@@ -32,7 +32,7 @@ class MetricsTest {
             CONFIG.model("m"),
             ModelState.READY,
             7,
-            new ModelStatus.Requests(1, 0),
+            new ModelStatus.Requests(1, 0, 0),
             new ModelStatus.History(4, 2, -1, "", 0),
             new ModelStatus.Clock(0, 0, 0));
     }
