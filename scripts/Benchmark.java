@@ -18,8 +18,9 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * What llmsnap adds to a simulated model: every figure is measured through it and direct, in the same run. CPU is that
- * of llmsnap's process alone, from /proc. Run by benchmark.sh with the path of java and a filter.
+ * What llmsnap adds to a simulated model: every figure is measured through it and direct, in the
+ * same run. CPU is that of llmsnap's process alone, from /proc. Run by benchmark.sh with the path
+ * of java and a filter.
  */
 class Benchmark {
     static final String JAR = "build/llmsnap.jar";
@@ -302,7 +303,10 @@ class Benchmark {
         return null;
     }
 
-    /** Request to first byte of a swap, less what the same command takes when started and asked by hand. */
+    /**
+     * Request to first byte of a swap, less what the same command takes when started and asked by
+     * hand.
+     */
     static Void swap() throws Exception {
         for (int readyMs : new int[] {0, 50, 400, 1500}) {
             List<Double> own = new ArrayList<>();
@@ -385,7 +389,10 @@ class Benchmark {
         return null;
     }
 
-    /** The slowest of the requests that are made while the unchanged configuration is read five times a second. */
+    /**
+     * The slowest of the requests that are made while the unchanged configuration is read five
+     * times a second.
+     */
     static Void reload() throws Exception {
         try (Server direct = direct();
             Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
@@ -643,7 +650,10 @@ class Benchmark {
         return (llmsnap.cpu() - cpu) / done * 1e6;
     }
 
-    /** What it costs to be seen: captures on and a reader of /api/events, against captures off and nobody. In turn, since the machine drifts. */
+    /**
+     * What it costs to be seen: captures on and a reader of /api/events, against captures off and
+     * nobody. In turn, since the machine drifts.
+     */
     static Void insight() throws Exception {
         String models = "models:\n  a: {cmd: '${sim}'}\n";
         try (Server off = llmsnap("captureBuffer: 0\n" + models);

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
-import llmsnap.Main.Exit;
 import llmsnap.config.Config;
 import llmsnap.http.RouteTable;
 import llmsnap.http.api.ActivityRoutes;
@@ -132,7 +131,8 @@ final class App {
             + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
         boolean open = pool.config().settings().apiKeys().isEmpty();
         if (open && !address.getAddress().isLoopbackAddress()) {
-            System.out.println("WARNING: anybody who can reach port " + server.port() + " of this machine"
+            System.out.println("WARNING: anybody who can reach port " + server.port()
+                + " of this machine"
                 + " may use and control the models: set apiKeys in the configuration, or listen on"
                 + " 127.0.0.1");
         }
@@ -169,7 +169,9 @@ final class App {
         }
     }
 
-    /** Completed with the first ending signal's name; a second one kills at once; SIGHUP reloads. */
+    /**
+     * Completed with the first ending signal's name; a second one kills at once; SIGHUP reloads.
+     */
     private CompletableFuture<String> onSignals(Reload reload) {
         CompletableFuture<String> first = new CompletableFuture<>();
         var count = new AtomicInteger();

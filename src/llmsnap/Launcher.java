@@ -22,18 +22,21 @@ public final class Launcher {
                 try {
                     Class.forName(module[0]);
                 } catch (ClassNotFoundException e) {
-                    missing = "llmsnap needs a Java with the module " + module[1] + "; this trimmed Java " + found
+                    missing = "llmsnap needs a Java with the module " + module[1]
+                        + "; this trimmed Java " + found
                         + " has none";
                 }
             }
         }
         if (missing != null) {
-            System.err.println(missing + " (" + System.getProperty("java.home") + "). Install a newer one, or start"
+            System.err.println(missing + " (" + System.getProperty("java.home")
+                + "). Install a newer one, or start"
                 + " llmsnap with the full path of its bin/java.");
             System.exit(1);
         }
         try {
-            Class.forName("llmsnap.Main").getMethod("main", String[].class).invoke(null, (Object) args);
+            Class.forName("llmsnap.Main").getMethod("main", String[].class)
+                .invoke(null, (Object) args);
         } catch (java.lang.reflect.InvocationTargetException e) {
             throw e.getCause();
         }

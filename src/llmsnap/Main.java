@@ -18,18 +18,9 @@ public final class Main {
 
     private Main() {}
 
-    /** A reason to exit at once, with that status: a sentence, on stdout when it is none of failure. */
-    static final class Exit extends Exception {
-        private static final long serialVersionUID = 1;
-        final int status;
-
-        Exit(int status, String message) {
-            super(message, null, false, false);
-            this.status = status;
-        }
-    }
-
-    /** Runs the server until a signal ends it. Status 1: configuration or address; 2: command line. */
+    /**
+     * Runs the server until a signal ends it. Status 1: configuration or address; 2: command line.
+     */
     public static void main(String[] args) throws InterruptedException {
         int status = 0;
         try {
@@ -103,7 +94,8 @@ public final class Main {
         } catch (IOException e) {
             // then it is not known
         }
-        for (String key : List.of("version", "commit", "date")) properties.putIfAbsent(key, "unknown");
+        List.of("version", "commit", "date")
+            .forEach(key -> properties.putIfAbsent(key, "unknown"));
         return properties;
     }
 }

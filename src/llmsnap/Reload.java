@@ -26,8 +26,8 @@ import llmsnap.record.Log;
 import llmsnap.text.Json;
 
 /**
- * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files with
- * it. A broken file changes nothing.
+ * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files
+ * with it. A broken file changes nothing.
  */
 final class Reload {
     private static final long LOOK_MS = 500;
@@ -47,7 +47,8 @@ final class Reload {
     private final Activity activity;
     private final Log log;
     private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
-    private final Map<String, Integer> ports = new HashMap<>(); // of all there ever were: they may run
+    // of all there ever were: they may run
+    private final Map<String, Integer> ports = new HashMap<>();
 
     Reload(Sources sources, ModelPool pool, Activity activity, Log log) {
         this.sources = sources;
@@ -63,7 +64,12 @@ final class Reload {
         }
     }
 
-    /** Reads the file and puts it in force. @return what changed @throws Failure with the problems */
+    /**
+     * Reads the file and puts it in force.
+     *
+     * @return what changed
+     * @throws Failure with the problems
+     */
     Json.Obj now() throws Failure {
         lock.lock();
         try {
@@ -92,7 +98,8 @@ final class Reload {
         Path file = sources.config;
         if (file == null) throw failed(List.of("there is no configuration file"));
         byte[] text = Files.readAllBytes(file);
-        if (new String(text, UTF_8).isBlank()) throw failed(List.of(file + " is empty: not written yet?"));
+        boolean empty = new String(text, UTF_8).isBlank();
+        if (empty) throw failed(List.of(file + " is empty: not written yet?"));
         ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
@@ -120,14 +127,16 @@ final class Reload {
         List<String> removed = new ArrayList<>(before.keySet());
         removed.removeAll(after.keySet());
         List<String> changed = after.values().stream()
-            .filter(model -> before.containsKey(model.id()) && !model.equals(before.get(model.id())))
+            .filter(model -> before.containsKey(model.id())
+            && !model.equals(before.get(model.id())))
             .map(Model::id).toList();
         keepPorts(to);
         log.configure(to.settings().logging());
         log.forgetAllBut(after.keySet());
         activity.configure(to.settings().kept());
         pool.reconfigure(to);
-        log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed " + removed);
+        log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed "
+            + removed);
         return Json.obj("added", added, "changed", changed, "removed", removed);
     }
 
@@ -156,7 +165,10 @@ final class Reload {
         });
     }
 
-    /** Tells one state of a file from another, also behind a switched symlink; "" when it is not there. */
+    /**
+     * Tells one state of a file from another, also behind a switched symlink; "" when it is not
+     * there.
+     */
     static String stamp(Path file) {
         try {
             BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);

@@ -69,7 +69,8 @@ class ArchitectureTest {
             rooms.computeIfAbsent(room(file), each -> new TreeMap<>()).put(name, file);
         }
         rooms.values().forEach(files -> files.keySet().forEach(name ->
-            assertThat(reached(name, files)).as("what " + name + " leads to").doesNotContain(name)));
+            assertThat(reached(name, files)).as("what " + name + " leads to")
+                .doesNotContain(name)));
     }
 
     /** The files of a room that {@code name} knows, and those that they know. */

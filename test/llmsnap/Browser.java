@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -92,7 +93,8 @@ final class Browser implements AutoCloseable {
     private final class Listener implements WebSocket.Listener {
         private final StringBuilder text = new StringBuilder();
 
-        @Override public CompletionStage<?> onText(WebSocket webSocket, CharSequence data, boolean last) {
+        @Override public CompletionStage<?> onText(WebSocket webSocket, CharSequence data,
+            boolean last) {
             text.append(data);
             if (last) {
                 String whole = text.toString();
@@ -142,7 +144,10 @@ final class Browser implements AutoCloseable {
         return (Json.Obj) answer.at("result");
     }
 
-    /** A new tab with a store of its own. {@code password} is for a log-in box, "" to cancel it; null when none is expected. */
+    /**
+     * A new tab with a store of its own. {@code password} is for a log-in box, "" to cancel it;
+     * null when none is expected.
+     */
     Page open(String url, String password) {
         String context = call(null, "Target.createBrowserContext").text("browserContextId");
         String target =
@@ -170,12 +175,15 @@ final class Browser implements AutoCloseable {
             Thread.currentThread().interrupt();
         }
         try (Stream<Path> files = Files.walk(profile)) {
-            files.sorted(java.util.Comparator.reverseOrder())
+            files.sorted(Comparator.reverseOrder())
                 .forEach(file -> file.toFile().delete());
         }
     }
 
-    /** A tab. Closing it checks that nothing went wrong in it: no error, no violation of its policy, no request to another host. */
+    /**
+     * A tab. Closing it checks that nothing went wrong in it: no error, no violation of its policy,
+     * no request to another host.
+     */
     final class Page implements AutoCloseable {
         private final String session;
         private final String target;
@@ -202,7 +210,8 @@ final class Browser implements AutoCloseable {
                 }
                 case "Log.entryAdded" -> {
                     boolean loss = "network".equals(event.text("entry", "source"));
-                    if (!(loss && lossExpected) && !"verbose".equals(event.text("entry", "level"))) {
+                    if (!(loss && lossExpected)
+                        && !"verbose".equals(event.text("entry", "level"))) {
                         problems.add("log: " + event.at("entry"));
                     }
                 }
@@ -365,7 +374,8 @@ final class Browser implements AutoCloseable {
         void key(String key) {
             Map<String, Integer> codes =
                 Map.of("Tab", 9, "Enter", 13, "Escape", 27, " ", 32, "End", 35, "Home", 36);
-            String text = key.equals("Enter") ? "\r" : key.equals(" ") ? " " : "";
+            String text = key.equals(" ") ? " " : "";
+            if (key.equals("Enter")) text = "\r";
             call(
                 "Input.dispatchKeyEvent",
                 "type",

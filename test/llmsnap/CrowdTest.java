@@ -4,14 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Isolated;
 
 /**
- * Alone, while no other test runs: how many swaps a crowd costs depends on how soon its clients ask again, and a client
- * that has to wait for the CPU is a slow one.
+ * Alone, while no other test runs: how many swaps a crowd costs depends on how soon its clients
+ * ask again, and a client that has to wait for the CPU is a slow one.
  */
 @Isolated
 class CrowdTest {
@@ -23,7 +24,7 @@ class CrowdTest {
             """)) {
             AtomicInteger next = new AtomicInteger();
             List<HttpResponse<String>> answers =
-                java.util.Collections.synchronizedList(new ArrayList<>());
+                Collections.synchronizedList(new ArrayList<>());
             ServerTest.together(
                 8,
                 client -> {

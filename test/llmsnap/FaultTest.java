@@ -3,7 +3,9 @@ package llmsnap;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.Socket;
+import java.net.http.HttpTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,7 +18,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Faults at any moment: servers killed in mid-stream, reloads under load, a thousand random operations. */
+/**
+ * Faults at any moment: servers killed in mid-stream, reloads under load, a thousand random
+ * operations.
+ */
 class FaultTest {
     @Test void twoHundredReloadsUnderLoadFailNoRequest() throws Exception {
         try (Running llmsnap = Running.start("""
@@ -73,10 +78,12 @@ class FaultTest {
                 try (Socket client = llmsnap.connect()) {
                     client.getOutputStream()
                         .write(Running.rawChat("""
-                            {"model":"a","stream":true,"max_tokens":100000,"sim":{"token_ms":1}}""").getBytes(StandardCharsets.US_ASCII));
+                            {"model":"a","stream":true,"max_tokens":100000,\
+                            "sim":{"token_ms":1}}""").getBytes(StandardCharsets.US_ASCII));
                     int wanted = random.nextInt(20_000);
                     byte[] buffer = new byte[4096];
-                    for (int read = 0; read < wanted; read += client.getInputStream().read(buffer)) {
+                    for (int read = 0; read < wanted; read += client.getInputStream()
+                        .read(buffer)) {
                         assertThat(read).isNotNegative();
                     }
                     ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
@@ -147,9 +154,9 @@ class FaultTest {
                                     assertThat(llmsnap.post("/api/reload", "").statusCode())
                                         .isEqualTo(200);
                                 }
-                            } catch (java.io.UncheckedIOException e) {
+                            } catch (UncheckedIOException e) {
                                 if (e.getCause()
-                                    instanceof java.net.http.HttpTimeoutException) {
+                                    instanceof HttpTimeoutException) {
                                     unanswered
                                         .incrementAndGet(); // else: cut, as it has to
                                 }

@@ -3,6 +3,7 @@ package llmsnap;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
@@ -11,12 +12,16 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Clients that mean harm, over raw sockets. After each, a normal request is served within a second. */
+/**
+ * Clients that mean harm, over raw sockets. After each, a normal request is served within a second.
+ */
 class HostileTest {
     private static Running llmsnap;
 
@@ -116,9 +121,9 @@ class HostileTest {
         assertThat(
                         raw(
                             "GET /v1/models HTTP/1.1\nHost: x\nConnection: close\n"
-                                + java.util.stream.IntStream.range(0, 500)
+                                + IntStream.range(0, 500)
                                     .mapToObj(i -> "X" + i + ": y\n")
-                                    .collect(java.util.stream.Collectors.joining()),
+                                    .collect(Collectors.joining()),
                             ""))
             .doesNotContain("\"object\":\"list\"");
     }
@@ -235,7 +240,8 @@ class HostileTest {
             Socket socket = small.connect()) {
             socket.getOutputStream()
                 .write(Running.rawChat("""
-                    {"model":"a","stream":true,"sim":{"tokens":600000}}""").getBytes(StandardCharsets.US_ASCII));
+                    {"model":"a","stream":true,\
+                    "sim":{"tokens":600000}}""").getBytes(StandardCharsets.US_ASCII));
             long bytes = 0;
             byte[] buffer = new byte[1 << 16];
             for (int n; (n = socket.getInputStream().read(buffer)) >= 0; ) bytes += n;
@@ -330,7 +336,7 @@ class HostileTest {
                 () -> {
                     try {
                         return small.chat("a").statusCode() == 200;
-                    } catch (java.io.UncheckedIOException e) {
+                    } catch (UncheckedIOException e) {
                         return false;
                     }
                 });

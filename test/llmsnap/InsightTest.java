@@ -3,6 +3,7 @@ package llmsnap;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -17,7 +18,10 @@ import llmsnap.text.Json;
 import llmsnap.text.Malformed;
 import org.junit.jupiter.api.Test;
 
-/** What a person or a monitoring system gets to know: events, rows, captures, counts, explanations, logs of the past. */
+/**
+ * What a person or a monitoring system gets to know: events, rows, captures, counts, explanations,
+ * logs of the past.
+ */
 class InsightTest {
     private static final String TWO = """
         models:
@@ -404,7 +408,7 @@ class InsightTest {
         for (int i = 0; i < count; i++) {
             Socket socket = new Socket();
             socket.setReceiveBufferSize(4096);
-            socket.connect(new java.net.InetSocketAddress("127.0.0.1", llmsnap.port));
+            socket.connect(new InetSocketAddress("127.0.0.1", llmsnap.port));
             socket.getOutputStream()
                 .write(
                     ("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -11,7 +11,10 @@ import java.util.List;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 
-/** The whole life of a model: sleep, reload, peers, preload, loading text, left-overs and stop commands. */
+/**
+ * The whole life of a model: sleep, reload, peers, preload, loading text, left-overs and stop
+ * commands.
+ */
 class LifeTest {
     private static final String SLEEPERS = """
         logToStdout: both
@@ -214,7 +217,7 @@ class LifeTest {
                 "models: {l: {cmd: '${sim}'}}\npeers: {right: {proxy: 'http://127.0.0.1:"
                     + port
                     + "', models: [r]}}\n")) {
-            java.nio.file.Path config =
+            Path config =
                 Files.writeString(
                     Files.createTempFile("llmsnap-test", ".yaml"),
                     "startPort: "

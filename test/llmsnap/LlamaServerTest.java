@@ -12,7 +12,10 @@ import llmsnap.text.Malformed;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The real llama.cpp server, where it is on the PATH, with two models from LLMSNAP_TEST_MODELS or /opt/tiny-models. */
+/**
+ * The real llama.cpp server, where it is on the PATH, with two models from LLMSNAP_TEST_MODELS or
+ * /opt/tiny-models.
+ */
 class LlamaServerTest {
     private static final Path MODELS =
         Path.of(System.getenv().getOrDefault("LLMSNAP_TEST_MODELS", "/opt/tiny-models"));

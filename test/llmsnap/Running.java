@@ -6,9 +6,11 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -21,13 +23,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
 import llmsnap.text.Malformed;
 
-/** The real jar as a process, with a configuration of its own, on a port of its own. Closing it stops it and sees that nothing is left. */
+/**
+ * The real jar as a process, with a configuration of its own, on a port of its own. Closing it
+ * stops it and sees that nothing is left.
+ */
 public final class Running implements AutoCloseable {
     public static final Path JAR = Path.of("build", "llmsnap.jar").toAbsolutePath();
     public static final String JAVA =
@@ -39,7 +45,10 @@ public final class Running implements AutoCloseable {
             + Path.of("build", "test-classes").toAbsolutePath()
             + " llmsnap.TestModel --port ${PORT} --name ${MODEL_ID}'\n";
 
-    /** Macros: the start of a simulated model's command, that ends at once at SIGTERM, or that may stop as slowly as it likes. */
+    /**
+     * Macros: the start of a simulated model's command, that ends at once at SIGTERM, or that may
+     * stop as slowly as it likes.
+     */
     public static final String SIM =
         "macros:\n  sim: '" + JAVA + " -Xrs" + SIM_ARGS + "  slow_sim: '" + JAVA + SIM_ARGS;
 
@@ -77,7 +86,10 @@ public final class Running implements AutoCloseable {
         this.port = Integer.parseInt(matcher.group(1));
     }
 
-    /** Starts with {@code yaml}, in front of which a free startPort and the macro {@code sim} are put. */
+    /**
+     * Starts with {@code yaml}, in front of which a free startPort and the macro {@code sim} are
+     * put.
+     */
     public static Running start(String yaml, String... flags) throws IOException {
         Path file = Files.createTempFile("llmsnap-test", ".yaml");
         Files.writeString(file, "startPort: " + freePorts(10) + "\n" + SIM + yaml);
@@ -112,7 +124,10 @@ public final class Running implements AutoCloseable {
         return new Running(config, process);
     }
 
-    /** The first of {@code count} ports in a row that nobody listens on, below those that the system hands out. */
+    /**
+     * The first of {@code count} ports in a row that nobody listens on, below those that the system
+     * hands out.
+     */
     public static int freePorts(int count) {
         while (true) {
             int first = NEXT_PORT.getAndAdd(count);
@@ -141,7 +156,7 @@ public final class Running implements AutoCloseable {
         try {
             return CLIENT.send(request.build(), HttpResponse.BodyHandlers.ofString());
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
@@ -171,7 +186,7 @@ public final class Running implements AutoCloseable {
         try (Socket socket = connect()) {
             socket.getOutputStream().write(bytes.getBytes(StandardCharsets.ISO_8859_1));
             return new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
-        } catch (java.net.SocketException e) {
+        } catch (SocketException e) {
             return "reset";
         }
     }
@@ -230,7 +245,7 @@ public final class Running implements AutoCloseable {
             System.nanoTime() + PATIENCE.toNanos(); // the condition may itself ask the server
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > end) throw new AssertionError("waited too long for: " + what);
-            java.util.concurrent.locks.LockSupport.parkNanos(2_000_000);
+            LockSupport.parkNanos(2_000_000);
         }
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -17,10 +18,13 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 
-/** The jar as a process, against simulated models over real sockets: the usual, and what goes wrong. */
+/**
+ * The jar as a process, against simulated models over real sockets: the usual, and what goes wrong.
+ */
 class ServerTest {
     private static final String TWO = """
         models:
@@ -167,7 +171,7 @@ class ServerTest {
     }
 
     static List<HttpResponse<String>> together(
-        int count, java.util.function.IntFunction<HttpResponse<String>> call) throws Exception {
+        int count, IntFunction<HttpResponse<String>> call) throws Exception {
         try (ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
             List<Future<HttpResponse<String>>> futures = new ArrayList<>();
             for (int i = 0; i < count; i++) {
@@ -303,7 +307,7 @@ class ServerTest {
             assertThat(Running.processesWith(mark)).isEmpty();
             // and when the server dies by itself, with children that hold its stdout open
             llmsnap.chat("a", "\"stream\":true", "\"sim\":{\"die_after\":1}").body();
-        } catch (java.io.UncheckedIOException cut) {
+        } catch (UncheckedIOException cut) {
             assertThat(cut).hasMessageContaining("chunked");
         }
     }
@@ -336,7 +340,8 @@ class ServerTest {
             llmsnap.chat("a");
             client.getOutputStream()
                 .write(Running.rawChat("""
-                    {"model":"a","stream":true,"max_tokens":1000,"sim":{"token_ms":50}}""").getBytes(StandardCharsets.US_ASCII));
+                    {"model":"a","stream":true,"max_tokens":1000,\
+                    "sim":{"token_ms":50}}""").getBytes(StandardCharsets.US_ASCII));
             assertThat(client.getInputStream().read()).isEqualTo('H');
             assertThat(llmsnap.get("/unload").body()).isEqualTo("OK");
             String rest =
@@ -448,7 +453,8 @@ class ServerTest {
             Socket queued = llmsnap.connect()) {
             flying.getOutputStream()
                 .write(Running.rawChat("""
-                    {"model":"a","stream":true,"max_tokens":30,"sim":{"token_ms":100}}""").getBytes(StandardCharsets.US_ASCII));
+                    {"model":"a","stream":true,"max_tokens":30,\
+                    "sim":{"token_ms":100}}""").getBytes(StandardCharsets.US_ASCII));
             assertThat(flying.getInputStream().read()).isEqualTo('H');
             queued.getOutputStream()
                 .write(

@@ -44,7 +44,9 @@ final class Sources {
             } else if (java.startsWith("/*", at)) {
                 end = until(java, at + 2, "*/") + 2;
             } else if (java.startsWith("\"\"\"", at)) {
-                end = until(java, at + 3, "\"\"\"") + 3;
+                end = at + 3;
+                while (!java.startsWith("\"\"\"", end)) end += java.charAt(end) == '\\' ? 2 : 1;
+                end += 3;
                 out.append("\"\"");
             } else if (java.charAt(at) == '"' || java.charAt(at) == '\'') {
                 end = literalEnd(java, at);

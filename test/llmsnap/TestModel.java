@@ -43,12 +43,14 @@ public final class TestModel extends SimulatedModel {
 
     private void prepare() throws IOException {
         System.out.println(name + ": loading on port " + flags.get("port"));
-        for (int left = number("flood", 0); left > 0; left -= 100) System.out.println("x".repeat(99));
+        for (int left = number("flood", 0); left > 0; left -= 100) System.out.println(
+            "x".repeat(99));
         if (flags.containsKey("ignore-term") || flags.containsKey("stop-ms")) {
             int stopMs = number("stop-ms", Integer.MAX_VALUE);
             Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
         }
-        if (flags.containsKey("print")) System.out.write(Files.readAllBytes(Path.of(flags.get("print"))));
+        if (flags.containsKey("print")) System.out.write(
+            Files.readAllBytes(Path.of(flags.get("print"))));
         boolean exits = flags.containsKey("exit");
         if (exits || flags.containsKey("bind-late")) pause(number("ready-ms", 0));
         if (!exits) return;
@@ -80,7 +82,8 @@ public final class TestModel extends SimulatedModel {
         switch (path) {
             case "/sleep", "/wake_up", "/collective_rpc", "/reset_prefix_cache" -> {
                 System.out.println(name + ": " + request.method() + " " + request.path());
-                String next = flags.getOrDefault("fail", "").equals(path) ? null : next(request, path);
+                String next = flags.getOrDefault("fail", "").equals(path) ? null
+                    : next(request, path);
                 if (next != null) awake = next;
                 send(out, next == null ? "500 Internal Server Error" : "200 OK", Json.EMPTY);
             }
@@ -145,7 +148,10 @@ public final class TestModel extends SimulatedModel {
             event(last) + event(Json.obj("type", "message_stop")));
     }
 
-    /** As vLLM does it: after level 2 the weights are loaded again, and the cache reset, in that order. */
+    /**
+     * As vLLM does it: after level 2 the weights are loaded again, and the cache reset, in that
+     * order.
+     */
     private String next(Request request, String path) {
         boolean level2 = request.path().contains("level=2");
         boolean reload = request.text().contains("reload_weights");

@@ -3,8 +3,10 @@ package llmsnap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.util.List;
@@ -33,7 +35,7 @@ class TlsTest {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start()
                 .waitFor();
-        } catch (java.io.IOException e) {
+        } catch (IOException e) {
             return -1;
         }
     }
@@ -52,9 +54,11 @@ class TlsTest {
             null,
             new TrustManager[] {
                 new X509TrustManager() {
-                    @Override public void checkClientTrusted(X509Certificate[] chain, String type) {}
+                    @Override public void checkClientTrusted(X509Certificate[] chain,
+                        String type) {}
 
-                    @Override public void checkServerTrusted(X509Certificate[] chain, String type) {}
+                    @Override public void checkServerTrusted(X509Certificate[] chain,
+                        String type) {}
 
                     @Override public X509Certificate[] getAcceptedIssuers() {
                         return new X509Certificate[0];
@@ -126,7 +130,7 @@ class TlsTest {
             Files.copy(
                 folder.resolve("chain.pem"),
                 folder.resolve("live.pem"),
-                java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+                StandardCopyOption.REPLACE_EXISTING);
             hangUp(llmsnap);
             Running.await(
                 "a key that does not fit is said",
@@ -135,7 +139,7 @@ class TlsTest {
             Files.copy(
                 folder.resolve("leaf-key.pem"),
                 folder.resolve("live-key.pem"),
-                java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+                StandardCopyOption.REPLACE_EXISTING);
             hangUp(llmsnap);
             Running.await(
                 "reloaded",

@@ -40,7 +40,8 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * @param checkEndpoint answers 200 when it is ready; null: an accepted connection is enough
      * @param sleep how to put it to sleep, or null: it is stopped instead
      */
-    public record Launch(Command command, Address proxy, int port, String checkEndpoint, Sleep sleep,
+    public record Launch(Command command, Address proxy, int port, String checkEndpoint,
+        Sleep sleep,
             int unloadTimeoutSeconds) {}
 
     /**
@@ -52,7 +53,9 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      */
     public record Command(List<String> start, List<String> stop, List<String> env) {}
 
-    /** What it is called; {@code name} and {@code description} are for people, "" when not given. */
+    /**
+     * What it is called; {@code name} and {@code description} are for people, "" when not given.
+     */
     public record About(String name, String description, List<String> aliases, boolean unlisted,
             Json.Obj metadata) {}
 
@@ -62,7 +65,8 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * @param requestSeconds longest silence within a request, 0 = any
      * @param requests at once, waiting ones included
      */
-    public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds, int requests) {}
+    public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds,
+        int requests) {}
 
     /** Calls that put a model to sleep and wake it, in order. */
     public record Sleep(List<Call> sleep, List<Call> wake) {}
@@ -70,7 +74,9 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
     /** One HTTP call on a model's address; {@code body} may be empty. */
     public record Call(String method, String path, String body, int timeoutSeconds) {}
 
-    /** By name, that of all other models included when it has members; and each model's name of it. */
+    /**
+     * By name, that of all other models included when it has members; and each model's name of it.
+     */
     public record Groups(Map<String, Group> byName, Map<String, String> ofModel) {}
 
     /** {@code swap}: one member at a time; {@code exclusive}: others go, but no persistent one. */
@@ -88,7 +94,9 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
         }
     }
 
-    /** Edits of request bodies: those for every name, and those for names with edits of their own. */
+    /**
+     * Edits of request bodies: those for every name, and those for names with edits of their own.
+     */
     public record Filters(Map<String, Edit> always, Map<String, Map<String, Edit>> byName) {
         public static final Filters NONE = new Filters(Map.of(), Map.of());
 
@@ -128,7 +136,11 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
         private static final Pattern HOST =
             Pattern.compile("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.%]+]");
 
-        /** Reads {@code http(s)://host[:port][/path]}. @throws IllegalArgumentException with a sentence */
+        /**
+         * Reads {@code http(s)://host[:port][/path]}.
+         *
+         * @throws IllegalArgumentException with a sentence
+         */
         public static Address parse(String url) {
             Matcher parts = URL.matcher(url);
             if (!parts.matches()) {
@@ -138,12 +150,13 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
             String given = parts.group(3);
             int port = given == null ? defaultPort(scheme) : number(given);
             if (port < 1 || port > MAX_PORT) throw refused(url, " has no valid port");
-            if (!HOST.matcher(parts.group(2)).matches()) throw refused(url, " has no valid host name");
+            String host = parts.group(2);
+            if (!HOST.matcher(host).matches()) throw refused(url, " has no valid host name");
             String path = parts.group(4).replaceAll("/+$", "");
             if (path.matches(".*[\\s?#\"<>\\\\^`{|}].*")) {
                 throw refused(url, ": a base path takes no query and no blanks");
             }
-            return new Address(scheme, parts.group(2), port, path);
+            return new Address(scheme, host, port, path);
         }
 
         private static IllegalArgumentException refused(String url, String why) {
@@ -160,7 +173,8 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
 
         /** Whether it is this machine: localhost, 127.x.x.x or ::1. */
         public boolean isLocal() {
-            return host.equalsIgnoreCase("localhost") || host.startsWith("127.") || host.equals("[::1]");
+            return host.equalsIgnoreCase("localhost") || host.startsWith("127.")
+                || host.equals("[::1]");
         }
 
         public boolean isHttps() {

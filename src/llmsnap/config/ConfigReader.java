@@ -111,7 +111,8 @@ public final class ConfigReader {
     }
 
     private void handOutPorts(int startPort) {
-        Set<Integer> taken = new HashSet<>(keptPorts.values());  // also removed models': they may run
+        // also removed models': they may run
+        Set<Integer> taken = new HashSet<>(keptPorts.values());
         int next = startPort;
         for (String id : new TreeSet<>(readers.keySet())) {
             ModelReader reader = readers.get(id);
@@ -157,9 +158,13 @@ public final class ConfigReader {
             }
             String url = expander.field(fields, "proxy", "http://localhost", false);
             List<String> provided = fields.texts("models");
-            if (provided.isEmpty()) problems.error(place, "the peer \"" + id + "\" lists no models");
-            String apiKey = expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey", false);
-            byId.put(id, new Peer(id, expander.address(url, fields.place("proxy")), provided, apiKey,
+            if (provided.isEmpty()) {
+                problems.error(place, "the peer \"" + id + "\" lists no models");
+            }
+            String apiKey =
+                expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey", false);
+            byId.put(id,
+                new Peer(id, expander.address(url, fields.place("proxy")), provided, apiKey,
                 new FilterReader(expander, problems, false).read(fields, "")));
             fields.done();
         });
@@ -188,7 +193,8 @@ public final class ConfigReader {
             choice(top, "logToStdout", Config.Stdout.PROXY));
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
         var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
-        return new Settings(List.copyOf(preload), apiKeys(top), top.whole("swapGrace", 2, 0), logging,
+        return new Settings(List.copyOf(preload), apiKeys(top), top.whole("swapGrace", 2, 0),
+            logging,
             kept, top.flag("includeAliasesInList", false));
     }
 
@@ -208,8 +214,8 @@ public final class ConfigReader {
         List<String> keys = new ArrayList<>();
         for (Scalar key : top.scalars("apiKeys")) {
             boolean odd = key.text().chars().anyMatch(c -> c <= ' ' || c == 0x7f);
-            if (odd) problems.error(key.place(), "an API key has a space or control character in it");
-            else if (key.text().isEmpty()) problems.error(key.place(), "an API key is empty");
+            String wrong = odd ? "has a space or control character in it" : "is empty";
+            if (odd || key.text().isEmpty()) problems.error(key.place(), "an API key " + wrong);
             else keys.add(key.text());
         }
         return List.copyOf(keys);

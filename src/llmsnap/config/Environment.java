@@ -14,8 +14,8 @@ import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
 /**
- * Puts environment variables into a file. They are data: put into scalars after the structure of the
- * file is known, so that no value can change it.
+ * Puts environment variables into a file. They are data: put into scalars after the structure of
+ * the file is known, so that no value can change it.
  *
  * @param variables the value of a variable, or null
  */

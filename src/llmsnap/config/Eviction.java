@@ -12,7 +12,8 @@ public final class Eviction {
      */
     public static boolean evicts(Config config, String model, String other) {
         if (model.equals(other)) return false;
-        // One that the configuration has lost, and that is still on its way out, is in everybody's way.
+        // One that the configuration has lost, and that is still on its way out, is in everybody's
+        // way.
         boolean known = config.models().containsKey(model) && config.models().containsKey(other);
         if (!known) return true;
         Group group = config.group(model);

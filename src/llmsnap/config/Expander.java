@@ -14,7 +14,8 @@ import llmsnap.text.YamlNode.Seq;
 
 /** Replaces the macros of one model (or of the whole file) and reports what cannot be replaced. */
 final class Expander {
-    private static final Pattern NO_JSON = Pattern.compile("[-+]?\\.(inf|Inf|INF)|\\.(nan|NaN|NAN)");
+    private static final Pattern NO_JSON =
+        Pattern.compile("[-+]?\\.(inf|Inf|INF)|\\.(nan|NaN|NAN)");
 
     private final Macros macros;
     private final Problems problems;
@@ -48,7 +49,8 @@ final class Expander {
         String expanded = macros.expand(text, unknown -> unknown(unknown, place, key, lenient));
         if (expanded.contains("${PORT}")) {
             if (port == null) {
-                problems.error(place, key + ": ${PORT} can be used only by a model whose cmd uses it");
+                problems.error(place, key
+                    + ": ${PORT} can be used only by a model whose cmd uses it");
             }
             expanded = expanded.replace("${PORT}", port == null ? "1" : port);
         }
@@ -72,7 +74,8 @@ final class Expander {
     Json json(YamlNode node, String key, boolean lenient) {
         return switch (node) {
             case Scalar scalar -> json(scalar, key, lenient);
-            case Seq seq -> Json.of(seq.items().stream().map(item -> json(item, key, lenient)).toList());
+            case Seq seq ->
+                Json.of(seq.items().stream().map(item -> json(item, key, lenient)).toList());
             case Mapping mapping -> object(mapping, key, lenient);
         };
     }

@@ -17,7 +17,9 @@ import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
-/** A mapping that is being read. Each key that is asked for is known; {@link #done} warns of others. */
+/**
+ * A mapping that is being read. Each key that is asked for is known; {@link #done} warns of others.
+ */
 final class Fields {
     /** Keys of llama-swap that have no meaning here, and what to do instead. */
     private static final Map<String, String> ELSEWHERE = Map.of(
@@ -99,7 +101,8 @@ final class Fields {
     }
 
     private void wrongShape(String key, String wanted, YamlNode node) {
-        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is " + kind(node));
+        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is "
+            + kind(node));
     }
 
     private <T> T read(String key, T otherwise, String wanted, Function<Scalar, T> reading) {
@@ -117,7 +120,8 @@ final class Fields {
 
     int whole(String key, int otherwise, int min) {
         boolean any = min == Integer.MIN_VALUE;
-        return read(key, otherwise, any ? "a whole number" : "a whole number from " + min, scalar -> {
+        return read(key, otherwise, any ? "a whole number"
+            : "a whole number from " + min, scalar -> {
             if (!(scalar.value() instanceof Json.Num number)) return null;
             double value = number.value();
             boolean fits = value == Math.rint(value) && value >= min && value <= Integer.MAX_VALUE;
@@ -189,7 +193,9 @@ final class Fields {
         return new Fields(mapping(key), name(key), problems);
     }
 
-    /** Hands over the fields of the mapping under {@code key}, which is left when that is through. */
+    /**
+     * Hands over the fields of the mapping under {@code key}, which is left when that is through.
+     */
     void inside(String key, Consumer<Fields> reading) {
         Fields inner = fields(key);
         reading.accept(inner);
@@ -211,7 +217,8 @@ final class Fields {
             } else if (value instanceof Scalar scalar && scalar.isNull()) {
                 reading.read(name, place, new Mapping(Map.of(), place));
             } else {
-                problems.error(value.place(), "the " + kind + " \"" + name + "\" has to be a mapping ("
+                problems.error(value.place(), "the " + kind + " \"" + name
+                    + "\" has to be a mapping ("
                     + example + ": ...), this is " + kind(value));
             }
         });

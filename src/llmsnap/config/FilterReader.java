@@ -34,7 +34,8 @@ record FilterReader(Expander expander, Problems problems, boolean lenient) {
             if (entry.value() instanceof Mapping params) {
                 byName.put(name, plusAll(always, params, key));
             } else {
-                problems.error(entry.value().place(), key + ": \"" + name + "\" needs a mapping of parameters");
+                problems.error(entry.value().place(), key + ": \"" + name
+                    + "\" needs a mapping of parameters");
             }
         });
         fields.done();

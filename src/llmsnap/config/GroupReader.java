@@ -66,7 +66,8 @@ final class GroupReader {
         if (before == null) {
             members.add(id);
         } else {
-            problems.error(member.place(), "the model \"" + id + "\" is listed twice, in the groups \""
+            problems.error(member.place(), "the model \"" + id
+                + "\" is listed twice, in the groups \""
                 + before + "\" and \"" + group + "\"");
         }
     }

@@ -28,7 +28,9 @@ final class Macros {
     private static final int MAX_EXPANDED_CHARS = 1 << 20;
     private static final int MAX_EXPANSIONS = 10_000;
 
-    /** A value and who may use it: macros of a higher order, and global ones when it is a model's. */
+    /**
+     * A value and who may use it: macros of a higher order, and global ones when it is a model's.
+     */
     private record Macro(Json value, int order, boolean own) {
         boolean mayBeUsedIn(Macro outer) {
             return outer == null || order < outer.order || own && !outer.own;
@@ -38,7 +40,9 @@ final class Macros {
     private final Map<String, Macro> macros = new LinkedHashMap<>();
     private int expansions;
 
-    /** The macros of the whole file, or with {@code modelId} also those of that model, which win. */
+    /**
+     * The macros of the whole file, or with {@code modelId} also those of that model, which win.
+     */
     static Macros of(Map<String, Json> global, Map<String, Json> own, String modelId) {
         var all = new Macros();
         if (modelId != null) all.add("MODEL_ID", new Json.Str(modelId), false);
@@ -70,7 +74,8 @@ final class Macros {
     /** What is wrong with a definition, or null. */
     private static String wrong(String name, YamlNode value) {
         if (!NAME.matcher(name).matches()) {
-            return "the macro name \"" + name + "\" is not made of letters, digits, _ and -, at most 63";
+            return "the macro name \"" + name
+                + "\" is not made of letters, digits, _ and -, at most 63";
         }
         if (RESERVED.contains(name)) return "the macro name " + name + " is reserved";
         if (!(value instanceof Scalar scalar) || scalar.isNull()) {
@@ -80,7 +85,8 @@ final class Macros {
         if (text.text().length() > MAX_TEXT) {
             return "the macro " + name + " is longer than " + MAX_TEXT + " characters";
         }
-        return text.text().contains("${" + name + "}") ? "the macro " + name + " contains itself" : null;
+        return text.text().contains("${" + name + "}") ? "the macro " + name + " contains itself"
+            : null;
     }
 
     /** The names used in {@code text}. */
@@ -101,11 +107,14 @@ final class Macros {
         return out.toString();
     }
 
-    /** The value of the macro that is all of {@code text}, in its own type; null for other texts. */
+    /**
+     * The value of the macro that is all of {@code text}, in its own type; null for other texts.
+     */
     Json exactly(String text) {
         Matcher matcher = USE.matcher(text);
         Macro macro = matcher.matches() ? macros.get(matcher.group(1)) : null;
-        boolean nested = macro != null && macro.value instanceof Json.Str s && s.text().contains("${");
+        boolean nested = macro != null && macro.value instanceof Json.Str s
+            && s.text().contains("${");
         return macro == null || nested ? null : macro.value;
     }
 
@@ -125,9 +134,11 @@ final class Macros {
             } else if (open.contains(name)) {
                 unknown.accept("the macro " + name + " uses itself");
             } else if (!macro.mayBeUsedIn(inside)) {
-                unknown.accept("the macro " + name + " is used by one that is defined before it; move it up");
+                unknown.accept("the macro " + name
+                    + " is used by one that is defined before it; move it up");
             } else if (out.length() > MAX_EXPANDED_CHARS || ++expansions > MAX_EXPANSIONS) {
-                if (expansions <= MAX_EXPANSIONS + 1) unknown.accept("macros expand to far too much text");
+                boolean first = expansions <= MAX_EXPANSIONS + 1;
+                if (first) unknown.accept("macros expand to far too much text");
                 expansions = MAX_EXPANSIONS + 1;
                 return;
             } else {

@@ -64,7 +64,8 @@ final class ModelReader {
 
     /** The error of a model without that: at its {@code key} or, when it has none, its id. */
     private void missing(String key, String message) {
-        problems.error(fields.has(key) ? fields.place(key) : place, "the model \"" + id + "\" " + message);
+        problems.error(fields.has(key) ? fields.place(key)
+            : place, "the model \"" + id + "\" " + message);
     }
 
     boolean usesPort() {
@@ -147,7 +148,8 @@ final class ModelReader {
         for (Scalar scalar : given) {
             String entry = expander.text(scalar.text(), scalar.place(), "env", true);
             if (entry.indexOf('=') < 1) {
-                problems.error(scalar.place(), "env: \"" + entry + "\" is not of the form NAME=value");
+                problems.error(scalar.place(), "env: \"" + entry
+                    + "\" is not of the form NAME=value");
             } else if (entry.indexOf('\0') >= 0) {
                 problems.error(scalar.place(), "env: a NUL character");
             } else {
@@ -165,7 +167,8 @@ final class ModelReader {
         if (!mode.equals("enable")) {
             fields.error("sleepMode", "sleepMode is \"" + mode + "\"; it can be enable or disable");
         } else if (asleep.isEmpty() || awake.isEmpty()) {
-            fields.error("sleepMode", "sleepMode: enable needs both sleepEndpoints and wakeEndpoints");
+            fields.error("sleepMode",
+                "sleepMode: enable needs both sleepEndpoints and wakeEndpoints");
         }
         return new Sleep(asleep, awake);
     }
@@ -175,7 +178,9 @@ final class ModelReader {
         for (Fields call : fields.list(key)) {
             Place at = call.place();
             String path = call.text("endpoint", "").strip();
-            if (path.isEmpty()) problems.error(at, key + ": endpoint, the path to call, is missing");
+            if (path.isEmpty()) {
+                problems.error(at, key + ": endpoint, the path to call, is missing");
+            }
             String method = call.text("method", "POST").strip().toUpperCase(Locale.ROOT);
             if (!METHODS.contains(method)) {
                 call.error("method", key + ": the method is \"" + method

@@ -25,14 +25,16 @@ import llmsnap.text.Malformed;
  * work, to test it and to measure it. Plain sockets, so that it starts quickly; tests
  * extend it to misbehave.
  *
- * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until then),
- * {@code --tokens N}, {@code --token-ms N}. A request may carry {@code "sim": {...}} with tokens,
- * token_ms and reply_ms. Start it with {@code java -Xrs}, so that SIGTERM ends it at once, as it does
- * a native server: otherwise a JVM takes 300 ms to exit.
+ * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until
+ * then), {@code --tokens N}, {@code --token-ms N}. A request may carry {@code "sim": {...}} with
+ * tokens, token_ms and reply_ms. Start it with {@code java -Xrs}, so that SIGTERM ends it at once,
+ * as it does a native server: otherwise a JVM takes 300 ms to exit.
  */
 public class SimulatedModel {
-    private static final String[] WORDS = ("this answer comes from a simulated model which counts its"
-        + " words and means none of them but streams them one by one like a real one would").split(" ");
+    private static final String[] WORDS =
+        ("this answer comes from a simulated model which counts its"
+        + " words and means none of them but streams them one by one like a real one would")
+        .split(" ");
     protected static final int PROMPT_TOKENS = 7;
     private static final int MAX_KEPT_BYTES = 1 << 20;
 
@@ -276,7 +278,8 @@ public class SimulatedModel {
     }
 
     /** In one piece: what is measured is llmsnap, not the kernel. */
-    private static void send(OutputStream out, String head, byte[] body, String end) throws IOException {
+    private static void send(OutputStream out, String head, byte[] body, String end)
+            throws IOException {
         var all = new ByteArrayOutputStream(head.length() + body.length + 2);
         all.writeBytes(head.getBytes(UTF_8));
         all.writeBytes(body);

@@ -14,11 +14,14 @@ import llmsnap.http.server.Routes.Methods;
 public final class RouteTable {
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
     public static final Set<String> MODEL_PATHS = Set.of(
-        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages",
+        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
+        "/v1/messages",
         "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices",
         "/v1/audio/transcriptions", "/v1/images/generations", "/v1/images/edits", "/v1/rerank",
-        "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion", "/tokenize", "/detokenize",
-        "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img", "/sdapi/v1/img2img");
+        "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion", "/tokenize",
+        "/detokenize",
+        "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img",
+        "/sdapi/v1/img2img");
 
     private RouteTable() {}
 
@@ -54,7 +57,8 @@ public final class RouteTable {
     }
 
     /** What happens and has happened. */
-    public static void looking(Routes routes, Events events, ActivityRoutes activity, LogRoutes logs) {
+    public static void looking(Routes routes, Events events, ActivityRoutes activity,
+        LogRoutes logs) {
         routes.control(Methods.GET, "/api/events", events::stream);
         routes.control(Methods.GET, "/api/metrics", activity::rows);
         routes.control(Methods.GET, "/api/captures/*", activity::capture);
@@ -70,7 +74,8 @@ public final class RouteTable {
     /** The web UI. */
     public static void pages(Routes routes, StaticFiles files) {
         routes.open("/", (exchange, rest) -> exchange.redirect(302, "/ui"));
-        routes.control(Methods.GET, "/upstream", (exchange, rest) -> exchange.redirect(302, "/ui/models"));
+        routes.control(Methods.GET, "/upstream",
+            (exchange, rest) -> exchange.redirect(302, "/ui/models"));
         routes.open("/favicon.ico", files::icon);
         routes.open("/ui", files::serve);
         routes.open("/ui/*", files::serve);

@@ -284,7 +284,8 @@ public final class ModelPool {
             report(event);
             long changes = scheduler.changes();
             long now = nowMs();
-            ModelStatus loading = event instanceof Event.Ready ready ? scheduler.status(ready.model()) : null;
+            ModelStatus loading = event instanceof Event.Ready ready
+                ? scheduler.status(ready.model()) : null;
             for (Effect effect : scheduler.on(event, now)) carryOut(effect);
             if (loading != null) reportLoaded(loading, now);
             if (changes == scheduler.changes()) return;
@@ -326,7 +327,8 @@ public final class ModelPool {
                 ticket.settle(new Lease(ticket, runs.get(grant.model())), null);
             }
             case Effect.Refuse refuse ->
-                tickets.remove(refuse.ticket()).settle(null, new Refused(refuse.refusal(), refuse.message()));
+                tickets.remove(refuse.ticket())
+                    .settle(null, new Refused(refuse.refusal(), refuse.message()));
             case Effect.Done done -> tickets.remove(done.ticket()).settle(null, null);
             case Effect.BreakOff off -> {
                 Ticket ticket = tickets.get(off.ticket());

@@ -24,7 +24,9 @@ public interface ModelRun {
     /** Kills the process tree without asking. Returns when the signals are sent. */
     void kill();
 
-    /** Where the server answers, a host name resolved to the address that did; no slash at its end. */
+    /**
+     * Where the server answers, a host name resolved to the address that did; no slash at its end.
+     */
     URI base();
 
     /** Waits until the process has ended, at most {@code millis}. @return whether it has */

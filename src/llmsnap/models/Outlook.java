@@ -14,7 +14,8 @@ public record Outlook(ModelStatus status, InTheWay inTheWay, String leaving,
     /**
      * Ids of models.
      *
-     * @param mustGo what would have to go for it; {@code busy} of them once they have ended their work
+     * @param mustGo what would have to go for it; {@code busy} of them once they have ended their
+     *     work
      * @param ahead what waits before it and holds it back
      */
     public record InTheWay(List<String> mustGo, List<String> busy, List<String> ahead) {}

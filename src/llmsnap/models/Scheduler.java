@@ -136,7 +136,11 @@ public final class Scheduler {
 
     // ---- what happens
 
-    /** Takes in what happened at {@code nowMs} (a clock that never goes back). @return what follows */
+    /**
+     * Takes in what happened at {@code nowMs} (a clock that never goes back).
+     *
+     * @return what follows
+     */
     public List<Effect> on(Event event, long nowMs) {
         this.nowMs = nowMs;
         effects = new ArrayList<>(4);
@@ -494,7 +498,9 @@ public final class Scheduler {
         return nowMs - waiting.firstWaitMs >= config.settings().swapGraceSeconds() * 1000L;
     }
 
-    /** Grants all that wait for a loaded model, unless somebody has waited for its end for too long. */
+    /**
+     * Grants all that wait for a loaded model, unless somebody has waited for its end for too long.
+     */
     private boolean grantWaiting(Slot slot, List<Slot> ahead) {
         if (slot.leave != NO) return false;
         for (Slot first : ahead) {
@@ -514,7 +520,8 @@ public final class Scheduler {
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
             refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + START_FAILURES
                 + " times in a row and is not tried again for "
-                + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: " + slot.lastFailure);
+                + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: "
+                + slot.lastFailure);
             return true;
         }
         List<Slot> mustGo = mustGo(slot);

@@ -10,7 +10,10 @@ import java.util.List;
 import java.util.Set;
 import llmsnap.config.Config.Model;
 
-/** What the {@link Scheduler} knows of one model; nobody else writes it. Times are in its clock's ms. */
+/**
+ * What the {@link Scheduler} knows of one model; nobody else writes it. Times are in its clock's
+ * ms.
+ */
 final class Slot {
     /** What a model should become once its requests in flight have ended. */
     enum Leave { NO, SLEEP, STOP }

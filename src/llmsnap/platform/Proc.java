@@ -54,7 +54,9 @@ public final class Proc {
         }
     }
 
-    /** When a process started, in ticks since the machine did; "" of one that is gone or a zombie. */
+    /**
+     * When a process started, in ticks since the machine did; "" of one that is gone or a zombie.
+     */
     public static String startTime(long pid) {
         try {
             String stat = read(Path.of(String.valueOf(pid), "stat"));
@@ -67,17 +69,19 @@ public final class Proc {
 
     /** Whether a process runs; a zombie, which nobody may ever reap, does not. */
     public static boolean lives(ProcessHandle process) {
-        return process.isAlive()
-            && (!Files.isReadable(PROC.resolve("self/stat")) || !startTime(process.pid()).isEmpty());
+        boolean told = Files.isReadable(PROC.resolve("self/stat"));
+        return process.isAlive() && (!told || !startTime(process.pid()).isEmpty());
     }
 
     /** How many files this process may open, 0 when that is not known. */
     public static long maxOpenFiles() {
         String name = "Max open files";
         try {
-            return read(Path.of("self/limits")).lines().filter(line -> line.startsWith(name))
-                .mapToLong(line -> Long.parseLong(line.substring(name.length()).strip().split("\\s+")[0]))
-                .findFirst().orElse(0);
+            for (String line : read(Path.of("self/limits")).lines().toList()) {
+                if (!line.startsWith(name)) continue;
+                return Long.parseLong(line.substring(name.length()).strip().split("\\s+")[0]);
+            }
+            return 0;
         } catch (IOException | NumberFormatException e) {
             return 0;
         }
@@ -97,7 +101,8 @@ public final class Proc {
             if (open.keySet().containsAll(wanted)) break;
             try {
                 byte[] text = Files.readAllBytes(PROC.resolve(table));
-                readConnections(new String(text, ISO_8859_1), String.format(":%04X", localPort), open);
+                readConnections(new String(text, ISO_8859_1), String.format(":%04X", localPort),
+                    open);
                 any = true;
             } catch (IOException e) {
                 // a machine without IPv6, or no Linux
@@ -116,8 +121,9 @@ public final class Proc {
             boolean closed = table.startsWith(CLOSE_WAIT, remoteEnd + 1);
             if (table.startsWith(port, localEnd - port.length()) && !closed) {
                 String remote = table.substring(localEnd + 1, remoteEnd);
-                if (remote.startsWith(IPV4_IN_IPV6)) remote = remote.substring(IPV4_IN_IPV6.length());
-                open.put(remote, table.substring(remoteEnd + 4, table.indexOf(':', remoteEnd)));
+                boolean mapped = remote.startsWith(IPV4_IN_IPV6);
+                open.put(mapped ? remote.substring(IPV4_IN_IPV6.length()) : remote,
+                    table.substring(remoteEnd + 4, table.indexOf(':', remoteEnd)));
             }
             line = table.indexOf('\n', line) + 1;
         }

@@ -3,8 +3,9 @@ package llmsnap.platform;
 import java.util.ResourceBundle;
 
 /**
- * Keeps the JDK's own loggers silent: its HTTP server warns on stderr of every client that leaves. Found by the JDK
- * through META-INF/services, since {@code java -jar} ignores module-info. Spares loading java.util.logging, too.
+ * Keeps the JDK's own loggers silent: its HTTP server warns on stderr of every client that leaves.
+ * Found by the JDK through META-INF/services, since {@code java -jar} ignores module-info. Spares
+ * loading java.util.logging, too.
  */
 public final class QuietJdk extends System.LoggerFinder {
     private record Silence(String name) implements System.Logger {
@@ -16,9 +17,11 @@ public final class QuietJdk extends System.LoggerFinder {
             return false;
         }
 
-        @Override public void log(Level level, ResourceBundle bundle, String message, Throwable thrown) {}
+        @Override public void log(Level level, ResourceBundle bundle, String message,
+            Throwable thrown) {}
 
-        @Override public void log(Level level, ResourceBundle bundle, String format, Object... parameters) {}
+        @Override public void log(Level level, ResourceBundle bundle, String format,
+            Object... parameters) {}
     }
 
     /** For the service loader. */

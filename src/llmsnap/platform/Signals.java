@@ -13,8 +13,8 @@ public final class Signals {
     private Signals() {}
 
     /**
-     * Has {@code handler} told of each SIGTERM, SIGINT and SIGHUP by its name. Where the JVM does not
-     * give them away it is told once, when the process ends.
+     * Has {@code handler} told of each SIGTERM, SIGINT and SIGHUP by its name. Where the JVM does
+     * not give them away it is told once, when the process ends.
      */
     public static void handle(Consumer<String> handler) {
         try {

@@ -35,7 +35,9 @@ final class Endpoint {
         return base;
     }
 
-    /** Whether somebody listens on its port: asked by listening for a moment, which nobody notices. */
+    /**
+     * Whether somebody listens on its port: asked by listening for a moment, which nobody notices.
+     */
     boolean isPortTaken() {
         for (InetAddress address : addresses()) {
             try (var socket = new ServerSocket()) {
@@ -65,7 +67,8 @@ final class Endpoint {
             if (Thread.interrupted()) throw new InterruptedException();
             try (var socket = new Socket()) {
                 socket.connect(new InetSocketAddress(address, proxy.port()), CONNECT_MS);
-                base = URI.create(proxy.isHttps() ? proxy.toString() : proxy.at(address.getHostAddress()));
+                base = URI.create(proxy.isHttps() ? proxy.toString()
+                    : proxy.at(address.getHostAddress()));
                 return true;
             } catch (IOException e) {
                 // not here, or not yet
@@ -79,7 +82,8 @@ final class Endpoint {
         String body = call.body();
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + call.path()))
             .timeout(Duration.ofMillis(timeoutMs))
-            .method(call.method(), body.isEmpty() ? BodyPublishers.noBody() : BodyPublishers.ofString(body));
+            .method(call.method(), body.isEmpty() ? BodyPublishers.noBody()
+            : BodyPublishers.ofString(body));
         if (!proxy.isHttps()) request.header("Host", proxy.authority());
         if (!body.isEmpty()) request.header("Content-Type", "application/json");
         return client.get().send(request.build(), BodyHandlers.discarding()).statusCode();

@@ -35,8 +35,9 @@ public final class Leftovers {
         try {
             for (long pid : Proc.pids()) {
                 Matcher owner = OWNER.matcher(Proc.environment(pid));
-                boolean marked = owner.find();
-                if (!marked || Proc.startTime(Long.parseLong(owner.group(2))).equals(owner.group(3))) continue;
+                if (!owner.find()) continue;
+                String started = Proc.startTime(Long.parseLong(owner.group(2)));
+                if (started.equals(owner.group(3))) continue;
                 log.warn("ending process " + pid + ", left behind by an llmsnap that is gone");
                 ProcessHandle.of(pid).ifPresent(process -> {
                     var tree = new ProcessTree(process, owner.group(1));

@@ -28,7 +28,9 @@ import llmsnap.models.ModelRun;
 import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 
-/** One run of a model's server: a process, from start to end. Blocking work, on threads of its own. */
+/**
+ * One run of a model's server: a process, from start to end. Blocking work, on threads of its own.
+ */
 public final class ModelServer implements ModelRun {
     private static final long PORT_PATIENCE_NANOS = SECONDS.toNanos(1);
     private static final long PORT_LOOK_MS = 10;
@@ -45,7 +47,10 @@ public final class ModelServer implements ModelRun {
     private static final int SIGNALS = 64;
     private static final AtomicLong RUNS = new AtomicLong();
 
-    /** Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first starts. */
+    /**
+     * Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first
+     * starts.
+     */
     public record Factory(Leftovers leftovers, Log log, Supplier<HttpClient> client)
             implements ModelRun.Factory {
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
@@ -111,7 +116,9 @@ public final class ModelServer implements ModelRun {
         return lines.isBlank() ? "it logged nothing" : "its last lines:\n" + lines;
     }
 
-    /** The first process that a JVM starts takes it 20 to 40 ms; this starts one that does nothing. */
+    /**
+     * The first process that a JVM starts takes it 20 to 40 ms; this starts one that does nothing.
+     */
     public static void warmUp() throws IOException, InterruptedException {
         new ProcessBuilder("true").start().waitFor();
     }
@@ -189,7 +196,8 @@ public final class ModelServer implements ModelRun {
         try {
             started = builder.start();
         } catch (IOException e) {
-            throw new StartFailed(the() + " cannot be started: " + reason(e, model.cmd().getFirst()));
+            throw new StartFailed(the() + " cannot be started: "
+                + reason(e, model.cmd().getFirst()));
         }
         tree = new ProcessTree(started.toHandle(), mark);
         process = started;
@@ -200,7 +208,8 @@ public final class ModelServer implements ModelRun {
 
     private static String reason(IOException e, String program) {
         if (e.getMessage().matches("(?s).*error[=:] ?2\\b.*")) {
-            return "there is no program \"" + program + "\"; is it installed, and is its full path in cmd?";
+            return "there is no program \"" + program
+                + "\"; is it installed, and is its full path in cmd?";
         }
         boolean forbidden = e.getMessage().matches("(?s).*error[=:] ?13\\b.*");
         return forbidden ? "\"" + program + "\" may not be executed" : e.getMessage();
@@ -262,7 +271,8 @@ public final class ModelServer implements ModelRun {
                     + " s (healthCheckTimeout): no 200 from " + model.proxy()
                     + (check == null ? "" : check) + "; " + lastLines());
             }
-            // Half a percent of the time passed: little is lost when it is quick, little asked when slow.
+            // Half a percent of the time passed: little is lost when it is quick, little asked when
+            // slow.
             NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
         }
     }
@@ -360,7 +370,8 @@ public final class ModelServer implements ModelRun {
         // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
         boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);
         if (!asked) process.toHandle().destroy();
-        tree.noteMarked();      // while it exits, so that the usual single process costs no time then
+        // while it exits, so that the usual single process costs no time then
+        tree.noteMarked();
         boolean inTime = exitsBy(deadline, process);
         if (!inTime) {
             warn("did not exit within " + timeout + " s, killing it");
@@ -368,7 +379,8 @@ public final class ModelServer implements ModelRun {
             process.waitFor(KILLED_SECONDS, SECONDS);
         }
         if (!inTime || !tree.isSingle()) tree.endSurvivors(!inTime);
-        else Thread.ofVirtual().start(() -> tree.endSurvivors(false));      // a last look, just in case
+        // a last look, just in case
+        else Thread.ofVirtual().start(() -> tree.endSurvivors(false));
     }
 
     private static boolean exitsBy(long deadline, Process process) throws InterruptedException {

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import llmsnap.config.Config.Kept;
 
 /**
- * What was asked of the models: requests in flight, one row for each that has ended, and captures of
- * what was said. All of it is bounded: rows by their number, captures by their bytes.
+ * What was asked of the models: requests in flight, one row for each that has ended, and captures
+ * of what was said. All of it is bounded: rows by their number, captures by their bytes.
  */
 public final class Activity {
     /** Told of what happens; must return at once. */

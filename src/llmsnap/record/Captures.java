@@ -10,7 +10,9 @@ import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.record.Capture.Said;
 
-/** The captures, bounded by their bytes, those that are being made included: the oldest go first. */
+/**
+ * The captures, bounded by their bytes, those that are being made included: the oldest go first.
+ */
 final class Captures {
     /** What a capture and each of its headers cost beside their text. */
     private static final int COST_BYTES = 300;

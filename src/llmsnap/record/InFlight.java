@@ -7,7 +7,9 @@ import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 
-/** A request in flight. Its own thread and those that pass its answer on tell what becomes of it. */
+/**
+ * A request in flight. Its own thread and those that pass its answer on tell what becomes of it.
+ */
 public final class InFlight {
     private static final int MAX_PATH = 200;
     private static final int MAX_ERROR = 2_000;
@@ -68,7 +70,10 @@ public final class InFlight {
 
     // ---- what becomes of it
 
-    /** Keeps {@code length} bytes of what was asked, if there is room. They must not change any more. */
+    /**
+     * Keeps {@code length} bytes of what was asked, if there is room. They must not change any
+     * more.
+     */
     public void keepRequest(Map<String, List<String>> headers, byte[] body, int length) {
         lock.lock();
         try {

@@ -16,9 +16,9 @@ import llmsnap.config.Config.Stdout;
 import llmsnap.config.TimeFormat;
 
 /**
- * The server's logs: its own lines, each model's output, and the mix that goes to stdout. Writing to
- * a log never waits for a reader; stdout is one more reader, so a terminal that is paused or gone
- * holds nobody up.
+ * The server's logs: its own lines, each model's output, and the mix that goes to stdout. Writing
+ * to a log never waits for a reader; stdout is one more reader, so a terminal that is paused or
+ * gone holds nobody up.
  */
 public final class Log {
     private static final int MAX_REMOVED_MODELS = 50;
@@ -116,7 +116,9 @@ public final class Log {
         return models.computeIfAbsent(id, each -> new LogBuffer(KEPT_BYTES));
     }
 
-    /** Starts the thread that writes to stdout, some lines at a time: wake-ups cost more than they. */
+    /**
+     * Starts the thread that writes to stdout, some lines at a time: wake-ups cost more than they.
+     */
     public void startStdout() {
         LogBuffer.Reader reader = stdout.reader(true);
         Thread.ofPlatform().daemon().name("stdout").start(() -> {
@@ -129,7 +131,8 @@ public final class Log {
                     LockSupport.parkNanos(STDOUT_PAUSE_NANOS);
                 }
             } catch (IOException | InterruptedException e) {
-                toStdout.set(Long.MIN_VALUE / 2);   // nobody reads it any more; /logs shows everything
+                // nobody reads it any more; /logs shows everything
+                toStdout.set(Long.MIN_VALUE / 2);
             }
         });
     }

@@ -56,7 +56,9 @@ public final class LogBuffer {
         for (Runnable listener : listeners) listener.run();
     }
 
-    /** How many of the last of {@code length} bytes begin a UTF-8 character that is not complete. */
+    /**
+     * How many of the last of {@code length} bytes begin a UTF-8 character that is not complete.
+     */
     public static int incomplete(byte[] bytes, int length) {
         for (int back = 1; back <= min(3, length); back++) {
             int b = bytes[length - back] & 0xff;
@@ -117,7 +119,9 @@ public final class LogBuffer {
         }
     }
 
-    /** The last {@code count} lines of those since that place, at most {@code maxBytes}, as text. */
+    /**
+     * The last {@code count} lines of those since that place, at most {@code maxBytes}, as text.
+     */
     public String lastLines(int count, int maxBytes, long since) {
         byte[] tail = tail((int) min(maxBytes, written() - since));
         var text = new String(tail, UTF_8).stripTrailing();
@@ -152,7 +156,8 @@ public final class LogBuffer {
 
         /**
          * What was written since the last call, up to {@code max} bytes and one piece; a note in
-         * square brackets stands where lines were lost. Waits up to {@code patienceMs} for something.
+         * square brackets stands where lines were lost. Waits up to {@code patienceMs} for
+         * something.
          *
          * @return null when nothing came
          */

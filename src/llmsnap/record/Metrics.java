@@ -20,19 +20,25 @@ public final class Metrics {
     private static final Comparator<Answered> ORDER = Comparator.comparing(Answered::model)
         .thenComparing(Answered::path).thenComparing(Answered::status);
 
+    /** Bounds of histograms, in seconds. */
+    private static final double[] QUEUE = {0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
+    private static final double[] LOAD =
+        {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600};
+    private static final double[] FIRST_TOKEN =
+        {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120};
+    private static final double[] DURATION =
+        {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600};
+
     /** What is summed up for a model. */
     private static final class Totals {
         final LongAdder errors = new LongAdder();
         final LongAdder prompt = new LongAdder();
         final LongAdder cached = new LongAdder();
         final LongAdder generated = new LongAdder();
-        final Histogram queue = new Histogram(0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300);
-        final Histogram load =
-            new Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600);
-        final Histogram firstToken =
-            new Histogram(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120);
-        final Histogram duration =
-            new Histogram(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600);
+        final Histogram queue = new Histogram(QUEUE);
+        final Histogram load = new Histogram(LOAD);
+        final Histogram firstToken = new Histogram(FIRST_TOKEN);
+        final Histogram duration = new Histogram(DURATION);
     }
 
     /** Counts of values up to each bound, in seconds. */
@@ -41,7 +47,7 @@ public final class Metrics {
         final LongAdder[] counts;
         final LongAdder sumMs = new LongAdder();
 
-        Histogram(double... bounds) {
+        Histogram(double[] bounds) {
             this.bounds = bounds;
             this.counts = new LongAdder[bounds.length + 1];
             for (int i = 0; i < counts.length; i++) counts[i] = new LongAdder();
@@ -114,23 +120,29 @@ public final class Metrics {
                 "status", String.valueOf(of.status));
         });
         counter(page, "llmsnap_errors_total",
-            "Requests that failed, whose answer broke off, or whose client left.", totals -> totals.errors);
+            "Requests that failed, whose answer broke off, or whose client left.",
+            totals -> totals.errors);
         counter(page, "llmsnap_prompt_tokens_total", "Tokens of prompts; from servers that report"
             + " timings, those that were not cached.", totals -> totals.prompt);
         counter(page, "llmsnap_cached_tokens_total", "Tokens of prompts that came from a cache.",
             totals -> totals.cached);
-        counter(page, "llmsnap_generated_tokens_total", "Tokens generated.", totals -> totals.generated);
+        counter(page, "llmsnap_generated_tokens_total", "Tokens generated.",
+            totals -> totals.generated);
         histogram(page, "llmsnap_queue_seconds",
-            "Time that requests waited for their model, its load included.", totals -> totals.queue);
+            "Time that requests waited for their model, its load included.",
+            totals -> totals.queue);
         histogram(page, "llmsnap_load_seconds",
-            "Time that models took to become ready, from a stop or from sleep.", totals -> totals.load);
-        histogram(page, "llmsnap_first_token_seconds", "Time from the start of a streamed request at"
+            "Time that models took to become ready, from a stop or from sleep.",
+            totals -> totals.load);
+        histogram(page, "llmsnap_first_token_seconds",
+            "Time from the start of a streamed request at"
             + " its model to its first piece of text.", totals -> totals.firstToken);
         histogram(page, "llmsnap_request_seconds", "Time that models took for requests.",
             totals -> totals.duration);
     }
 
-    private void counter(MetricsPage page, String name, String help, Function<Totals, LongAdder> of) {
+    private void counter(MetricsPage page, String name, String help, Function<Totals,
+        LongAdder> of) {
         page.counter(name, help);
         models.forEach((model, totals) -> page.sample(of.apply(totals).sum(), "model", model));
     }

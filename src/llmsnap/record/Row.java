@@ -14,8 +14,8 @@ public record Row(long id, Asked asked, Outcome outcome, Usage.Counts tokens, Ti
     public record Asked(String model, String path) {}
 
     /**
-     * @param status what the client got; 499 when it left before an answer; of an error that came as
-     *     an event of a stream, that error's
+     * @param status what the client got; 499 when it left before an answer; of an error that came
+     *     as an event of a stream, that error's
      * @param error what went wrong, cut when it is very long; or ""
      */
     public record Outcome(int status, Cause cause, String error) {}

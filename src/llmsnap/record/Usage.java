@@ -20,12 +20,12 @@ import llmsnap.text.Malformed;
 
 /**
  * Reads tokens and speeds off an answer while its bytes pass: JSON, JSON lines or an event stream,
- * in pieces that may end anywhere. Nothing of the answer is kept but the key, or the {@code usage} or
- * {@code timings} object, that is being read: the cost is a look at each byte, the memory some
+ * in pieces that may end anywhere. Nothing of the answer is kept but the key, or the {@code usage}
+ * or {@code timings} object, that is being read: the cost is a look at each byte, the memory some
  * hundred bytes. What is no JSON is passed over: the answer goes on whatever is found here.
  *
- * <p>Understood: OpenAI's {@code usage} (chat, completions, embeddings, and {@code response.usage} of
- * responses), Anthropic's (also in {@code message_start} and {@code message_delta}), tabbyAPI's
+ * <p>Understood: OpenAI's {@code usage} (chat, completions, embeddings, and {@code response.usage}
+ * of responses), Anthropic's (also in {@code message_start} and {@code message_delta}), tabbyAPI's
  * speeds in it, and llama.cpp's {@code timings}, which win over usage. For one thread at a time.
  */
 public final class Usage {
@@ -143,7 +143,8 @@ public final class Usage {
         private Key key = OTHER;        // the last key
         private boolean textSeen;           // in this event
         private long textStart;
-        private int keptFrom = -1;          // where in this piece what is kept begins; -1: nothing is
+        // where in this piece what is kept begins; -1: nothing is
+        private int keptFrom = -1;
         private byte[] kept = {};           // the part of it in earlier pieces
         private int keptLength;
         private int countedDepth = -1;      // of the object that is kept; -1: none is
@@ -218,13 +219,15 @@ public final class Usage {
                 keptFrom = -1;
                 key = key();
                 if (depth() == base + 1) root = key;
-            } else if (token == Token.STRING && !textSeen && offset(at) - textStart > 2 && isText()) {
+            } else if (token == Token.STRING && !textSeen && isText(offset(at) - textStart)) {
                 textSeen = true;
                 if (stream) textPieces++;
             }
         }
 
-        /** Whether the object under the last key counts: at the top, or inside what wraps an answer. */
+        /**
+         * Whether the object under the last key counts: at the top, or inside what wraps an answer.
+         */
         private boolean isCounted() {
             if (key != USAGE && key != TIMINGS) return false;
             boolean wrapped = root == RESPONSE || root == MESSAGE;
@@ -232,7 +235,8 @@ public final class Usage {
         }
 
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
-        private boolean isText() {
+        private boolean isText(long length) {
+            if (length <= 2) return false;      // nothing but its quotes
             boolean text = key == CONTENT || key == TEXT;
             return switch (root) {
                 case CHOICES -> text;
@@ -271,14 +275,18 @@ public final class Usage {
 
     // ---- what counts
 
-    /** Counts in streams are sums so far, and the last event may leave some out: the largest is right. */
+    /**
+     * Counts in streams are sums so far, and the last event may leave some out: the largest is
+     * right.
+     */
     private void usage(Json.Obj usage) {
         Counts before = counts;
         long reasoning = max(before.reasoning, max(
             count(usage, "completion_tokens_details", "reasoning_tokens"),
             count(usage, "output_tokens_details", "reasoning_tokens")));
         if (timed) {
-            counts = new Counts(before.prompt, before.cached, before.output, reasoning, before.speeds);
+            counts =
+                new Counts(before.prompt, before.cached, before.output, reasoning, before.speeds);
             return;
         }
         long cached = max(count(usage, "cache_read_input_tokens"), max(

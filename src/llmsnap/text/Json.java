@@ -16,7 +16,10 @@ import java.util.Map;
  * their spelling.
  */
 public sealed interface Json {
-    /** How deep {@link #parse} follows brackets. Request bodies never become a tree: {@link JsonEdit}. */
+    /**
+     * How deep {@link #parse} follows brackets. Request bodies never become a tree: {@link
+     * JsonEdit}.
+     */
     int MAX_DEPTH = 1000;
 
     Json NULL = new Word("null");
@@ -33,7 +36,9 @@ public sealed interface Json {
             return Json.write(this);
         }
 
-        /** The value at {@code path}, a key per level; null when something is missing or no object. */
+        /**
+         * The value at {@code path}, a key per level; null when something is missing or no object.
+         */
         public Json at(String... path) {
             Json value = this;
             for (String key : path) {
@@ -170,9 +175,9 @@ public sealed interface Json {
             int escape = "\"\\\n\r\t".indexOf(c);
             if (escape >= 0) {
                 out.append('\\').append("\"\\nrt".charAt(escape));
-            } else if (Character.isSurrogatePair(c, i + 1 < text.length() ? text.charAt(i + 1) : 0)) {
+            } else if (i + 1 < text.length() && Character.isSurrogatePair(c, text.charAt(i + 1))) {
                 out.append(c).append(text.charAt(++i));
-            } else if (c < ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 || Character.isSurrogate(c)) {
+            } else if (isEscaped(c)) {
                 out.append(String.format("\\u%04x", (int) c));
             } else {
                 out.append(c);
@@ -181,7 +186,15 @@ public sealed interface Json {
         out.append('"');
     }
 
-    /** Reads one JSON value. @throws Malformed for anything else, or deeper than {@link #MAX_DEPTH} */
+    private static boolean isEscaped(char c) {
+        return c < ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 || Character.isSurrogate(c);
+    }
+
+    /**
+     * Reads one JSON value.
+     *
+     * @throws Malformed for anything else, or deeper than {@link #MAX_DEPTH}
+     */
     static Json parse(String text) {
         byte[] bytes = text.getBytes(UTF_8);
         return parse(bytes, bytes.length);
@@ -226,8 +239,13 @@ public sealed interface Json {
                 case KEY -> open.peek().key = text(bytes, start, at);
                 case STRING -> add(new Str(text(bytes, start, at)));
                 case NUMBER -> add(new Num(new String(bytes, start, at - start, UTF_8)));
-                case WORD -> add(bytes[start] == 't' ? TRUE : bytes[start] == 'f' ? FALSE : NULL);
+                case WORD -> add(word(bytes[start]));
             }
+        }
+
+        private static Json word(byte first) {
+            if (first == 't') return TRUE;
+            return first == 'f' ? FALSE : NULL;
         }
 
         private void add(Json value) {

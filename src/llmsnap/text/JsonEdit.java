@@ -96,7 +96,8 @@ public final class JsonEdit {
     }
 
     /**
-     * Reads {@code length} bytes from the start of {@code bytes}, which the caller then leaves alone.
+     * Reads {@code length} bytes from the start of {@code bytes}, which the caller then leaves
+     * alone.
      *
      * @throws Malformed when they are not one complete JSON object
      */
@@ -160,7 +161,8 @@ public final class JsonEdit {
         if (value instanceof Json.Obj object) entries.putAll(object.entries());
         String key = path.getFirst();
         if (path.size() > 1) {
-            boolean nothing = edit instanceof Edit.Remove && !(entries.get(key) instanceof Json.Obj);
+            boolean nothing = edit instanceof Edit.Remove
+                && !(entries.get(key) instanceof Json.Obj);
             if (nothing) return new Json.Obj(entries);
             List<String> rest = path.subList(1, path.size());
             entries.put(key, changed(entries.getOrDefault(key, Json.EMPTY), rest, edit));
@@ -203,7 +205,8 @@ public final class JsonEdit {
             boolean edited = edit != null || top && key.equals("model");
             boolean again = edited && !seen.add(key);
             if (again || edit instanceof Edit.Remove) {
-                // Each goes with one comma: the one before it, or while nothing stays the one after it.
+                // Each goes with one comma: the one before it, or while nothing stays the one after
+                // it.
                 if (keptEnd >= 0) {
                     patches.add(new Patch(keptEnd, member.valueEnd, null));
                     keptEnd = member.valueEnd;

@@ -30,13 +30,14 @@ public abstract class JsonScanner {
 
     /** What comes next, or what we are in the middle of. */
     enum State {
-        VALUE, FIRST_ITEM, FIRST_KEY, NEXT_KEY, COLON, COMMA, STRING, ESCAPE, HEX, NUMBER, WORD, DONE
+        VALUE, FIRST_ITEM, FIRST_KEY, NEXT_KEY, COLON, COMMA, STRING, ESCAPE, HEX, NUMBER, WORD,
+            DONE
     }
 
     /**
-     * Numbers (RFC 8259, 6). Rows: behind a minus, a leading 0, other digits, the point, digits behind
-     * it, an e, its sign, its digits. Columns: what a 0, another digit, a point, an e or a sign leads
-     * to; a blank does not belong to the number.
+     * Numbers (RFC 8259, 6). Rows: behind a minus, a leading 0, other digits, the point, digits
+     * behind it, an e, its sign, its digits. Columns: what a 0, another digit, a point, an e or a
+     * sign leads to; a blank does not belong to the number.
      */
     private static final String[] NUMBER_ROWS =
         {"12   ", "  35 ", "2235 ", "44   ", "44 5 ", "77  6", "77   ", "77   "};
@@ -193,7 +194,8 @@ public abstract class JsonScanner {
     }
 
     private void ended(Token token, int end) {
-        state = token == Token.KEY ? COLON : depth == 0 ? DONE : COMMA;
+        state = depth == 0 ? DONE : COMMA;
+        if (token == Token.KEY) state = COLON;
         if (depth <= reportedDepth) end(token, end);
     }
 
@@ -237,7 +239,9 @@ public abstract class JsonScanner {
         return at;
     }
 
-    /** Whether one of eight bytes is a quote, a backslash or below a blank, or perhaps above 0x7f. */
+    /**
+     * Whether one of eight bytes is a quote, a backslash or below a blank, or perhaps above 0x7f.
+     */
     private static boolean hasSpecial(long eight) {
         long quote = (eight ^ ONES * '"') - ONES;
         long backslash = (eight ^ ONES * '\\') - ONES;

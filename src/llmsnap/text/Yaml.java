@@ -13,10 +13,10 @@ import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
 /**
- * The part of YAML that people write in configuration files, read into a tree that knows its places.
- * What it does not know (tags, complex keys, several documents) and what is wrong is refused with
- * line and column: a file is never silently misread. Scalars stay text until somebody asks for their
- * type, which follows Go's yaml.v3.
+ * The part of YAML that people write in configuration files, read into a tree that knows its
+ * places. What it does not know (tags, complex keys, several documents) and what is wrong is
+ * refused with line and column: a file is never silently misread. Scalars stay text until somebody
+ * asks for their type, which follows Go's yaml.v3.
  */
 public final class Yaml extends YamlScalars {
     private static final int MAX_DEPTH = 1000;
@@ -56,7 +56,8 @@ public final class Yaml extends YamlScalars {
         }
         if (atMarker("---")) throw wrong("a second document; only one is read");
         if (at < text.length()) throw wrong("unexpected text; is the indentation right?");
-        boolean nothing = root instanceof Scalar scalar && scalar.plain() && scalar.text().isEmpty();
+        boolean nothing = root instanceof Scalar scalar && scalar.plain()
+            && scalar.text().isEmpty();
         return nothing ? null : root;
     }
 
@@ -139,7 +140,9 @@ public final class Yaml extends YamlScalars {
         return peek() == '?' && blankOrEnd(peek(1));
     }
 
-    /** Whether only spaces, dashes and an anchor stand before this on its line: a mapping may begin. */
+    /**
+     * Whether only spaces, dashes and an anchor stand before this on its line: a mapping may begin.
+     */
     private boolean afterDash() {
         String before = text.substring(at - column(at), at);
         return before.isBlank() || before.matches("(\\s*-)+\\s+(&\\S+\\s+)?");
@@ -175,7 +178,9 @@ public final class Yaml extends YamlScalars {
     private YamlNode readAlias() {
         int start = at;
         String name = readName("alias");
-        if (openAnchors.contains(name)) throw wrong("*" + name + " is inside its own anchor", start);
+        if (openAnchors.contains(name)) {
+            throw wrong("*" + name + " is inside its own anchor", start);
+        }
         Anchor anchor = anchors.get(name);
         if (anchor == null) throw wrong("no anchor &" + name + " before this", start);
         nodes += anchor.size;
@@ -196,7 +201,9 @@ public final class Yaml extends YamlScalars {
             items.add(readNode(column, false));
             skipToContent();
             if (atDocumentEnd() || column(at) < column) break;
-            if (column(at) > column) throw wrong("this does not line up with the list's other items");
+            if (column(at) > column) {
+                throw wrong("this does not line up with the list's other items");
+            }
             if (!atDash()) break;
         }
         return new Seq(items, place);
@@ -288,7 +295,8 @@ public final class Yaml extends YamlScalars {
 
         private void merge(YamlNode node, Scalar key) {
             if (!(node instanceof Mapping mapping)) {
-                throw new Malformed("a merge key << needs a mapping or a list of them", key.place());
+                throw new Malformed("a merge key << needs a mapping or a list of them",
+                    key.place());
             }
             mapping.entries().forEach(merged::putIfAbsent);
         }
@@ -346,7 +354,9 @@ public final class Yaml extends YamlScalars {
             skipFlowSpace(open);
             if (peek() == '}') break;
             int start = at;
-            if (!(readFlowNode(open) instanceof Scalar key)) throw wrong("a key has to be text", start);
+            if (!(readFlowNode(open) instanceof Scalar key)) {
+                throw wrong("a key has to be text", start);
+            }
             skipFlowSpace(open);
             boolean hasValue = peek() == ':';
             mapping.add(key, hasValue ? readFlowValue(open) : new Scalar("", true, key.place()));

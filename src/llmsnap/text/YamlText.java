@@ -38,7 +38,8 @@ class YamlText {
     final void checkCharacters() {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            boolean control = c < 0x20 ? c != '\n' && c != '\t' : c >= 0x7f && c < 0xa0 && c != 0x85;
+            boolean control = c < 0x20 ? c != '\n' && c != '\t' : c >= 0x7f && c < 0xa0
+                && c != 0x85;
             if (control || c == '\uFEFF' || c >= '\uFFFE') {
                 throw wrong(String.format("a control character (U+%04X)", (int) c), i);
             }
@@ -109,7 +110,9 @@ class YamlText {
         return peek() == '#' && (column(at) == 0 || blank(peek(-1)));
     }
 
-    /** Whether a document marker, {@code ---} or {@code ...}, stands here at the start of a line. */
+    /**
+     * Whether a document marker, {@code ---} or {@code ...}, stands here at the start of a line.
+     */
     final boolean atMarker(String mark) {
         return column(at) == 0 && text.startsWith(mark, at) && blankOrEnd(peek(3));
     }

@@ -19,7 +19,8 @@ final class YamlTypes {
             case "", "~", "null", "Null", "NULL" -> Json.NULL;
             case "true", "True", "TRUE" -> Json.TRUE;
             case "false", "False", "FALSE" -> Json.FALSE;
-            default -> "+-.0123456789".indexOf(text.charAt(0)) < 0 ? new Json.Str(text) : number(text);
+            default -> "+-.0123456789".indexOf(text.charAt(0)) < 0 ? new Json.Str(text)
+                : number(text);
         };
     }
 
@@ -31,8 +32,8 @@ final class YamlTypes {
         }
         if (FLOAT.matcher(digits).matches()) {
             double value = Double.parseDouble(digits);
-            boolean minusZero = value == 0 && 1 / value < 0;
-            if (!Double.isInfinite(value)) return new Json.Num(minusZero ? "-0" : Json.number(value));
+            String spelled = value == 0 && 1 / value < 0 ? "-0" : Json.number(value);
+            if (!Double.isInfinite(value)) return new Json.Num(spelled);
         }
         Matcher date = DATE.matcher(text);
         if (!date.matches()) return new Json.Str(text);

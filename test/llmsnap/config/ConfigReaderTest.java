@@ -371,7 +371,9 @@ class ConfigReaderTest {
             .contains("given twice");
         assertThat(warnings(models + "groups:\n  g: {members: [aa]}\n  h:\n    swap: true\n"))
             .containsExactly("""
-                f:3:17: the group "g" has a member "aa" that is no model; did you mean "a"?""", "f:4:3: the group \"h\" has no members");
+                f:3:17: the group "g" has a member "aa" that is no model; did you mean "a"?\
+                """,
+                "f:4:3: the group \"h\" has no members");
     }
 
     @Test void names() {

@@ -9,7 +9,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class EvictionTest {
-    /** s1, s2 swap; t1, t2 live together; p1, p2 are persistent and exclude nobody; d1, d2 are in no group. */
+    /**
+     * s1, s2 swap; t1, t2 live together; p1, p2 are persistent and exclude nobody; d1, d2 are in no
+     * group.
+     */
     private static final String YAML = """
         models: {s1: &m {cmd: x, proxy: http://h}, s2: *m, t1: *m, t2: *m, p1: *m, p2: *m, d1: *m,\
         \sd2: *m}

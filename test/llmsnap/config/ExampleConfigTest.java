@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -20,7 +21,7 @@ class ExampleConfigTest {
 
     @Test void theExampleIsValidWithoutAWarning() throws IOException {
         ConfigReader.Result result =
-            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", java.util.Map.of());
+            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of());
         assertThat(result.errors()).isEmpty();
         assertThat(result.warnings()).isEmpty();
         assertThat(result.config().models()).hasSize(6);
@@ -34,7 +35,10 @@ class ExampleConfigTest {
         assertThat(result.config().model("vllm-level-2").launch().sleep().wake()).hasSize(3);
     }
 
-    /** The keys the reader asks for are string literals in its source; each stands in the example as a key. */
+    /**
+     * The keys the reader asks for are string literals in its source; each stands in the example as
+     * a key.
+     */
     @Test void everyKeyTheReaderKnowsIsExplained() throws IOException {
         StringBuilder reader = new StringBuilder();
         try (Stream<Path> sources = Files.list(Path.of("src", "llmsnap", "config"))) {
@@ -43,7 +47,8 @@ class ExampleConfigTest {
         Set<String> keys = new TreeSet<>();
         Matcher matcher =
             Pattern.compile(
-                            "(?:\\.(?:whole|flag|text|fields|scalars|take|mapping|texts|list|each|inside|positive|has)\\(|\\.atLeast\\(\\w+,"
+                            "(?:\\.(?:whole|flag|text|fields|scalars|take|mapping|texts|list|"
+                            + "each|inside|positive|has)\\(|\\.atLeast\\(\\w+,"
                                 + " |\\.field\\(fields, |choice\\(top, |[("
                                 + " =](?:calls|command)\\()\\s*\"([A-Za-z_]+)\"")
                 .matcher(reader);

@@ -7,17 +7,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import llmsnap.config.Config.Model;
 import org.junit.jupiter.api.Test;
 
-/** Files that people really use, where they lie beside the project. They are data of others and not part of it. */
+/**
+ * Files that people really use, where they lie beside the project. They are data of others and not
+ * part of it.
+ */
 class RealConfigsTest {
     private static final Path FOLDER = Path.of("..", "shared", "real", "configs");
 
     private static ConfigReader.Result read(Path file) throws IOException {
         return ConfigReader.read(
-            Files.readAllBytes(file), name -> "/env/" + name, java.util.Map.of());
+            Files.readAllBytes(file), name -> "/env/" + name, Map.of());
     }
 
     @Test void whatIsValidIsUnderstoodAndTheRestRefusedWithItsLine() throws IOException {

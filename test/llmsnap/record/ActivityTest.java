@@ -139,7 +139,8 @@ class ActivityTest {
         request.granted();
         request.answerBegins(type("application/json"), -1);
         byte[] body = """
-            {"usage":{"prompt_tokens":5,"completion_tokens":1000}}""".getBytes(StandardCharsets.UTF_8);
+            {"usage":{"prompt_tokens":5,\
+            "completion_tokens":1000}}""".getBytes(StandardCharsets.UTF_8);
         request.pass(body, 0, body.length);
         request.end(200, Cause.ANSWERED, "", null);
         Row row = activity.rows().getFirst();

@@ -3,6 +3,8 @@ package llmsnap.record;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class LogBufferTest {
@@ -22,7 +24,7 @@ class LogBufferTest {
     }
 
     @Test void theBeginningOfACharacterIsFound() {
-        byte[] text = "aä€😀".getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        byte[] text = "aä€😀".getBytes(StandardCharsets.UTF_8);
         int[] incomplete = {0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0};
         for (int length = 0; length < incomplete.length; length++) {
             assertThat(LogBuffer.incomplete(text, length))
@@ -94,7 +96,7 @@ class LogBufferTest {
     @Test void aReaderThatWaitsIsWoken() throws Exception {
         LogBuffer log = new LogBuffer(1000);
         LogBuffer.Reader reader = log.reader(true);
-        var got = new java.util.concurrent.CompletableFuture<String>();
+        var got = new CompletableFuture<String>();
         Thread.ofVirtual()
             .start(
                 () -> {
@@ -105,6 +107,6 @@ class LogBufferTest {
                     }
                 });
         line(log, "hello");
-        assertThat(got.get(30, java.util.concurrent.TimeUnit.SECONDS)).isEqualTo("hello\n");
+        assertThat(got.get(30, TimeUnit.SECONDS)).isEqualTo("hello\n");
     }
 }

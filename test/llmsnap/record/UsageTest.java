@@ -8,7 +8,10 @@ import llmsnap.record.Usage.Counts;
 import llmsnap.record.Usage.Speeds;
 import org.junit.jupiter.api.Test;
 
-/** Answers as servers send them, and what is read off them; each in one piece, and cut at every byte. */
+/**
+ * Answers as servers send them, and what is read off them; each in one piece, and cut at every
+ * byte.
+ */
 class UsageTest {
     private static final String JSON = "application/json; charset=utf-8";
     private static final String STREAM = "text/event-stream";
@@ -261,16 +264,22 @@ class UsageTest {
                 new Counts(80, 0, 17, 0, new Speeds(-1, -1, -1)),
                 2,
                 "data:"
-                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}],\"usage\":null}\r",
+                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                    + "\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+                    + "\"arguments\":\"\"}}]}}],\"usage\":null}\r",
                 "\r",
                 "data:"
-                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\"\"}}]}}],\"usage\":null}\r",
+                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                    + "\"function\":{\"arguments\":\"{\\\"a\\\"\"}}]}}],\"usage\":null}\r",
                 "\r",
                 "data:"
-                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]}}],\"usage\":null}\r",
+                    + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                    + "\"function\":{\"arguments\":\":1}\"}}]}}],\"usage\":null}\r",
                 "\r",
                 "data:"
-                    + " {\"choices\":[],\"usage\":{\"prompt_tokens\":80,\"completion_tokens\":17,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}\r",
+                    + " {\"choices\":[],\"usage\":{\"prompt_tokens\":80,"
+                    + "\"completion_tokens\":17,\"prompt_tokens_details\":{\"cached_tokens\":0},"
+                    + "\"completion_tokens_details\":{\"reasoning_tokens\":0}}}\r",
                 "\r",
                 "data: [DONE]\r",
                 "\r",
@@ -346,7 +355,8 @@ class UsageTest {
                 0,
                 "{\"created\":1,\"data\":[{\"b64_json\":\""
                     + "Qk0=".repeat(40)
-                    + "\"}],\"usage\":{\"total_tokens\":100,\"input_tokens\":50,\"output_tokens\":50}}"),
+                    + "\"}],\"usage\":{\"total_tokens\":100,\"input_tokens\":50,"
+                    + "\"output_tokens\":50}}"),
             of(
                 "JSON lines",
                 "application/x-ndjson",

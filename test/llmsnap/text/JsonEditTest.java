@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import llmsnap.text.JsonEdit.Edit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -125,7 +126,7 @@ class JsonEditTest {
                 Map.of(
                     "a",
                     set(
-                        new java.util.TreeMap<>(Map.of("x", 1, "b", 2))
+                        new TreeMap<>(Map.of("x", 1, "b", 2))
                             .descendingMap())));
         assertThat(edits("a", REMOVE, "a/b", set(2))).isEqualTo(Map.of("a", set(Map.of("b", 2))));
         assertThat(edits("a", set(Map.of("x", 1)), "a/x", REMOVE))
@@ -182,7 +183,10 @@ class JsonEditTest {
         assertThat(JsonEdit.read(odd, odd.length).text("model")).isEqualTo("m");
     }
 
-    /** Random documents: edited in bytes they say the same as edited in a tree, and unedited they stay as they are. */
+    /**
+     * Random documents: edited in bytes they say the same as edited in a tree, and unedited they
+     * stay as they are.
+     */
     @Test void randomDocuments() throws Malformed {
         long seed = System.nanoTime();
         Random random = new Random(seed);

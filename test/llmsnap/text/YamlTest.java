@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import llmsnap.text.YamlNode.Mapping;
@@ -238,7 +239,7 @@ class YamlTest {
                     + ": &a"
                     + i
                     + " ["
-                    + String.join(", ", java.util.Collections.nCopies(10, before))
+                    + String.join(", ", Collections.nCopies(10, before))
                     + "]\n");
         }
         assertThat(read(laughs.toString())).contains("aliases expand to more than 100000 nodes");
@@ -270,7 +271,10 @@ class YamlTest {
         ...
         """;
 
-    /** Cut anywhere, a text is read as what it then is, or refused; it never hangs, and no other exception comes out. */
+    /**
+     * Cut anywhere, a text is read as what it then is, or refused; it never hangs, and no other
+     * exception comes out.
+     */
     @Test void truncationAtEveryByte() {
         byte[] all = SAMPLE.getBytes(StandardCharsets.UTF_8);
         assertThat(read(SAMPLE))

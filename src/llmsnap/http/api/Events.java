@@ -26,14 +26,16 @@ import llmsnap.text.Json;
 
 /**
  * {@code /api/events}: what happens, as it happens. First everything as it is, then what changes.
- * Those who cause events leave a mark and go on; each reader's own thread collects what is marked and
- * writes it, so a slow reader holds nobody up, and what waits for it is bounded: of models the newest
- * list, of rows the newest, of logs what the log still has.
+ * Those who cause events leave a mark and go on; each reader's own thread collects what is marked
+ * and writes it, so a slow reader holds nobody up, and what waits for it is bounded: of models the
+ * newest list, of rows the newest, of logs what the log still has.
  */
 public final class Events {
     private static final long KEEP_ALIVE_NANOS = SECONDS.toNanos(15);
     private static final long PROGRESS_NANOS = MILLISECONDS.toNanos(500);
-    /** Events that come at once are written at once: a wake-up for each would cost more than they. */
+    /**
+     * Events that come at once are written at once: a wake-up for each would cost more than they.
+     */
     private static final long PAUSE_MS = 40;
     private static final int MANY_IN_FLIGHT = 50;
     private static final int MAX_IN_FLIGHT = 500;           // in one list: the first ones
@@ -57,7 +59,8 @@ public final class Events {
         if (readers.isEmpty()) return;
         List<ModelStatus> models = now.get();
         if (!brief.isEmpty()) {
-            tell(models.stream().map(each -> each.in(brief.getOrDefault(each.id(), each.state()))).toList());
+            tell(models.stream().map(each -> each.in(brief.getOrDefault(each.id(), each.state())))
+                .toList());
         }
         tell(models);
     }
@@ -69,7 +72,8 @@ public final class Events {
 
     private Inbox.ModelList list(List<ModelStatus> models) {
         Config config = pool.config();
-        return new Inbox.ModelList(models.size(), () -> message("modelStatus", json(models, config)));
+        return new Inbox.ModelList(models.size(),
+            () -> message("modelStatus", json(models, config)));
     }
 
     private static List<Json.Obj> json(List<ModelStatus> models, Config config) {
@@ -176,7 +180,8 @@ public final class Events {
             int from = 0;
             do {
                 int to = min(rows.size(), from + ROWS_AT_ONCE);
-                write(message("metrics", rows.subList(from, to).stream().map(ActivityJson::row).toList()));
+                write(message("metrics", rows.subList(from, to).stream().map(ActivityJson::row)
+                    .toList()));
                 from = to;
             } while (from < rows.size());
         }
@@ -188,7 +193,8 @@ public final class Events {
             inFlight = requests.size();
             Map<String, Integer> positions = new HashMap<>();
             if (requests.stream().anyMatch(InFlight::isWaiting)) {
-                pool.statuses().forEach(each -> positions.put(each.id(), each.requests().position()));
+                pool.statuses()
+                    .forEach(each -> positions.put(each.id(), each.requests().position()));
             }
             write(message("inflight", requests.stream().limit(MAX_IN_FLIGHT)
                 .map(request -> ActivityJson.inFlight(request, positions)).toList()));

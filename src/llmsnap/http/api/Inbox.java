@@ -12,7 +12,9 @@ import java.util.function.Supplier;
 import llmsnap.record.Activity;
 import llmsnap.record.Row;
 
-/** What has happened since a reader of events last looked; marked by anybody, who goes on at once. */
+/**
+ * What has happened since a reader of events last looked; marked by anybody, who goes on at once.
+ */
 final class Inbox implements Activity.Listener, Runnable {
     /** All models at one moment; written out once, by the first reader that needs it. */
     static final class ModelList {

@@ -38,7 +38,8 @@ final class ModelJson {
         Json.Obj entry = listed(name);
         if (!about.name().isEmpty()) entry = entry.with("name", about.name());
         if (!about.description().isEmpty()) entry = entry.with("description", about.description());
-        if (!about.metadata().entries().isEmpty()) entry = entry.with("meta", meta(about.metadata()));
+        Json.Obj metadata = about.metadata();
+        if (!metadata.entries().isEmpty()) entry = entry.with("meta", meta(metadata));
         String value = switch (status.state()) {
             case READY -> "loaded";
             case STARTING, WAKING -> "loading";
@@ -73,7 +74,8 @@ final class ModelJson {
     static Json.Obj event(ModelStatus status, Config config) {
         Model model = status.model();
         ModelStatus.Clock clock = status.clock();
-        boolean known = config.models().containsKey(model.id());    // a removed one may be on its way out
+        // a removed one may be on its way out
+        boolean known = config.models().containsKey(model.id());
         boolean began = status.history().starts() > 0;
         boolean busy = status.requests().inFlight() > 0;
         long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
@@ -112,7 +114,8 @@ final class ModelJson {
         return obj(
             "model", name,
             "peer", peer.id(),
-            "summary", "It is a model of the peer " + peer.id() + ": nothing has to go for it here.");
+            "summary", "It is a model of the peer " + peer.id()
+            + ": nothing has to go for it here.");
     }
 
     static Json.Obj explained(Outlook outlook, Config config) {

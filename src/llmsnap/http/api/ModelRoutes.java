@@ -81,7 +81,8 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
 
     public void running(Exchange exchange, String rest) throws Failure {
         List<Json.Obj> running = pool.statuses().stream()
-            .filter(status -> status.state() != ModelState.STOPPED).map(ModelJson::running).toList();
+            .filter(status -> status.state() != ModelState.STOPPED).map(ModelJson::running)
+            .toList();
         exchange.sendJson(Json.obj("running", running));
     }
 
@@ -109,7 +110,8 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
     }
 
     /** For scripts: answers with text. */
-    public void unloadAllByGet(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void unloadAllByGet(Exchange exchange, String rest)
+            throws Failure, InterruptedException {
         unloadAll();
         exchange.sendText("OK");
     }

@@ -19,8 +19,8 @@ import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 
 /**
- * The web UI's files, out of the jar: letters and a known ending, so no path leads anywhere else. Each
- * is packed and hashed once, and kept: they are small.
+ * The web UI's files, out of the jar: letters and a known ending, so no path leads anywhere else.
+ * Each is packed and hashed once, and kept: they are small.
  */
 public final class StaticFiles {
     private static final String PAGE = "index.html";
@@ -105,7 +105,9 @@ public final class StaticFiles {
     private static byte[] read(String name) throws Failure {
         try (InputStream in = StaticFiles.class.getResourceAsStream("/ui/" + name)) {
             boolean file = name.equals(PAGE) || FILE.matcher(name).matches();
-            if (in == null || !file) throw Failure.notFound("the UI has no page and no file " + name);
+            if (in == null || !file) {
+                throw Failure.notFound("the UI has no page and no file " + name);
+            }
             return in.readAllBytes();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

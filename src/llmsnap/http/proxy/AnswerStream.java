@@ -91,11 +91,13 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         List<String> lengths = headers.allValues("content-length");
         List<String> encodings = headers.allValues("transfer-encoding");
         if (lengths.size() > 1 || !lengths.isEmpty() && !encodings.isEmpty()) {
-            throw sent("whose length is not clear (several Content-Length, or with Transfer-Encoding)");
+            throw sent(
+                "whose length is not clear (several Content-Length, or with Transfer-Encoding)");
         }
         String encoding = String.join(", ", encodings);
         if (!encodings.isEmpty() && !encoding.strip().equalsIgnoreCase("chunked")) {
-            throw sent("with the Transfer-Encoding \"" + encoding + "\"; only chunked is understood");
+            throw sent("with the Transfer-Encoding \"" + encoding
+                + "\"; only chunked is understood");
         }
         if (lengths.isEmpty()) return code == 204 || code == 304 ? 0 : -1;
         String text = lengths.getFirst();
@@ -112,10 +114,10 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
     }
 
     private static void copyHeaders(HttpHeaders from, Headers to) {
-        Set<String> listed = ReverseProxy.listed(from.allValues("connection"));
+        Set<String> listed = ConnectionHeaders.listed(from.allValues("connection"));
         from.map().forEach((name, values) -> {
             String lower = name.toLowerCase(Locale.ROOT);
-            if (lower.equals("content-length") || ReverseProxy.isHopByHop(lower, listed)) return;
+            if (lower.equals("content-length") || ConnectionHeaders.has(lower, listed)) return;
             for (String value : values) to.add(name, value);
         });
     }
@@ -191,7 +193,8 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         Throwable cause = e;
         boolean malformed = false;
         while (true) {
-            malformed |= cause instanceof ProtocolException || cause instanceof IllegalArgumentException;
+            malformed |= cause instanceof ProtocolException
+                || cause instanceof IllegalArgumentException;
             if (cause.getCause() == null || cause.getCause() == cause) break;
             cause = cause.getCause();
         }

@@ -11,7 +11,9 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.util.Iterator;
 
-/** The body of a request, in memory or, of a large form, in a file. Its room is free when closed. */
+/**
+ * The body of a request, in memory or, of a large form, in a file. Its room is free when closed.
+ */
 final class Body implements AutoCloseable {
     private static final int PIECE_BYTES = 16 * 1024;
 

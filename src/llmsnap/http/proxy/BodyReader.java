@@ -84,7 +84,8 @@ public final class BodyReader {
         long most = declared >= 0 ? declared : MAX_ARRAY;
         if (declared > maxBytes) throw tooLarge(declared);
         InputStream in = exchange.body();
-        // A large body gets its room when a part of it has come: one that is only announced takes little.
+        // A large body gets its room when a part of it has come: one that is only announced takes
+        // little.
         byte[] bytes = new byte[(int) min(most, declared < 0 ? FIRST_UNKNOWN_BYTES : FIRST_BYTES)];
         room.take(bytes.length);
         int read = 0;

@@ -51,7 +51,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     /** POSTs are requests for a model's work; other methods only look. */
     private InFlight note(Exchange exchange, Outgoing request) {
         if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
-        InFlight noted = activity.begin(request.to().id(), exchange.rawPath() + exchange.queryPart(),
+        InFlight noted = activity.begin(request.to()
+            .id(), exchange.rawPath() + exchange.queryPart(),
             () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         Body asked = request.asked();
         if (asked != null) {
@@ -68,7 +69,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
 
     private WaitingStream waiting(Exchange exchange, Outgoing request) {
         String id = request.to().id();
-        boolean told = request.to() instanceof Target.Local local && local.model().sendLoadingState()
+        boolean told = request.to() instanceof Target.Local local
+            && local.model().sendLoadingState()
             && exchange.rawPath().endsWith("/v1/chat/completions");
         var stream = new WaitingStream(exchange, id, told ? waitsFor(id) : null);
         return request.kind() == Outgoing.Kind.STREAM ? stream.start() : stream;
@@ -130,7 +132,9 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
         }
     }
 
-    /** Where a peer answers. The JDK's client refuses host names with an underscore: see to them. */
+    /**
+     * Where a peer answers. The JDK's client refuses host names with an underscore: see to them.
+     */
     private static Upstream upstream(Peer peer) throws Failure {
         Address address = peer.proxy();
         String name = "the peer \"" + peer.id() + "\" (" + address + ")";
@@ -141,7 +145,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
                 url = address.at(InetAddress.getByName(address.host()).getHostAddress());
                 host = address.authority();
             } catch (UnknownHostException e) {
-                throw new Failure(502, name + " cannot be found: there is no host " + address.host());
+                throw new Failure(502, name + " cannot be found: there is no host "
+                    + address.host());
             }
         }
         return new Upstream(URI.create(url), host, name, peer.apiKey());

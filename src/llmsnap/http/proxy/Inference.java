@@ -124,7 +124,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     /** The name that the model's server is to see: useModelName, or the one that came. */
     private static String sentName(Target to, String name) {
         Edit edit = to.filters().forName(name).get("model");
-        return edit instanceof Edit.Set set && set.value() instanceof Json.Str text ? text.text() : name;
+        return edit instanceof Edit.Set set && set.value() instanceof Json.Str text ? text.text()
+            : name;
     }
 
     /** {@code /upstream/ID/rest}: any request to a model's server as it is. */
@@ -140,7 +141,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             return;
         }
         if (exchange.header("Upgrade") != null) {
-            throw new Failure(501, "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
+            throw new Failure(501,
+                "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
                 + " model's server itself, see /running for its address");
         }
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {

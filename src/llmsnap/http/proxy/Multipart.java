@@ -24,6 +24,8 @@ final class Multipart {
     /** What follows a delimiter, when no part does. */
     private static final long END = -1;
     private static final long NO_DELIMITER = -2;
+    private static final byte[] BLANK = {' '};
+    private static final byte[] TAB = {'\t'};
 
     /** Where the value of a field stands: bytes from..to. */
     record Field(long from, long to) {}
@@ -75,7 +77,9 @@ final class Multipart {
         }
     }
 
-    /** Behind the first delimiter, which may stand at the very start without a line break before it. */
+    /**
+     * Behind the first delimiter, which may stand at the very start without a line break before it.
+     */
     private long firstPart() throws Failure {
         byte[] start = form.read(0, delimiter.length - 2);
         boolean atStart = Arrays.equals(start, Arrays.copyOfRange(delimiter, 2, delimiter.length));
@@ -90,11 +94,13 @@ final class Multipart {
         return next;
     }
 
-    /** Behind the rest of the delimiter's line at {@code at}; text there is of a part, as it was. */
+    /**
+     * Behind the rest of the delimiter's line at {@code at}; text there is of a part, as it was.
+     */
     private long next(long at) {
         if (Arrays.equals(form.read(at, 2), new byte[] {'-', '-'})) return END;
         long i = at;
-        for (byte[] one; (one = form.read(i, 1)).length == 1 && (one[0] == ' ' || one[0] == '\t'); ) i++;
+        while (Arrays.equals(form.read(i, 1), BLANK) || Arrays.equals(form.read(i, 1), TAB)) i++;
         return Arrays.equals(form.read(i, 2), new byte[] {'\r', '\n'}) ? i + 2 : NO_DELIMITER;
     }
 
@@ -104,7 +110,8 @@ final class Multipart {
         boolean noHeaders = head.startsWith("\r\n");
         int headEnd = noHeaders ? 0 : head.indexOf("\r\n\r\n");
         if (headEnd < 0) {
-            throw incomplete("a part has no end of its headers within " + MAX_HEAD_BYTES + " bytes");
+            throw incomplete("a part has no end of its headers within " + MAX_HEAD_BYTES
+                + " bytes");
         }
         long value = at + headEnd + (noHeaders ? 2 : 4);
         long behind = find(value - 2);      // the value may be empty: its line break is the head's
@@ -118,7 +125,8 @@ final class Multipart {
         for (String line : head.split("\r\n")) {
             if (!line.toLowerCase(Locale.ROOT).matches("content-disposition\\s*:.*")) continue;
             Map<String, String> parameters = parameters(line);
-            boolean file = parameters.containsKey("filename") || parameters.containsKey("filename*");
+            boolean file = parameters.containsKey("filename")
+                || parameters.containsKey("filename*");
             return "model".equals(parameters.get("name")) && !file;
         }
         return false;

@@ -5,10 +5,8 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -17,15 +15,14 @@ import llmsnap.record.InFlight;
 
 /** Sends a request on to a server; its answer goes back through an {@link AnswerStream}. */
 public record ReverseProxy(Supplier<HttpClient> client) {
-    /** Headers that belong to one connection, not to the message (RFC 9110, 7.6.1). */
-    private static final Set<String> HOP_BY_HOP = Set.of("connection", "keep-alive",
-        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-        "transfer-encoding", "upgrade");
     /** What is said anew: encoded answers could not be read on the side. */
-    private static final Set<String> OURS = Set.of("host", "content-length", "expect", "accept-encoding");
+    private static final Set<String> OURS =
+        Set.of("host", "content-length", "expect", "accept-encoding");
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
 
-    /** A server: {@code host} is for the Host header, null to derive it; {@code apiKey} may be "". */
+    /**
+     * A server: {@code host} is for the Host header, null to derive it; {@code apiKey} may be "".
+     */
     record Upstream(URI base, String host, String name, String apiKey) {}
 
     /** The client towards servers. Takes a moment: to be made once, after the port is open. */
@@ -38,8 +35,8 @@ public record ReverseProxy(Supplier<HttpClient> client) {
     }
 
     /**
-     * Sends the exchange's request to a server, and the answer to its client. Returns when the answer
-     * has passed completely.
+     * Sends the exchange's request to a server, and the answer to its client. Returns when the
+     * answer has passed completely.
      *
      * @throws Failure when there was none, or it broke off, or the client left
      */
@@ -64,11 +61,11 @@ public record ReverseProxy(Supplier<HttpClient> client) {
 
     private static void copyHeaders(Exchange exchange, HttpRequest.Builder to) {
         Headers from = exchange.requestHeaders();
-        Set<String> listed = listed(from.get("Connection"));
+        Set<String> listed = ConnectionHeaders.listed(from.get("Connection"));
         from.forEach((name, values) -> {
             String lower = name.toLowerCase(Locale.ROOT);
             boolean taken = OURS.contains(lower) || exchange.isKeyed() && KEYS.contains(lower);
-            if (taken || isHopByHop(lower, listed)) return;
+            if (taken || ConnectionHeaders.has(lower, listed)) return;
             for (String value : values) {
                 try {
                     to.header(name, value);
@@ -80,20 +77,5 @@ public record ReverseProxy(Supplier<HttpClient> client) {
         to.setHeader("Accept-Encoding", "identity");
         // or the JDK's client names itself
         if (!from.containsKey("User-Agent")) to.header("User-Agent", "llmsnap");
-    }
-
-    /** @param listed see {@link #listed} */
-    static boolean isHopByHop(String lower, Set<String> listed) {
-        return HOP_BY_HOP.contains(lower) || listed.contains(lower);
-    }
-
-    /** The headers that a Connection header (or null) declares to belong to the connection. */
-    static Set<String> listed(List<String> connection) {
-        if (connection == null || connection.isEmpty()) return Set.of();
-        Set<String> names = new TreeSet<>();
-        for (String name : String.join(",", connection).split(",")) {
-            names.add(name.strip().toLowerCase(Locale.ROOT));
-        }
-        return names;
     }
 }

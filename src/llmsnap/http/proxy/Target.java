@@ -59,7 +59,8 @@ public sealed interface Target {
 
     private static Failure unknown(String name, Config config) {
         String hint = Nearest.hint(name, config.names().keySet());
-        return Failure.noModel("there is no model \"" + name + "\"" + (hint.isEmpty() ? some(config) : hint));
+        return Failure.noModel("there is no model \"" + name + "\""
+            + (hint.isEmpty() ? some(config) : hint));
     }
 
     private static String some(Config config) {

@@ -14,9 +14,13 @@ final class Auth {
     enum Access {
         /** Anybody: health, the UI's files. */
         OPEN,
-        /** A key, and without keys nothing: inference and listing, also for pages of other sites. */
+        /**
+         * A key, and without keys nothing: inference and listing, also for pages of other sites.
+         */
         USE,
-        /** A key, and without keys that no page of another site asks: to change or show the server. */
+        /**
+         * A key, and without keys that no page of another site asks: to change or show the server.
+         */
         CONTROL
     }
 
@@ -37,7 +41,8 @@ final class Auth {
         Given given = open ? Given.NOT : given(exchange, keys);
         if (!open && given == Given.NOT) {
             exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
-            throw new Failure(401, "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY,"
+            throw new Failure(401,
+                "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY,"
                 + " or Basic with the key as password").as("invalid_api_key", null);
         }
         // A browser sends Basic credentials along with any page's request: they say nothing of it.
@@ -88,16 +93,19 @@ final class Auth {
         boolean foreign = site != null ? site.equals("cross-site")
             : origin != null && !hostName(origin.replaceFirst("^.*?//", "")).equals(host);
         if (foreign) {
-            throw new Failure(403, "a web page of another site may not do this; set apiKeys and send one"
+            throw new Failure(403,
+                "a web page of another site may not do this; set apiKeys and send one"
                 + " if it should");
         }
         // A page whose name was made to lead here (DNS rebinding) asks without an Origin, and over
         // plain HTTP without Sec-Fetch-Site: it looks like any browser.
         String agent = exchange.header("User-agent");
-        boolean browser = agent != null && agent.startsWith("Mozilla/") || exchange.header("Referer") != null;
+        boolean browser = agent != null && agent.startsWith("Mozilla/")
+            || exchange.header("Referer") != null;
         boolean rebound = origin != null || site == null && browser;
         if (open && rebound && !isPrivateName(host)) {
-            throw new Failure(403, "a control request from a browser has to name this server by an IP"
+            throw new Failure(403,
+                "a control request from a browser has to name this server by an IP"
                 + " address, localhost, a single-label or a .local name, not by \"" + host
                 + "\"; set apiKeys to use other names");
         }

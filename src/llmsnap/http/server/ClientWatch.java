@@ -14,11 +14,11 @@ import java.util.concurrent.locks.LockSupport;
 import llmsnap.platform.Proc;
 
 /**
- * Notices clients that hang up while their request waits. The JDK's server does not tell, so on Linux
- * the kernel's own table of connections is looked at, about twice a second and only while an exchange
- * takes longer than a moment: one that the client has reset is not there any more; two looks have to
- * agree. Also drops clients that take no byte of their answer for a minute, as the length of the
- * connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
+ * Notices clients that hang up while their request waits. The JDK's server does not tell, so on
+ * Linux the kernel's own table of connections is looked at, about twice a second and only while an
+ * exchange takes longer than a moment: one that the client has reset is not there any more; two
+ * looks have to agree. Also drops clients that take no byte of their answer for a minute, as the
+ * length of the connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
  */
 final class ClientWatch {
     private static final long LOOK_NANOS = MILLISECONDS.toNanos(420);
@@ -86,7 +86,8 @@ final class ClientWatch {
         for (Exchange exchange : exchanges) {
             Failure silence = exchange.progress.silence(now);
             if (silence != null) breakOff(exchange, silence);
-            if (now - exchange.startNanos > YOUNG_NANOS) old.put(exchange, Proc.address(exchange.client()));
+            boolean young = now - exchange.startNanos <= YOUNG_NANOS;
+            if (!young) old.put(exchange, Proc.address(exchange.client()));
         }
         if (old.isEmpty()) return Set.of();
         Map<String, String> open = Proc.connections(localPort, old.values());

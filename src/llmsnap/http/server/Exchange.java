@@ -17,7 +17,9 @@ import llmsnap.text.Json;
 
 /** One request and its answer. */
 public final class Exchange {
-    /** Told that the answer ends, before its client can know; again, when it breaks off even then. */
+    /**
+     * Told that the answer ends, before its client can know; again, when it breaks off even then.
+     */
     public interface Ending {
         /**
          * @param failure why there is none of the model's, or not all of it; null when there is
@@ -184,7 +186,11 @@ public final class Exchange {
         }
     }
 
-    /** Sends the head. @param length of the body in bytes, -1 when it is not known: it is streamed */
+    /**
+     * Sends the head.
+     *
+     * @param length of the body in bytes, -1 when it is not known: it is streamed
+     */
     public void commit(int code, long length) throws Failure {
         // A failure and an answer may race.
         if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);

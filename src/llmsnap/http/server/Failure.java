@@ -4,6 +4,8 @@ import static llmsnap.record.Cause.REFUSED;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 import static llmsnap.record.Cause.UNLOADED;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import llmsnap.models.Refused;
 import llmsnap.record.Cause;
 import llmsnap.text.Json;
@@ -103,8 +105,9 @@ public final class Failure extends Exception {
                 "param", param,
                 "code", code));
         };
-        for (var entry : more.entries().entrySet()) body = body.with(entry.getKey(), entry.getValue());
-        return body;
+        Map<String, Json> all = new LinkedHashMap<>(body.entries());
+        all.putAll(more.entries());
+        return new Json.Obj(all);
     }
 
     /** The failure as the last event of a stream. */

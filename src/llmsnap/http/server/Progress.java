@@ -31,7 +31,8 @@ public final class Progress {
     /** The failure of a model's server that has sent nothing for too long, else null. */
     Failure silence(long nowNanos) {
         long limit = silenceLimitNanos;
-        boolean silent = writingSinceNanos == 0 && limit != 0 && nowNanos - silentSinceNanos > limit;
+        boolean silent = writingSinceNanos == 0 && limit != 0
+            && nowNanos - silentSinceNanos > limit;
         if (!silent) return null;
         return new Failure(502, Cause.SILENT, "the model's server sent nothing for "
             + NANOSECONDS.toSeconds(limit) + " s, its requestTimeout");

@@ -25,7 +25,9 @@ final class RequestCheck {
 
     private static String wrong(Exchange exchange) {
         String protocol = exchange.protocol();
-        if (!isSpoken(protocol)) return "the version " + protocol + " is not spoken here, only HTTP/1.1";
+        if (!isSpoken(protocol)) {
+            return "the version " + protocol + " is not spoken here, only HTTP/1.1";
+        }
         Headers headers = exchange.requestHeaders();
         for (var header : headers.entrySet()) {
             for (String value : header.getValue()) {

@@ -74,9 +74,9 @@ public final class Server {
     }
 
     /**
-     * Stops listening, and waits until what is being answered has ended, at most {@code seconds}. The
-     * JDK's own stop closes the port at once, but then waits all of the time if any answer was ever
-     * cut: so it is not waited for.
+     * Stops listening, and waits until what is being answered has ended, at most {@code seconds}.
+     * The JDK's own stop closes the port at once, but then waits all of the time if any answer was
+     * ever cut: so it is not waited for.
      */
     public void stop(int seconds) throws InterruptedException {
         Thread.ofPlatform().daemon().name("stop").start(() -> http.stop(seconds));
@@ -129,7 +129,8 @@ public final class Server {
     }
 
     private void logError(Exchange exchange, Throwable e) {
-        List<StackTraceElement> trace = Arrays.stream(e.getStackTrace()).limit(TRACE_LINES).toList();
+        List<StackTraceElement> trace = Arrays.stream(e.getStackTrace()).limit(TRACE_LINES)
+            .toList();
         log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + trace);
     }
 
@@ -153,6 +154,7 @@ public final class Server {
         String why = broken == null ? cut : broken.getMessage();
         log.info(exchange.client().getAddress().getHostAddress() + " " + exchange.method() + " "
             + exchange.rawPath() + " " + status + " " + exchange.bytesOut() + " bytes "
-            + micros / 1000 + "." + micros / 100 % 10 + " ms" + (why == null ? "" : " (" + why + ")"));
+            + micros / 1000 + "." + micros / 100 % 10 + " ms"
+            + (why == null ? "" : " (" + why + ")"));
     }
 }

@@ -30,8 +30,8 @@ import javax.net.ssl.KeyStoreBuilderParameters;
 import javax.net.ssl.SSLContext;
 
 /**
- * A TLS context of PEM files: a certificate with its chain, and a key as PKCS#8, PKCS#1 (RSA) or SEC1
- * (EC). The files can be read again; new connections use what they hold then.
+ * A TLS context of PEM files: a certificate with its chain, and a key as PKCS#8, PKCS#1 (RSA) or
+ * SEC1 (EC). The files can be read again; new connections use what they hold then.
  */
 public final class Tls {
     private static final Pattern BLOCK =
@@ -93,12 +93,14 @@ public final class Tls {
             store.setKeyEntry("server", secret, NO_PASSWORD, chain);
             keys = store;
         } catch (GeneralSecurityException e) {
-            throw new IOException(key + " does not go with " + certificates + ": " + e.getMessage());
+            throw new IOException(key + " does not go with " + certificates + ": "
+                + e.getMessage());
         }
     }
 
     /** A key that belongs to another certificate is noticed here, not by every client. */
-    private static void checkPair(PrivateKey secret, PublicKey open) throws GeneralSecurityException {
+    private static void checkPair(PrivateKey secret, PublicKey open)
+            throws GeneralSecurityException {
         Signature signature = Signature.getInstance(switch (secret.getAlgorithm()) {
             case "RSA" -> "SHA256withRSA";
             case "EC" -> "SHA256withECDSA";
@@ -140,13 +142,15 @@ public final class Tls {
             String kind = block.group(1);
             if (!kind.endsWith("PRIVATE KEY")) continue;        // "EC PARAMETERS" may come first
             if (kind.startsWith("ENCRYPTED") || block.group(2).contains("ENCRYPTED")) {
-                throw new IOException(file + " is encrypted; llmsnap has nobody to ask for its password:"
+                throw new IOException(file
+                    + " is encrypted; llmsnap has nobody to ask for its password:"
                     + " write it out without one (openssl pkey -in " + file.getFileName()
                     + " -out plain.pem)");
             }
             try {
                 byte[] der = pkcs8(kind, Base64.getMimeDecoder().decode(block.group(2)));
-                return KeyFactory.getInstance(algorithm).generatePrivate(new PKCS8EncodedKeySpec(der));
+                return KeyFactory.getInstance(algorithm)
+                    .generatePrivate(new PKCS8EncodedKeySpec(der));
             } catch (GeneralSecurityException | IllegalArgumentException e) {
                 throw new IOException(
                     file + " holds no key that can be used (" + algorithm + "): " + e.getMessage());
@@ -172,7 +176,8 @@ public final class Tls {
         for (int i = 0; i + 3 < sec1.length; i++) {
             boolean here = sec1[i] == (byte) 0xa0 && sec1[i + 2] == 0x06;
             int length = sec1[i + 1];
-            if (here && length == sec1[i + 3] + 2) return Arrays.copyOfRange(sec1, i + 2, i + 2 + length);
+            if (!here || length != sec1[i + 3] + 2) continue;
+            return Arrays.copyOfRange(sec1, i + 2, i + 2 + length);
         }
         throw new IllegalArgumentException("the EC key does not name its curve");
     }
