@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures llmsnap against going direct to the same simulated model, in one run. Takes about two minutes.
-#   scripts/benchmark.sh            all        scripts/benchmark.sh load   only the parts whose name contains "load"
+# Measures llmsnap against going direct to the same simulated model, in one run: two minutes.
+#   scripts/benchmark.sh            all
+#   scripts/benchmark.sh load       only the parts whose name contains "load"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./build.sh jar

@@ -1,18 +1,17 @@
 // The frame: which page is shown, the connection, the theme, the title.
-import { count, setHidden, setText } from './dom.js';
+import { setHidden, setText } from './dom.js';
+import { count } from './format.js';
 import { connect, on, root, state } from './store.js';
-import { activity } from './activity.js';
-import { chat } from './chat.js';
-import { logs } from './logs.js';
-import { models } from './models.js';
+import { activity } from './pages/activity.js';
+import { chat } from './pages/chat.js';
+import { logs } from './pages/logs.js';
+import { models } from './pages/models.js';
 
 const PAGES = { models, activity, logs, chat };
 const ui = new URL('ui/', root);
 const byId = id => document.getElementById(id);
 const made = new Map();
 let current = null;
-
-// ---- pages
 
 function pageOf(url) {
 	const name = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
@@ -40,7 +39,8 @@ function show(focus) {
 
 document.addEventListener('click', event => {
 	const link = event.target.closest?.('a[href]');
-	if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target) return;
+	const { button, ctrlKey, metaKey, shiftKey } = event;
+	if (!link || link.target || button || ctrlKey || metaKey || shiftKey) return;
 	const url = new URL(link.href);
 	if (url.origin !== location.origin || !url.pathname.startsWith(ui.pathname)) return;
 	event.preventDefault();
@@ -50,13 +50,16 @@ document.addEventListener('click', event => {
 addEventListener('popstate', () => show(true));
 byId('skip').addEventListener('click', () => byId('main').focus());
 
-// ---- connection and title
+function whatIs() {
+	if (!state.connected) return '✕ not connected';
+	const changing = state.models.find(({ state: now }) => now === 'starting' || now === 'waking');
+	if (changing) return `◌ ${changing.id} is loading`;
+	const ready = state.models.filter(model => model.state === 'ready').map(model => model.id);
+	return ready.length ? `● ${ready.join(', ')}` : '○ nothing loaded';
+}
 
 function title() {
-	const loaded = state.models.filter(model => model.state === 'ready').map(model => model.id);
-	const changing = state.models.find(model => model.state === 'starting' || model.state === 'waking');
-	const what = !state.connected ? '✕ not connected' : changing ? `◌ ${changing.id} is loading` : loaded.length ? `● ${loaded.join(', ')}` : '○ nothing loaded';
-	const whole = `${what} · ${PAGES[current].title} · llmsnap`;
+	const whole = `${whatIs()} · ${PAGES[current].title} · llmsnap`;
 	if (document.title !== whole) document.title = whole;
 }
 
@@ -73,27 +76,22 @@ function busy() {
 	setHidden(byId('busy'), state.inflight.length === 0);
 }
 
-// ---- theme
-
 const THEMES = ['system', 'light', 'dark'];
+const { dataset } = document.documentElement;
 
 function theme(name) {
-	if (name === 'system') delete document.documentElement.dataset.theme;
-	else document.documentElement.dataset.theme = name;
+	if (name === 'system') delete dataset.theme;
+	else dataset.theme = name;
 	setText(byId('theme'), `Theme: ${name}`);
 }
 
 byId('theme').addEventListener('click', () => {
-	const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? 'system') + 1) % THEMES.length];
-	try {
-		localStorage.setItem('llmsnap.theme', next);
-	} catch {
-		// it is forgotten
-	}
+	const next = THEMES[(THEMES.indexOf(dataset.theme ?? 'system') + 1) % THEMES.length];
 	theme(next);
+	localStorage.setItem('llmsnap.theme', next);
 });
 
-theme(document.documentElement.dataset.theme ?? 'system');
+theme(dataset.theme ?? 'system');
 on('connection', connection);
 on('models', title);
 on('inflight', busy);

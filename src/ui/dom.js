@@ -1,17 +1,37 @@
-// Building and updating the page. What comes from outside becomes text nodes and attribute values, never HTML.
+// Building and updating the page. What comes from outside becomes text nodes and attribute values,
+// never HTML.
+import { ago } from './format.js';
 
-/** An element. Properties that are functions become listeners (onclick), booleans properties, the rest attributes. */
+/**
+ * An element of a tag and perhaps a class, `p.muted`. Properties, if there are any, that are
+ * functions become listeners (onclick), booleans properties, the rest attributes; `label` is the
+ * one that is read out.
+ */
 export function h(tag, props, ...children) {
-	const node = document.createElement(tag);
-	for (const [name, value] of Object.entries(props ?? {})) {
+	if (props?.constructor !== Object) return h(tag, {}, props, ...children);
+	const [name, ...classes] = tag.split('.');
+	const node = document.createElement(name);
+	node.classList.add(...classes);
+	for (const [key, value] of Object.entries(props)) {
 		if (value === undefined || value === null) continue;
-		if (typeof value === 'function') node.addEventListener(name.slice(2), value);
-		else if (typeof value === 'boolean') node[name] = value;
-		else node.setAttribute(name, value);
+		if (typeof value === 'function') node.addEventListener(key.slice(2), value);
+		else if (typeof value === 'boolean') node[key] = value;
+		else node.setAttribute(key === 'label' ? 'aria-label' : key, value);
 	}
 	node.append(...children.flat().filter(child => child !== null && child !== undefined));
 	return node;
 }
+
+/** A button; `kind` is its classes, with dots. */
+export const button = (kind, text, onclick, props) =>
+	h('button' + kind, { type: 'button', onclick, ...props }, text);
+
+/** A field to search with. */
+export const search = (label, placeholder, oninput) =>
+	h('input', { type: 'search', label, placeholder, oninput });
+
+/** What pushes things apart. */
+export const gap = () => h('span.gap');
 
 /** An SVG element. */
 export function svg(tag, attributes, ...children) {
@@ -29,13 +49,22 @@ export function setHidden(node, hidden) {
 	if (node.hidden !== hidden) node.hidden = hidden;
 }
 
+/** Shows a text, or hides the element when there is none. */
+export function show(node, text) {
+	setText(node, text ?? '');
+	setHidden(node, !text);
+}
+
 export function setAttribute(node, name, value) {
 	if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** Makes the children of `parent` those of `items`, in order. The element of a key stays the same, and with it focus and selection. */
+/**
+ * Makes the children of `parent` those of `items`, in order. The element of a key stays the same,
+ * and with it focus and selection.
+ */
 export function keyed(parent, items, key, create, update) {
-	const known = parent.known ??= new Map();
+	const known = (parent.known ??= new Map());
 	const wanted = new Set(items.map(key));
 	for (const [id, node] of known) {
 		if (wanted.has(id)) continue;
@@ -46,7 +75,7 @@ export function keyed(parent, items, key, create, update) {
 	for (const item of items) {
 		const id = key(item);
 		let node = known.get(id);
-		if (!node) known.set(id, node = create(item));
+		if (!node) known.set(id, (node = create(item)));
 		update?.(node, item);
 		if (node === at) at = at.nextSibling;
 		else parent.insertBefore(node, at);
@@ -56,37 +85,13 @@ export function keyed(parent, items, key, create, update) {
 /** Shows what went wrong until it is dismissed. */
 export function notice(text) {
 	const all = document.getElementById('notices');
-	const node = h('div', { class: 'notice' }, h('p', {}, text), h('button', { type: 'button', class: 'quiet', onclick: () => node.remove() }, 'Dismiss'));
+	const node = h(
+		'div.notice',
+		h('p', text),
+		h('button', { type: 'button', class: 'quiet', onclick: () => node.remove() }, 'Dismiss'),
+	);
 	all.append(node);
 	while (all.children.length > 3) all.firstChild.remove();
-}
-
-// ---- words for numbers
-
-const whole = new Intl.NumberFormat('en');
-
-export const count = value => value < 0 ? '–' : whole.format(value);
-
-/** Tokens per second. */
-export const speed = value => value < 0 ? '–' : value >= 100 ? whole.format(Math.round(value)) : value.toFixed(1);
-
-/** A duration in ms. */
-export function duration(ms) {
-	if (ms < 0) return '–';
-	if (ms < 1000) return `${Math.round(ms)} ms`;
-	if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-	const seconds = Math.floor(ms / 1000);
-	if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-	return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
-}
-
-/** How long ago, in one unit. */
-export function ago(date) {
-	const seconds = Math.max(0, (Date.now() - date.getTime()) / 1000);
-	if (seconds < 5) return 'just now';
-	if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-	if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-	return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
 }
 
 /** A relative time, the exact one on hover. */
@@ -101,17 +106,21 @@ export function tick(node) {
 }
 
 export function download(name, text) {
-	const link = h('a', { href: URL.createObjectURL(new Blob([text], { type: 'text/plain' })), download: name });
+	const link = h('a', {
+		href: URL.createObjectURL(new Blob([text], { type: 'text/plain' })),
+		download: name,
+	});
 	link.click();
 	URL.revokeObjectURL(link.href);
 }
 
 /** Copies, and says so on the button for a moment. */
 export async function copy(button, text) {
-	const label = button.dataset.label ??= button.textContent;
+	const label = (button.dataset.label ??= button.textContent);
 	try {
 		await navigator.clipboard.writeText(text);
-	} catch {       // over plain HTTP there is only the old way
+	} catch {
+		// over plain HTTP there is only the old way
 		const area = h('textarea');
 		area.value = text;
 		button.after(area);
@@ -120,7 +129,9 @@ export async function copy(button, text) {
 		area.remove();
 	}
 	button.textContent = 'Copied';
-	setTimeout(() => { button.textContent = label; }, 1500);
+	setTimeout(() => {
+		button.textContent = label;
+	}, 1500);
 }
 
 /** What the browser remembers for us; `fallback` when it does not. */
@@ -140,4 +151,15 @@ export function remember(name, value) {
 	} catch {
 		return false;
 	}
+}
+
+/** A checkbox whose state stays. */
+export function remembersCheck(name, otherwise, changed) {
+	const onchange = () => {
+		remember(name, box.checked);
+		changed();
+	};
+	const box = h('input', { type: 'checkbox', onchange });
+	box.checked = remembered(name, otherwise);
+	return box;
 }

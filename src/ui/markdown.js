@@ -1,8 +1,11 @@
-// Markdown as elements. What a model writes becomes text nodes, never HTML; links lead only to http, https and mailto,
-// and nothing is loaded from elsewhere (images become links).
-import { copy, h } from './dom.js';
+// Markdown as elements. What a model writes becomes text nodes, never HTML; links lead only to http,
+// https and mailto, and nothing is loaded from elsewhere (images become links).
+import { button, copy, gap, h } from './dom.js';
 
-/** Cuts a text into its blocks (paragraphs, code, lists ...): while a text grows, all but the last stay the same. */
+/**
+ * Cuts a text into its blocks (paragraphs, code, lists ...): while a text grows, all but the last
+ * stay the same.
+ */
 export function blocks(text) {
 	const all = [];
 	let block = [];
@@ -27,13 +30,18 @@ export function blocks(text) {
 			fence = mark;
 			block.push(line);
 		} else if (!line.trim()) {
-			if (inList) block.push('');      // the list may go on behind it
+			if (inList)
+				block.push(''); // the list may go on behind it
 			else end();
 		} else {
 			if (inList && block.at(-1) === '' && !isList(line) && !/^\s{2,}/.test(line)) end();
 			const alone = /^#{1,6}\s/.test(line) || RULE.test(line);
 			const table = line.includes('|') && isTableRule(lines[i + 1]);
-			if (alone || !inList && block.length && (isList(line) || isQuote(line) !== isQuote(block[0]) || table)) end();
+			if (
+				alone ||
+				(!inList && block.length && (isList(line) || isQuote(line) !== isQuote(block[0]) || table))
+			)
+				end();
 			block.push(line);
 			if (alone) end();
 		}
@@ -56,31 +64,52 @@ export function render(block, depth = 0) {
 	const mark = FENCE.exec(first);
 	if (mark) return code(lines, mark[1], mark[2]);
 	const heading = /^(#{1,6})\s+(.*?)(?: #+)?$/.exec(first.trim());
-	if (heading && lines.length === 1) return h(`h${Math.min(6, heading[1].length + 2)}`, {}, ...inline(heading[2]));
+	if (heading && lines.length === 1)
+		return h(`h${Math.min(6, heading[1].length + 2)}`, {}, ...inline(heading[2]));
 	if (RULE.test(first)) return h('hr');
 	if (depth < MAX_DEPTH && isList(first)) return list(lines, depth + 1);
-	if (depth < MAX_DEPTH && isQuote(first)) return h('blockquote', {}, ...below(lines.map(line => line.replace(/^\s{0,3}> ?/, '')), depth + 1));
+	if (depth < MAX_DEPTH && isQuote(first))
+		return h(
+			'blockquote',
+			...below(
+				lines.map(line => line.replace(/^\s{0,3}> ?/, '')),
+				depth + 1,
+			),
+		);
 	if (first.includes('|') && isTableRule(lines[1])) return table(lines);
 	return h('p', { dir: 'auto' }, ...inline(block.trim()));
 }
 
 const below = (lines, depth) => blocks(lines.join('\n')).map(each => render(each, depth));
 
-function code(lines, mark, language) {
-	const indent = new RegExp(`^ {0,${lines[0].search(/\S/)}}`);
-	const closed = lines.length > 1 && lines.at(-1).trim() === mark[0].repeat(Math.max(mark.length, lines.at(-1).trim().length));
-	const text = lines.slice(1, closed ? -1 : undefined).map(line => line.replace(indent, '')).join('\n');
-	const button = h('button', { type: 'button', class: 'quiet', onclick: () => copy(button, text) }, 'Copy');
-	return h('div', { class: 'code' }, h('div', { class: 'bar muted' }, language || 'text', h('span', { class: 'gap' }), button), h('pre', { tabindex: '0' }, h('code', {}, text)));
+function code([first, ...lines], mark, language) {
+	const indent = new RegExp(`^ {0,${first.search(/\S/)}}`);
+	const end = lines.at(-1)?.trim() ?? '';
+	if (end.length >= mark.length && end === mark[0].repeat(end.length)) lines.pop();
+	const text = lines.map(line => line.replace(indent, '')).join('\n');
+	const copies = button('.quiet', 'Copy', () => copy(copies, text));
+	const bar = h('div.bar.muted', language || 'text', gap(), copies);
+	return h('div.code', bar, h('pre', { tabindex: '0' }, h('code', text)));
 }
 
-function table(lines) {
-	const cells = line => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map(cell => inline(cell.trim().replaceAll('\\|', '|')));
-	return h('div', { class: 'scroll' }, h('table', {}, h('thead', {}, h('tr', {}, ...cells(lines[0]).map(cell => h('th', { scope: 'col' }, ...cell)))),
-		h('tbody', {}, ...lines.slice(2).map(line => h('tr', {}, ...cells(line).map(cell => h('td', {}, ...cell)))))));
+function cells(line) {
+	const texts = line
+		.trim()
+		.replace(/^\||\|$/g, '')
+		.split(/(?<!\\)\|/);
+	return texts.map(cell => inline(cell.trim().replaceAll('\\|', '|')));
 }
 
-/** A list; lines that are further in than its items belong to the item above, as a list or text of its own. */
+function table([head, , ...lines]) {
+	const heads = cells(head).map(cell => h('th', { scope: 'col' }, ...cell));
+	const rows = lines.map(line => h('tr', ...cells(line).map(cell => h('td', ...cell))));
+	return h('div.scroll', h('table', h('thead', h('tr', ...heads)), h('tbody', ...rows)));
+}
+
+/**
+ * A list; lines that are further in than its items belong to the item above, as a list or text of
+ * its own.
+ */
 function list(lines, depth) {
 	const indent = lines[0].search(/\S/);
 	const ordered = /^\s*(\d{1,9})[.)]/.exec(lines[0]);
@@ -93,21 +122,32 @@ function list(lines, depth) {
 			width = new RegExp(`^ {0,${line.length - item[3].length}}`);
 		} else items.at(-1)?.push(line.replace(width, ''));
 	}
-	return h(ordered ? 'ol' : 'ul', ordered && ordered[1] !== '1' ? { start: ordered[1] } : {},
-		...items.map(([head, ...rest]) => h('li', { dir: 'auto' }, ...inline(head), ...below(rest, depth))));
+	return h(
+		ordered ? 'ol' : 'ul',
+		ordered && ordered[1] !== '1' ? { start: ordered[1] } : {},
+		...items.map(([head, ...rest]) =>
+			h('li', { dir: 'auto' }, ...inline(head), ...below(rest, depth)),
+		),
+	);
 }
 
-const INLINE = new RegExp([
-	/(`+)(?!`)([\s\S]*?[^`])\1(?!`)/,                                           // code
-	/\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/,                                           // both
-	/\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)|(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)/,     // strong
-	/\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)|(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/,     // emphasis
-	/~~(?=\S)([\s\S]*?\S)~~/,
-	/!?\[([^\]\n]*)\]\(([^\s()]*(?:\([^\s()]*\)[^\s()]*)*)(?:\s+"[^"]*")?\)/,   // link
-	/(https?:\/\/(?:[^\s<>()"'\]]|\([^\s()]*\))*(?:\([^\s()]*\)|[^\s<>()"'\].,;:!?*_]))/,
-	/\\([\\`*_{}[\]()#+.!|~>-])/,
-].map(each => each.source).join('|'), 'g');
-const MAX_INLINE = 5_000;      // a paragraph beyond it is shown as it is
+const INLINE = new RegExp(
+	[
+		/(`+)(?!`)([\s\S]*?[^`])\1(?!`)/, // code
+		/\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/, // both
+		/\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)|(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)/, // strong
+		// emphasis
+		/\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)|(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/,
+		/~~(?=\S)([\s\S]*?\S)~~/,
+		/!?\[([^\]\n]*)\]\(([^\s()]*(?:\([^\s()]*\)[^\s()]*)*)(?:\s+"[^"]*")?\)/, // link
+		/(https?:\/\/(?:[^\s<>()"'\]]|\([^\s()]*\))*(?:\([^\s()]*\)|[^\s<>()"'\].,;:!?*_]))/,
+		/\\([\\`*_{}[\]()#+.!|~>-])/,
+	]
+		.map(each => each.source)
+		.join('|'),
+	'g',
+);
+const MAX_INLINE = 5_000; // a paragraph beyond it is shown as it is
 
 /** Text with emphasis, code and links as a list of nodes. */
 export function inline(text, depth = 0) {
@@ -117,10 +157,12 @@ export function inline(text, depth = 0) {
 	for (const match of text.matchAll(INLINE)) {
 		if (match.index > at) nodes.push(text.slice(at, match.index));
 		at = match.index + match[0].length;
-		const [, tick, codeText, both, strong, strong2, em, em2, del, label, target, bare, escaped] = match;
-		const inner = tag => h(tag, {}, ...inline(both ?? strong ?? strong2 ?? em ?? em2 ?? del, depth + 1));
-		if (tick) nodes.push(h('code', {}, codeText.trim() || codeText));
-		else if (both) nodes.push(h('strong', {}, inner('em')));
+		const [, tick, codeText, both, strong, strong2, em, em2, del, label, target, bare, escaped] =
+			match;
+		const inner = tag =>
+			h(tag, {}, ...inline(both ?? strong ?? strong2 ?? em ?? em2 ?? del, depth + 1));
+		if (tick) nodes.push(h('code', codeText.trim() || codeText));
+		else if (both) nodes.push(h('strong', inner('em')));
 		else if (strong ?? strong2) nodes.push(inner('strong'));
 		else if (em ?? em2) nodes.push(inner('em'));
 		else if (del) nodes.push(inner('del'));
@@ -140,7 +182,11 @@ function link(target, label, source, depth) {
 		return source;
 	}
 	if (!['http:', 'https:', 'mailto:'].includes(url.protocol)) return source;
-	return h('a', { href: url.href, target: '_blank', rel: 'noopener noreferrer', title: url.href }, ...depth >= 8 ? [label] : inline(label || target, depth + 1));
+	return h(
+		'a',
+		{ href: url.href, target: '_blank', rel: 'noopener noreferrer', title: url.href },
+		...(depth >= 8 ? [label] : inline(label || target, depth + 1)),
+	);
 }
 
 /** Draws `text` into `node`, touching only the blocks that have changed. */
@@ -148,7 +194,7 @@ export function draw(node, text) {
 	if (node.text === text) return;
 	node.text = text;
 	const wanted = blocks(text);
-	const drawn = node.drawn ??= [];
+	const drawn = (node.drawn ??= []);
 	for (let i = 0; i < wanted.length; i++) {
 		if (drawn[i] === wanted[i]) continue;
 		const made = render(wanted[i]);

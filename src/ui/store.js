@@ -1,5 +1,5 @@
-// What the page knows, fed by the one stream of events; pages listen to topics and draw what changed.
-// Topics: models, rows, inflight, log, connection.
+// What the page knows, fed by the one stream of events; pages listen to topics and draw what has
+// changed: models, rows, inflight, log, connection.
 
 /** Where the server is, also under a sub-path of a reverse proxy. */
 export const root = new URL('..', import.meta.url);
@@ -7,13 +7,16 @@ export const root = new URL('..', import.meta.url);
 const MAX_LINES = 50_000;
 const MAX_LINE = 10_000;
 const MAX_ROWS = 1_000;
+const MEASURE_MS = 400;
+const KEY_NEEDED =
+	'A key is needed: load this page again and log in with any name and the key as password.';
 
 /** The newest lines of a log. */
 export class LogText {
 	lines = [];
-	first = 0;          // how many lines have gone before those
-	#begun = '';        // the last line, which has no end yet
-	#tail = [];         // the last lines, also when they were cleared
+	first = 0; // how many lines have gone before those
+	#begun = ''; // the last line, which has no end yet
+	#tail = []; // the last lines, also when they were cleared
 
 	append(text) {
 		this.#add(this.#split(text));
@@ -31,7 +34,7 @@ export class LogText {
 		this.#tail = [...this.#tail, ...lines.slice(-20)].slice(-20);
 		const over = this.lines.length - MAX_LINES;
 		if (over > 0) {
-			const go = Math.max(over, MAX_LINES / 10);      // seldom and many: each time moves all lines
+			const go = Math.max(over, MAX_LINES / 10); // seldom and many: each time moves all lines
 			this.lines.splice(0, go);
 			this.first += go;
 		}
@@ -60,11 +63,11 @@ function shorten(line) {
 
 export const state = {
 	connected: false,
-	problem: '',              // why there is no connection
-	models: [],               // by id; peers' models too
-	rows: [],                 // finished requests, oldest first
+	problem: '', // why there is no connection
+	models: [], // by id; peers' models too
+	rows: [], // finished requests, oldest first
 	inflight: [],
-	speeds: new Map(),        // tokens per second now, by model
+	speeds: new Map(), // tokens per second now, by model
 	logs: { __proto__: null, proxy: new LogText(), upstream: new LogText() },
 };
 
@@ -98,28 +101,28 @@ export async function call(method, path, options) {
 	} catch {
 		// not JSON: the text itself has to do
 	}
-	if (answer.status === 401) sentence = 'A key is needed: load this page again and log in with any name and the key as password.';
+	if (answer.status === 401) sentence = KEY_NEEDED;
 	throw Object.assign(new Error(`${sentence} (${answer.status})`), { status: answer.status });
 }
 
 /** An id in a path: its slashes stay. */
 export const idPath = id => id.split('/').map(encodeURIComponent).join('/');
 
-// ---- events
-
-let source = null;
 let attempts = 0;
-let fresh = null;       // what has not come yet since the stream was opened
+let fresh = null; // what has not come yet since the stream was opened
+
+const byId = list => new Map(list.map(each => [each.id, each]));
 
 const take = {
 	modelStatus(list) {
 		const now = performance.now();
-		const before = new Map(state.models.map(model => [model.id, model]));
+		const before = byId(state.models);
 		for (const model of list) {
 			model.sinceAt = now - (model.since_ms ?? 0);
 			model.idleAt = now - (model.idle_ms ?? 0);
 			const old = before.get(model.id);
-			if (old && old.state === model.state && old.pid === model.pid) model.idleAt = Math.max(model.idleAt, old.idleAt);
+			const same = old?.state === model.state && old.pid === model.pid;
+			if (same) model.idleAt = Math.max(model.idleAt, old.idleAt);
 		}
 		state.models = list;
 		state.known = true;
@@ -143,29 +146,34 @@ const take = {
 
 	inflight(list) {
 		const now = performance.now();
-		const before = new Map(state.inflight.map(request => [request.id, request]));
-		const speeds = new Map();
+		const before = byId(state.inflight);
+		state.speeds = new Map();
 		for (const request of list) {
-			const old = before.get(request.id);
-			request.seenAt = now;
-			request.speed = old?.speed ?? 0;
-			request.markAt = old?.markAt ?? now;
-			request.markTokens = old?.markTokens ?? request.tokens;
-			if (now - request.markAt >= 400) {
-				request.speed = (request.tokens - request.markTokens) * 1000 / (now - request.markAt);
-				request.markAt = now;
-				request.markTokens = request.tokens;
-			}
-			if (request.state === 'answering') speeds.set(request.model, (speeds.get(request.model) ?? 0) + request.speed);
+			measure(request, before.get(request.id), now);
+			const { state: doing, model, speed } = request;
+			const others = state.speeds.get(model) ?? 0;
+			if (doing === 'answering') state.speeds.set(model, others + speed);
 		}
 		const busy = new Set(list.map(request => request.model));
-		const left = new Set(state.inflight.map(request => request.model).filter(model => !busy.has(model)));
-		for (const model of state.models) if (left.has(model.id)) model.idleAt = now;
+		const left = new Set(state.inflight.map(({ model }) => model));
+		for (const model of state.models) {
+			if (left.has(model.id) && !busy.has(model.id)) model.idleAt = now;
+		}
 		state.inflight = list;
-		state.speeds = speeds;
 		tell('inflight');
 	},
 };
+
+/** Works a request's speed out, over a moment that is long enough. */
+function measure(request, old, now) {
+	request.seenAt = now;
+	request.speed = old?.speed ?? 0;
+	request.mark = old?.mark ?? { at: now, tokens: request.tokens };
+	const { at, tokens } = request.mark;
+	if (now - at < MEASURE_MS) return;
+	request.speed = ((request.tokens - tokens) * 1000) / (now - at);
+	request.mark = { at: now, tokens: request.tokens };
+}
 
 function connection(connected, problem) {
 	state.connected = connected;
@@ -175,7 +183,7 @@ function connection(connected, problem) {
 
 function open() {
 	state.inflight = [];
-	source = new EventSource(new URL('api/events', root));
+	const source = new EventSource(new URL('api/events', root));
 	fresh = new Set(['metrics', 'proxy', 'upstream']);
 	source.onopen = () => {
 		attempts = 0;

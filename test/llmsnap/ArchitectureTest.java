@@ -124,6 +124,6 @@ class ArchitectureTest {
             .map(match -> match.group(1).replaceAll("/?\\*$", "")).filter(path -> path.length() > 1)
             .toList();
         assertThat(paths).hasSizeGreaterThan(40);
-        assertThat(paths).allSatisfy(path -> assertThat(readme).contains(path));
+        assertThat(paths.stream().filter(path -> !readme.contains(path))).isEmpty();
     }
 }

@@ -434,17 +434,18 @@ class UiFrameTest extends UiFixture {
     // ---- how its files are served
 
     @Test void filesAreSmallPackedTaggedAndStrict() throws Exception {
+        Path folder = Path.of("src", "ui");
         try (Running llmsnap = Running.start("models: {}\n");
-            Stream<Path> files = Files.list(Path.of("src", "ui"))) {
+            Stream<Path> files = Files.walk(folder)) {
             long all = 0;
-            for (Path file : files.toList()) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
                 all += Files.size(file);
                 String text = Files.readString(file);
                 assertThat(text.replace("http://www.w3.org/2000/svg", ""))
                     .as(file + " names no other host")
                     .doesNotContainPattern(
                         "(src|href|url|import|fetch)[^\\n]{0,20}https?://[a-z]");
-                String path = "/ui/" + (file.endsWith("index.html") ? "" : file.getFileName());
+                String path = "/ui/" + (file.endsWith("index.html") ? "" : folder.relativize(file));
                 HttpResponse<String> plain = llmsnap.get(path);
                 assertThat(plain.statusCode()).as(path).isEqualTo(200);
                 assertThat(plain.body()).as(path).isEqualTo(text);

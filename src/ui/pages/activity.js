@@ -1,0 +1,290 @@
+// Activity: what is in flight, what has ended, how fast it was.
+import {
+	button,
+	gap,
+	h,
+	keyed,
+	notice,
+	remember,
+	remembered,
+	setHidden,
+	setText,
+	svg,
+	tick,
+	time,
+} from '../dom.js';
+import { count, duration, since, speed } from '../format.js';
+import { call, on, state } from '../store.js';
+import { showCapture } from './capture.js';
+
+const PAGE = 100;
+const BARS = 12;
+const TICK_MS = 1000;
+
+/** Tokens of a prompt or an answer: 0 says that the server told nothing. */
+const tokens = n => count(n || -1);
+
+/** The columns of ended requests: id, label, what they are sorted by, and how that reads. */
+const COLUMNS = [
+	['time', 'Time', 'timestamp', time],
+	['model', 'Model', 'model'],
+	['path', 'Path', 'path'],
+	['status', 'Status', 'status', (value, row) => status(row)],
+	['prompt', 'Prompt', 'input_tokens', tokens],
+	['cached', 'Cached', 'cache_tokens', count],
+	['generated', 'Generated', 'output_tokens', tokens],
+	['prompt_speed', 'Prompt/s', 'prompt_per_second', speed],
+	['speed', 'Tokens/s', 'tokens_per_second', speed],
+	['queue', 'Queue', 'queue_ms', duration],
+	['first', 'First token', 'ttft_ms', duration],
+	['duration', 'Duration', 'duration_ms', duration],
+].map(([id, label, key, show = value => value], i) => ({ id, label, key, show, number: i > 3 }));
+const BUSY_HEADS = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', ''];
+
+/** How a request ended, in the server's word for it, as people read it. */
+const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
+
+function status(row) {
+	const good = row.status < 400 && !row.error;
+	const how = CAUSES[row.cause] ?? (row.status < 400 ? 'broke off' : '');
+	const text = good ? String(row.status) : `✕ ${row.status} ${how}`;
+	return h('span', { class: good ? 'good' : 'bad', title: row.error ?? '' }, text);
+}
+
+async function cancel(stop, id) {
+	stop.disabled = true;
+	try {
+		await call('POST', `api/inflight/${id}/cancel`);
+	} catch (error) {
+		notice(error.message);
+		stop.disabled = false;
+	}
+}
+
+function createBusy({ id, model }) {
+	const label = { label: `Cancel the request for ${model}` };
+	const stop = button('.quiet.link', 'Cancel', () => cancel(stop, id), label);
+	return h('tr', ...BUSY_HEADS.slice(1).map(() => h('td')), h('td', stop));
+}
+
+function place(request) {
+	if (request.state !== 'waiting') return request.state;
+	return request.position > 1 ? `waiting, number ${request.position} in the queue` : 'waiting';
+}
+
+function updateBusy(node, request) {
+	const passed = since(request.seenAt);
+	const waiting = request.state === 'waiting';
+	const texts = [
+		request.model,
+		request.path,
+		place(request),
+		duration(request.queue_ms + (waiting ? passed : 0)),
+		duration(request.duration_ms + (waiting ? 0 : passed)),
+		count(request.tokens),
+		request.speed > 0 ? speed(request.speed) : '–',
+	];
+	texts.forEach((text, i) => setText(node.children[i], text));
+}
+
+function percentile(sorted, share) {
+	if (!sorted.length) return -1;
+	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+function ascending(values) {
+	return values.filter(value => value >= 0).sort((a, b) => a - b);
+}
+
+const speedsOf = rows =>
+	ascending(rows.map(row => (row.output_tokens > 0 ? row.tokens_per_second : -1)));
+
+function figuresOf(rows) {
+	const sum = key => rows.reduce((all, row) => all + Math.max(0, row[key]), 0);
+	const speeds = speedsOf(rows);
+	const firsts = ascending(rows.map(row => row.ttft_ms));
+	return {
+		Requests: count(rows.length),
+		Failed: count(rows.filter(row => row.error || row.status >= 400).length),
+		'Prompt tokens': count(sum('input_tokens')),
+		Cached: count(sum('cache_tokens')),
+		Generated: count(sum('output_tokens')),
+		'Tokens/s, median': speed(percentile(speeds, 0.5)),
+		'Tokens/s, slowest 5%': speed(percentile(speeds, 0.05)),
+		'First token, median': duration(percentile(firsts, 0.5)),
+		'First token, slowest 5%': duration(percentile(firsts, 0.95)),
+	};
+}
+
+/** How often which speed. */
+function updateHistogram(histogram, speeds) {
+	setHidden(histogram.parentNode, speeds.length < 2);
+	if (speeds.length < 2) return;
+	const [low, high] = [speeds[0], speeds.at(-1)];
+	const bars = new Array(BARS).fill(0);
+	for (const value of speeds) {
+		const share = (value - low) / (high - low || 1);
+		bars[Math.min(BARS - 1, Math.floor(share * BARS))]++;
+	}
+	const most = Math.max(...bars);
+	const range = `from ${speed(low)} to ${speed(high)}`;
+	const label = `Generated tokens per second of ${speeds.length} requests, ${range}`;
+	histogram.setAttribute('aria-label', label);
+	const rects = bars.map((n, i) => {
+		const height = (44 * n) / most;
+		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
+	});
+	histogram.replaceChildren(
+		...rects,
+		svg('text', { x: 0, y: 58 }, speed(low)),
+		svg('text', { x: 240, y: 58, 'text-anchor': 'end' }, speed(high)),
+	);
+}
+
+function table(caption, head, body, props) {
+	const rows = [h('caption', caption), h('thead', head), body];
+	return h('div.scroll', h('table', props, ...rows));
+}
+
+function create(page) {
+	const hiddenColumns = new Set(remembered('hiddenColumns', ['path']));
+	const sort = { column: 'time', down: true };
+	const busy = h('tbody');
+	const busyHead = h('tr', ...BUSY_HEADS.map(label => h('th', { scope: 'col' }, label)));
+	const busyBox = table('In flight', busyHead, busy, {});
+	const head = h('tr');
+	const body = h('tbody');
+	const none = h('p.muted', 'No request has ended yet.');
+	const model = h('select', { label: 'Model', onchange: update });
+	const more = button('', 'Show more', showMore);
+	const tiles = h('dl.tiles');
+	const histogram = svg('svg', { viewBox: '0 0 240 60', role: 'img', class: 'histogram' });
+	let timer = 0;
+	let limit = PAGE;
+
+	const shownColumns = () => COLUMNS.filter(each => !hiddenColumns.has(each.id));
+
+	function showMore() {
+		limit += 4 * PAGE;
+		update();
+	}
+
+	function chooseColumn(id, shown) {
+		if (shown) hiddenColumns.delete(id);
+		else hiddenColumns.add(id);
+		remember('hiddenColumns', [...hiddenColumns]);
+		for (const part of [body, head]) {
+			part.replaceChildren();
+			part.known = new Map();
+		}
+		update();
+	}
+
+	function chooser() {
+		const boxes = COLUMNS.map(({ id, label }) => {
+			const onchange = event => chooseColumn(id, event.currentTarget.checked);
+			const box = h('input', { type: 'checkbox', onchange });
+			box.checked = !hiddenColumns.has(id);
+			return h('label', box, ` ${label}`);
+		});
+		const summary = h('summary', 'Columns');
+		return h('details.chooser', summary, h('div', ...boxes));
+	}
+
+	function sortBy(each) {
+		const first = each.number || each.id === 'time';
+		sort.down = sort.column === each.id ? !sort.down : Boolean(first);
+		sort.column = each.id;
+		update();
+	}
+
+	function createHead(each) {
+		if (!each.key) return h('td');
+		const sorts = button('.quiet', each.label, () => sortBy(each));
+		return h('th', { scope: 'col', class: each.number ? 'number' : '' }, sorts);
+	}
+
+	function updateHead(node, each) {
+		if (!each.key) return;
+		const direction = sort.down ? 'descending' : 'ascending';
+		node.setAttribute('aria-sort', sort.column === each.id ? direction : 'none');
+	}
+
+	function createRow(row) {
+		const cells = shownColumns().map(({ key, show, number }) => {
+			const content = show(row[key], row);
+			const title = typeof content === 'string' ? content : null;
+			return h('td', { class: number ? 'number' : '', title }, content);
+		});
+		const label = { label: `What was said in request ${row.id}` };
+		const open = button('.quiet.link', 'Open', () => showCapture(row), label);
+		return h('tr', ...cells, h('td', row.has_capture ? open : ''));
+	}
+
+	function sorted(rows) {
+		if (sort.column === 'time' && sort.down) return [...rows].reverse();
+		const { key } = COLUMNS.find(each => each.id === sort.column);
+		const direction = sort.down ? -1 : 1;
+		const compare = (a, b) => {
+			if (a[key] === b[key]) return a.id - b.id;
+			return a[key] < b[key] ? -1 : 1;
+		};
+		return [...rows].sort((a, b) => compare(a, b) * direction);
+	}
+
+	function updateFlight() {
+		if (page.hidden) return;
+		setHidden(busyBox, state.inflight.length === 0);
+		keyed(busy, state.inflight, request => request.id, createBusy, updateBusy);
+	}
+
+	function updateFigures(rows) {
+		const all = figuresOf(rows);
+		const createTile = name => h('div', h('dt', name), h('dd'));
+		const updateTile = (node, name) => setText(node.lastChild, all[name]);
+		keyed(tiles, Object.keys(all), name => name, createTile, updateTile);
+		updateHistogram(histogram, speedsOf(rows));
+	}
+
+	function update() {
+		if (page.hidden) return;
+		updateFlight();
+		keyed(head, [...shownColumns(), { id: 'capture' }], each => each.id, createHead, updateHead);
+		const names = [...new Set(state.rows.map(row => row.model))].sort();
+		const createName = name => h('option', { value: name }, name || 'all');
+		keyed(model, ['', ...names], name => name, createName);
+		const rows = state.rows.filter(row => !model.value || row.model === model.value);
+		keyed(body, sorted(rows).slice(0, limit), row => `${row.timestamp} ${row.id}`, createRow);
+		setHidden(more, rows.length <= limit);
+		setText(more, `Show more (${count(rows.length - limit)} left)`);
+		setHidden(none, rows.length > 0);
+		updateFigures(rows);
+	}
+
+	const caption = h('figcaption.muted', 'generated tokens/s');
+	page.append(
+		h('div.bar', h('h1', 'Activity'), gap, h('label', 'Model ', model), chooser()),
+		h('div.figures', tiles, h('figure', histogram, caption)),
+		busyBox,
+		table('Ended', head, body, { class: 'rows' }),
+		none,
+		more,
+	);
+	on('rows', update);
+	on('inflight', updateFlight);
+	return {
+		show() {
+			update();
+			clearInterval(timer);
+			timer = setInterval(() => {
+				tick(body);
+				updateFlight();
+			}, TICK_MS);
+		},
+		hide() {
+			clearInterval(timer);
+		},
+	};
+}
+
+export const activity = { title: 'Activity', create };

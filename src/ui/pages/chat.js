@@ -1,0 +1,299 @@
+// Chat: a conversation with a model, kept in the browser.
+import {
+	button,
+	copy,
+	gap,
+	h,
+	keyed,
+	notice,
+	remember,
+	remembered,
+	setAttribute,
+	setHidden,
+	setText,
+	show,
+} from '../dom.js';
+import { count, duration, since, speed } from '../format.js';
+import { draw as drawMarkdown } from '../markdown.js';
+import { call, on, state } from '../store.js';
+import { events, pieces } from '../stream.js';
+
+const SETTINGS = [
+	{ id: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.1 },
+	{ id: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.05 },
+	{ id: 'max_tokens', label: 'Max tokens', min: 1, max: 1_000_000, step: 1 },
+];
+const BROKE_OFF = 'The answer broke off.';
+const KEPT_MESSAGES = 100;
+const NEAR_END = 80; // pixels
+const CLOCK_MS = 250;
+
+/** Keeps the conversation; the oldest of it goes when there is no room. */
+function keep(messages) {
+	for (let n = KEPT_MESSAGES; n && !remember('chat', messages.slice(-n)); n >>= 1);
+}
+
+// ---- one message: {role, content, reasoning?, model?, figures?, error?}
+
+function createBubble(message, again) {
+	const parts = {
+		who: h('strong.who'),
+		reasoning: h('div.reasoning'),
+		body: h('div.markdown'),
+		error: h('p.bad'),
+		figures: h('span.muted'),
+		again: button('.quiet', 'Again', again),
+	};
+	const copies = button('.quiet', 'Copy', () => copy(copies, message.content));
+	const open = !message.content;
+	parts.thought = h('details', { open }, h('summary', 'Reasoning'), parts.reasoning);
+	const bar = h('div.bar', parts.figures, gap(), parts.again, copies);
+	const { who, thought, body, error } = parts;
+	return Object.assign(h(`li.${message.role}`, who, thought, body, error, bar), { parts });
+}
+
+/** @param running whether an answer comes, `last` whether it is this one */
+function updateBubble({ parts }, message, running, last) {
+	setText(parts.who, message.role === 'user' ? 'You' : (message.model ?? 'Answer'));
+	setHidden(parts.thought, !message.reasoning);
+	if (message.reasoning) drawMarkdown(parts.reasoning, message.reasoning);
+	// Once: whoever opens it again wants to read it.
+	if (message.content && !message.begun) parts.thought.open = false;
+	message.begun = message.content !== '';
+	drawMarkdown(parts.body, message.content);
+	show(parts.error, message.error);
+	setText(parts.figures, message.figures ?? '');
+	setHidden(parts.again, running);
+	setAttribute(parts.who.parentNode, 'aria-busy', String(running && last));
+}
+
+const createName = ({ id }) => h('option', { value: id });
+
+function updateName(option, { id, state: now, peerID }) {
+	const where = peerID ? ` (${peerID})` : '';
+	setText(option, id + (now === 'ready' ? ' (ready)' : where));
+}
+
+async function readAnswer(response, message, measure, redraw) {
+	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+	let rest = '';
+	for (let piece; !(piece = await reader.read()).done;) {
+		rest += piece.value;
+		const end = rest.lastIndexOf('\n') + 1;
+		const complete = rest.slice(0, end);
+		if (/^data: ?\[DONE\]/m.test(complete)) measure.done = true;
+		for (const event of events(complete)) take(event, message, measure);
+		rest = rest.slice(end);
+		redraw();
+	}
+}
+
+function take(event, message, measure) {
+	if (event.error) throw new Error(event.error.message ?? String(event.error));
+	if (event.id === 'llmsnap-loading') return; // what the models page says, too
+	const { reasoning, answer, calls } = pieces(event);
+	if (reasoning || answer || calls) {
+		measure.first ||= performance.now();
+		measure.pieces++;
+	}
+	message.reasoning += reasoning;
+	message.content += answer || calls;
+	measure.server = event.timings ?? measure.server;
+	measure.usage = event.usage ?? measure.usage;
+}
+
+function figuresOf({ start, first, pieces: n, server, usage }) {
+	if (!first) return '';
+	const tokens = server?.predicted_n ?? usage?.completion_tokens ?? n;
+	const seconds = since(first) / 1000;
+	const measured = seconds > 0 ? tokens / seconds : -1;
+	const rate = speed(server?.predicted_per_second ?? measured);
+	return `${count(tokens)} tokens, ${rate} tokens/s, first after ${duration(first - start)}`;
+}
+
+/** What an answer that has not begun is waiting for. */
+function waitsFor(message) {
+	const find = (...states) => state.models.find(each => states.includes(each.state));
+	const loading = find('starting', 'waking');
+	const going = find('stopping', 'sleepPending');
+	if (loading?.id === message.model) return `${loading.id} is loading`;
+	return going ? `${going.id} makes room` : 'waiting';
+}
+
+function create(page) {
+	const model = h('select', { label: 'Model', onchange: () => remember('chatModel', model.value) });
+	const system = h('textarea', { rows: '3', label: 'System prompt', onchange: keepSystem });
+	system.placeholder = 'System prompt';
+	system.value = remembered('system', '');
+	const settings = SETTINGS.map(createSetting);
+	const list = h('ol.chat', { label: 'Conversation' });
+	const status = h('p.muted');
+	status.append(h('span', { role: 'status' }), h('span', { 'aria-hidden': 'true' }));
+	const input = h('textarea', { rows: '3', label: 'Message', onkeydown: typed });
+	input.placeholder = 'Message (Shift+Enter: new line)';
+	const send = h('button', { type: 'submit', class: 'primary' }, 'Send');
+	const stop = button('', 'Stop', () => running?.abort());
+	stop.hidden = true;
+	let messages = remembered('chat', []);
+	let running = null; // the AbortController of the answer that comes
+
+	function keepSystem() {
+		remember('system', system.value);
+	}
+
+	function typed(event) {
+		if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
+	}
+
+	function createSetting({ id, min, max, step }) {
+		const onchange = () => remember('sampling', sampling());
+		const field = h('input', { type: 'number', name: id, min, max, step, onchange });
+		field.placeholder = 'default';
+		field.value = remembered('sampling', {})[id] ?? '';
+		return field;
+	}
+
+	function sampling() {
+		const given = settings.filter(field => field.value !== '');
+		return Object.fromEntries(given.map(field => [field.name, Number(field.value)]));
+	}
+
+	function updateNames() {
+		if (page.hidden) return;
+		const listed = state.models.filter(each => !each.unlisted);
+		const chosen = model.value || remembered('chatModel', '');
+		keyed(model, listed, each => each.id, createName, updateName);
+		const known = listed.find(each => each.id === chosen);
+		const ready = listed.find(each => each.state === 'ready');
+		model.value = (known ?? ready ?? listed[0])?.id ?? '';
+	}
+
+	function update() {
+		const createOne = message => createBubble(message, () => again(message));
+		const updateOne = (node, message) =>
+			updateBubble(node, message, running !== null, message === messages.at(-1));
+		keyed(list, messages, message => message, createOne, updateOne);
+	}
+
+	/** Stays at the end of the conversation unless the reader has scrolled away. */
+	function updateAtEnd() {
+		const scroll = document.scrollingElement;
+		const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_END;
+		update();
+		if (near && !page.hidden) scroll.scrollTop = scroll.scrollHeight;
+	}
+
+	function begin() {
+		running?.abort();
+		messages = [];
+		keep(messages);
+		update();
+		input.focus();
+	}
+
+	function again(message) {
+		const at = messages.indexOf(message);
+		if (running || at < 0) return;
+		messages = messages.slice(0, message.role === 'user' ? at + 1 : at);
+		if (messages.at(-1)?.role === 'user') answer();
+	}
+
+	function submit(event) {
+		event.preventDefault();
+		const text = input.value.trim();
+		if (!text || running) return;
+		if (!model.value) {
+			notice('There is no model to talk to.');
+			return;
+		}
+		input.value = '';
+		messages.push({ role: 'user', content: text });
+		keep(messages);
+		answer();
+	}
+
+	/** What is sent: of a question whose answer came to nothing neither. */
+	function requestBody() {
+		const said = messages
+			.filter((each, i) => each.content && (messages[i + 1]?.content ?? true))
+			.map(({ role, content }) => ({ role, content }));
+		const prompt = { role: 'system', content: system.value };
+		return {
+			model: model.value,
+			stream: true,
+			stream_options: { include_usage: true },
+			messages: system.value.trim() ? [prompt, ...said] : said,
+			...sampling(),
+		};
+	}
+
+	async function answer() {
+		const body = JSON.stringify(requestBody());
+		const message = { role: 'assistant', content: '', reasoning: '', model: model.value };
+		const measure = { start: performance.now(), first: 0, pieces: 0 };
+		messages.push(message);
+		running = new AbortController();
+		setHidden(send, true);
+		setHidden(stop, false);
+		let frame = 0;
+		const draw = () => {
+			frame = 0;
+			updateAtEnd();
+		};
+		const redraw = () => (frame ||= requestAnimationFrame(draw));
+		update();
+		scrollTo(0, 1e9);
+		const clock = setInterval(() => updateStatus(message, measure), CLOCK_MS);
+		try {
+			const { signal } = running;
+			const response = await call('POST', 'v1/chat/completions', { body, signal });
+			await readAnswer(response, message, measure, redraw);
+			if (!measure.done) message.error = BROKE_OFF;
+		} catch (error) {
+			message.error = error instanceof TypeError ? BROKE_OFF : error.message;
+			if (error.name === 'AbortError') message.error = 'Stopped.';
+		} finally {
+			clearInterval(clock);
+			cancelAnimationFrame(frame);
+			running = null;
+			message.figures = figuresOf(measure);
+			updateStatus(message, { first: 1 });
+			setHidden(send, false);
+			setHidden(stop, true);
+			keep(messages);
+			updateAtEnd();
+		}
+	}
+
+	/** Says what an answer that has not begun is waiting for, and for how long. */
+	function updateStatus(message, { start, first }) {
+		setText(status.firstChild, first ? '' : waitsFor(message));
+		const passed = `, ${duration(since(start))} so far`;
+		setText(status.lastChild, first ? '' : passed);
+	}
+
+	const fresh = button('', 'New conversation', begin);
+	const fields = settings.map((field, i) => h('label', `${SETTINGS[i].label} `, field));
+	page.append(
+		h('div.bar', h('h1', 'Chat'), h('label', 'Model ', model), gap(), fresh),
+		h('details.settings', h('summary', 'System prompt, sampling'), system, h('div.bar', ...fields)),
+		list,
+		h('form.compose', { onsubmit: submit }, input, h('div', send, stop), status),
+	);
+	on('models', updateNames);
+	addEventListener('storage', ({ key }) => {
+		if (running || key !== 'llmsnap.chat') return; // another tab has said something
+		messages = remembered('chat', []);
+		update();
+	});
+	update();
+	return {
+		show() {
+			updateNames();
+			scrollTo(0, 1e9);
+			if (matchMedia('(min-width: 700px)').matches) input.focus();
+		},
+	};
+}
+
+export const chat = { title: 'Chat', create };

@@ -1,0 +1,246 @@
+// Logs: the proxy's, all models', or one model's. Lines are drawn in blocks, which the browser
+// skips out of sight: 50,000 stay smooth.
+import { coloured } from '../ansi.js';
+import {
+	button,
+	download,
+	gap,
+	h,
+	keyed,
+	notice,
+	remembersCheck,
+	search,
+	setText,
+} from '../dom.js';
+import { count } from '../format.js';
+import { LogText, call, idPath, on, state } from '../store.js';
+
+const BLOCK = 250;
+const NEAR_END = 30; // pixels
+const RETRY_MS = 2000;
+/** How a model's own log is named in the list: two are named like no model. */
+const OWN = 'model ';
+
+/** What lines have to look like; null when the expression is not valid. */
+function matcher(text) {
+	const regex = /^\/(.+)\/(i?)$/.exec(text);
+	try {
+		const expression = regex && new RegExp(regex[1], regex[2]);
+		if (regex) return line => expression.test(line);
+	} catch {
+		return null;
+	}
+	const wanted = text.toLowerCase();
+	return line => line.toLowerCase().includes(wanted);
+}
+
+function flush(block) {
+	if (!block?.pending) return;
+	block.append(block.pending);
+	block.pending = '';
+}
+
+function addLine(block, line) {
+	block.count++;
+	if (!line.includes('\x1b')) {
+		block.pending += `${line}\n`;
+		return;
+	}
+	flush(block);
+	block.append(...coloured(line), '\n');
+}
+
+function createBlock() {
+	return Object.assign(h('div.block'), { count: 0, pending: '' });
+}
+
+function create(page) {
+	const source = h('select', { label: 'Log', onchange: choose });
+	const filter = search('Filter lines', 'Filter: text or /regex/', update);
+	const wrap = remembersCheck('wrap', true, layout);
+	const follow = button('', 'Follow', toggleFollow, { 'aria-pressed': 'true' });
+	const box = h('div.log', {
+		role: 'log',
+		'aria-live': 'off',
+		label: 'Log lines',
+		tabindex: '0',
+		onscroll: scrolled,
+		onwheel: event => {
+			if (event.deltaY < 0) setFollow(false);
+		},
+	});
+	const info = h('span.muted');
+	const wrong = h('span.bad', { role: 'status' });
+	let reading = null; // a model's own log: its name, its lines, and how to stop reading
+	let drawn = null; // what the blocks show: log, filter, and up to which line
+	let linked = 'proxy'; // what a link named: one that is not in the list any more has a log, too
+	let frame = 0; // in which it will be drawn
+	let scrolledBy = 0; // by ourselves
+
+	function updateSources() {
+		if (page.hidden) return;
+		const models = state.models.filter(model => !model.peerID).map(model => OWN + model.id);
+		const names = [...new Set(['proxy', 'upstream', ...models, linked])];
+		const createName = name =>
+			h('option', { value: name }, name === 'upstream' ? 'all models' : name);
+		keyed(source, names, name => name, createName);
+	}
+
+	function log() {
+		if (source.value === reading?.name) return reading.log;
+		return state.logs[source.value] ?? state.logs.proxy;
+	}
+
+	function choose() {
+		const name = source.value.replace(OWN, '');
+		const query = `?source=${encodeURIComponent(name)}`;
+		history.replaceState(null, '', location.pathname + query);
+		open();
+	}
+
+	/** Shows the chosen log. A model's own is read for as long as it is shown. */
+	function open() {
+		const name = source.value;
+		reading?.stop.abort();
+		reading = null;
+		setFollow(true);
+		if (name.startsWith(OWN)) {
+			reading = { name, log: new LogText(), stop: new AbortController() };
+			read(reading);
+		}
+		update();
+	}
+
+	/** Reads a model's own log until another one is chosen, over lost connections. */
+	async function read(mine) {
+		try {
+			const path = `logs/stream/${idPath(mine.name.slice(OWN.length))}`;
+			const answer = await call('GET', path, { signal: mine.stop.signal });
+			const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+			let first = true;
+			for (let piece; !(piece = await reader.read()).done; first = false) {
+				if (first) mine.log.resume(piece.value);
+				else mine.log.append(piece.value);
+				update();
+			}
+		} catch (error) {
+			if (error.status) notice(error.message);
+			if (error.status || mine.stop.signal.aborted) return;
+		}
+		setTimeout(() => {
+			if (reading === mine && !page.hidden) read(mine);
+		}, RETRY_MS);
+	}
+
+	const follows = () => follow.getAttribute('aria-pressed') === 'true';
+
+	function setFollow(whether) {
+		follow.setAttribute('aria-pressed', String(whether));
+	}
+
+	function toggleFollow() {
+		setFollow(!follows());
+		update();
+	}
+
+	/** Whoever scrolls up reads; back at the end, it is followed again. */
+	function scrolled() {
+		if (box.scrollTop === scrolledBy) return;
+		setFollow(box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END);
+	}
+
+	function layout() {
+		box.classList.toggle('wrap', wrap.checked);
+	}
+
+	function update() {
+		if (page.hidden || frame) return;
+		frame = requestAnimationFrame(() => {
+			frame = 0;
+			draw();
+		});
+	}
+
+	function begin(shown) {
+		const fits = matcher(filter.value);
+		setText(wrong, fits ? '' : 'not a valid expression');
+		drawn = { log: shown, filter: filter.value, fits: fits ?? (() => true), next: shown.first };
+		box.replaceChildren();
+	}
+
+	function draw() {
+		const shown = log();
+		if (drawn?.log !== shown || drawn.filter !== filter.value) begin(shown);
+		while (box.firstChild && box.firstChild.end <= shown.first) box.firstChild.remove();
+		drawn.next = Math.max(drawn.next, shown.first);
+		drawLines(shown);
+		drawn.next = shown.first + shown.lines.length;
+		let lines = 0;
+		for (const each of box.children) lines += each.count;
+		const all = lines === shown.lines.length ? '' : ` of ${count(shown.lines.length)}`;
+		setText(info, `${count(lines)}${all} lines`);
+		if (!follows()) return;
+		box.scrollTop = box.scrollHeight;
+		scrolledBy = box.scrollTop;
+	}
+
+	function drawLines(shown) {
+		let block = box.lastChild;
+		for (let i = drawn.next - shown.first; i < shown.lines.length; i++) {
+			const line = shown.lines[i];
+			if (!drawn.fits(line)) continue;
+			if (!block || block.count >= BLOCK) {
+				flush(block);
+				block = createBlock();
+				box.append(block);
+			}
+			addLine(block, line);
+			block.end = shown.first + i + 1;
+		}
+		flush(block);
+	}
+
+	function clear() {
+		log().clear();
+		update();
+	}
+
+	function save() {
+		const name = `llmsnap-${source.value}.log`.replaceAll(/[^\w.-]/g, '_');
+		download(name, `${log().lines.join('\n')}\n`);
+	}
+
+	page.append(
+		h(
+			'div.bar',
+			h('h1', 'Logs'),
+			source,
+			filter,
+			wrong,
+			gap(),
+			info,
+			h('label', wrap, ' wrap'),
+			follow,
+			button('', 'Clear', clear),
+			button('', 'Download', save),
+		),
+		box,
+	);
+	layout();
+	on('log', update);
+	on('models', updateSources);
+	return {
+		show(query) {
+			const wanted = query.get('source');
+			if (wanted) linked = state.logs[wanted] ? wanted : OWN + wanted;
+			updateSources();
+			if (wanted) source.value = linked;
+			open();
+		},
+		hide() {
+			reading?.stop.abort();
+		},
+	};
+}
+
+export const logs = { title: 'Logs', create };

@@ -1,0 +1,323 @@
+// Models: what there is, what is loaded, and a swap as it happens.
+import {
+	button,
+	gap,
+	h,
+	keyed,
+	notice,
+	remembersCheck,
+	search,
+	setAttribute,
+	setHidden,
+	setText,
+	show,
+} from '../dom.js';
+import { duration, since, speed } from '../format.js';
+import { call, idPath, on, root, state } from '../store.js';
+
+const WORDS = {
+	stopped: 'stopped',
+	starting: 'loading',
+	ready: 'ready',
+	sleepPending: 'falling asleep',
+	asleep: 'asleep',
+	waking: 'waking',
+	stopping: 'stopping',
+	unknown: 'elsewhere',
+};
+const LEAVING = ['stopping', 'sleepPending'];
+const LOADING = ['starting', 'waking'];
+/** States that pass by themselves, in the order of a swap. */
+const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
+const QUICK_MS = 100;
+const SLOW_MS = 1000;
+
+async function act(button, path) {
+	if (button.ariaBusy) return;
+	button.ariaBusy = 'true'; // and not disabled: it would lose the focus
+	try {
+		await call('POST', path);
+	} catch (error) {
+		notice(error.message);
+	}
+	button.ariaBusy = null;
+}
+
+function action(label, title, id, path) {
+	const onclick = event => act(event.currentTarget, `api/models/${path}/${idPath(id)}`);
+	return button('', label, onclick, { title: `${title} ${id}`, label: `${label} ${id}` });
+}
+
+function createParts(model) {
+	const { id } = model;
+	const { href } = new URL(`upstream/${idPath(id)}/`, root);
+	const meter = h('meter', { min: '0', max: '1', label: `Time until ${id} is unloaded` });
+	return {
+		word: h('span.word'),
+		since: h('span.muted.since'),
+		name: h('strong.name', { dir: 'auto' }),
+		id: h('code.id'),
+		badge: h('span.muted', 'unlisted'),
+		also: h('p.muted.also'),
+		description: h('p.description', { dir: 'auto' }),
+		facts: h('p.muted.facts'),
+		busy: h('span.busy'),
+		speed: h('span.speed'),
+		ttl: h('div.ttl', meter, h('span.muted')),
+		load: action('Load', 'Load', id, 'load'),
+		unload: action('Unload', 'Unload', id, 'unload'),
+		sleep: action('Sleep', 'Put to sleep', id, 'sleep'),
+		open: h('a', { href, target: '_blank', rel: 'noopener', label: `Open ${id}` }, 'Open'),
+		more: button('.quiet', 'Details', null, {
+			'aria-expanded': 'false',
+			label: `Details of ${id}`,
+		}),
+		details: h('div.details', { hidden: true }),
+	};
+}
+
+const dot = () => h('span.dot', { 'aria-hidden': 'true' });
+
+function createModel(model) {
+	const parts = createParts(model);
+	const node = h('li.model');
+	node.parts = parts;
+	if (model.peerID) {
+		node.append(
+			h('div.state', { 'data-state': 'unknown' }, dot(), parts.word),
+			h('div.what', h('p', parts.name, ' ', parts.id), parts.also),
+		);
+		return node;
+	}
+	parts.more.addEventListener('click', () => toggleDetails(parts, model.id));
+	parts.state = h('div.state', dot(), h('div', parts.word, parts.since));
+	const title = h('p', parts.name, ' ', parts.id, ' ', parts.badge);
+	node.append(
+		parts.state,
+		h('div.what', title, parts.description, parts.also, parts.facts),
+		h('div.load', parts.busy, parts.speed, parts.ttl),
+		h('div.actions', parts.load, parts.unload, parts.sleep, parts.open, parts.more),
+		parts.details,
+	);
+	return node;
+}
+
+function updateModel(node, model) {
+	const { parts } = node;
+	setText(parts.name, model.name || model.id);
+	setText(parts.id, model.id);
+	setHidden(parts.id, !model.name);
+	setText(parts.word, WORDS[model.state] ?? model.state);
+	if (model.peerID) {
+		setText(parts.also, `peer ${model.peerID}`);
+		return;
+	}
+	setAttribute(parts.state, 'data-state', model.state);
+	setHidden(parts.badge, !model.unlisted);
+	show(parts.description, model.description);
+	show(parts.also, model.aliases.length ? `also ${model.aliases.join(', ')}` : '');
+	setText(parts.facts, factsOf(model));
+	updateWork(parts, model);
+	updateActions(node, model);
+	if (node.mark !== model.state && !parts.details.hidden) explain(parts.details, model.id);
+	node.mark = model.state;
+	updateClock(node, model);
+}
+
+function factsOf(model) {
+	const facts = [`group ${model.group}`, `port ${model.port}`];
+	if (model.pid) facts.push(`pid ${model.pid}`);
+	if (model.load_ms >= 0) facts.push(`loaded in ${duration(model.load_ms)}`);
+	return facts.join(' · ');
+}
+
+function updateWork(parts, model) {
+	const mine = state.inflight.filter(request => request.model === model.id);
+	const waiting = mine.filter(request => request.state === 'waiting').length;
+	const counts = [];
+	if (mine.length > waiting) counts.push(`${mine.length - waiting} in flight`);
+	if (waiting) counts.push(`${waiting} waiting`);
+	setText(parts.busy, counts.join(', '));
+	const now = state.speeds.get(model.id) ?? 0;
+	setText(parts.speed, now > 0 ? `${speed(now)} tokens/s` : '');
+}
+
+function updateActions(node, model) {
+	const { parts } = node;
+	const off = model.state === 'stopped';
+	const asleep = model.state === 'asleep';
+	setHidden(parts.load, !(off || asleep || LEAVING.includes(model.state)));
+	const load = asleep ? 'Wake' : 'Load';
+	setText(parts.load, load);
+	setAttribute(parts.load, 'aria-label', `${load} ${model.id}`);
+	setHidden(parts.unload, off || model.state === 'stopping');
+	setHidden(parts.sleep, !(model.sleepMode === 'enable' && model.state === 'ready'));
+	const focused = document.activeElement;
+	if (focused.hidden && node.contains(focused)) parts.more.focus();
+}
+
+/** What changes by itself as time passes. */
+function updateClock(node, model) {
+	if (model.peerID) return;
+	const { parts } = node;
+	const passed = Math.max(0, since(model.sinceAt));
+	const whole = passed < 60_000 && !LOADING.includes(model.state);
+	const age = whole ? `${Math.floor(passed / 1000)} s` : duration(passed);
+	setText(parts.since, model.state === 'stopped' ? '' : age);
+	const counts = model.ttl > 0 && (model.state === 'ready' || model.state === 'asleep');
+	setHidden(parts.ttl, !counts);
+	if (!counts) return;
+	const ttl = model.ttl * 1000;
+	const busy = state.inflight.some(request => request.model === model.id);
+	const left = busy ? ttl : Math.max(0, ttl - since(model.idleAt));
+	parts.ttl.firstChild.value = left / ttl;
+	const inUse = `ttl ${duration(ttl)}, in use`;
+	const unloads = `unloads in ${duration(Math.ceil(left / 1000) * 1000)}`;
+	setText(parts.ttl.lastChild, busy ? inUse : unloads);
+}
+
+function toggleDetails({ more, details }, id) {
+	details.hidden = !details.hidden;
+	more.setAttribute('aria-expanded', String(!details.hidden));
+	if (!details.hidden) explain(details, id);
+}
+
+async function explain(box, id) {
+	try {
+		const answer = await call('GET', `api/explain?model=${encodeURIComponent(id)}`);
+		const facts = await answer.json();
+		const why = facts.last_unload;
+		const went = why ? `went ${duration(why.seconds_ago * 1000)} ago: ${why.why}` : '';
+		const log = new URL(`ui/logs?source=${encodeURIComponent(id)}`, root).href;
+		box.replaceChildren(
+			h('p', facts.summary),
+			why ? h('pre.wrap', went) : '',
+			h('pre.wrap', facts.cmd),
+			h('p', h('a', { href: log }, `Log of ${id}`)),
+		);
+	} catch (error) {
+		box.replaceChildren(h('p', error.message));
+	}
+}
+
+/** One step: who leaves, or who loads, for how long, and how long it took the last time. */
+function createStep() {
+	const bar = h('progress', { max: '1', 'aria-hidden': 'true' });
+	return h('li', dot(), h('span'), h('span.muted'), bar);
+}
+
+function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
+	const [, what, howLong, bar] = node.children;
+	const moves = now in ORDER;
+	const loads = LOADING.includes(now);
+	const passed = Math.max(0, since(sinceAt));
+	setAttribute(node, 'data-state', moves ? now : 'waiting');
+	const others = loads && waiting ? `, ${waiting} waiting` : '';
+	setText(what, moves ? `${id} is ${WORDS[now]}${others}` : `${id} waits for its turn`);
+	const before = now === 'starting' && last >= 0 ? ` of about ${duration(last)}` : '';
+	setText(howLong, moves ? `${(passed / 1000).toFixed(1)} s${before}` : '');
+	setHidden(bar, now !== 'starting' || last <= 0);
+	if (!bar.hidden) bar.value = Math.min(1, passed / last);
+}
+
+/** Who leaves, who loads and who waits for that. */
+function stepsOfSwap() {
+	const waiting = new Map();
+	for (const { state: now, model } of state.inflight) {
+		if (now === 'waiting') waiting.set(model, (waiting.get(model) ?? 0) + 1);
+	}
+	return state.models
+		.filter(model => model.state in ORDER || (waiting.has(model.id) && model.state !== 'ready'))
+		.map(model => ({ ...model, waiting: waiting.get(model.id) }))
+		.sort((a, b) => (ORDER[a.state] ?? 3) - (ORDER[b.state] ?? 3));
+}
+
+function create(page) {
+	const filter = search('Filter models', 'Filter', update);
+	const unlisted = remembersCheck('unlisted', false, update);
+	const unloadAll = button('.danger', 'Unload all', () => act(unloadAll, 'api/models/unload'));
+	const summary = h('p.muted', { id: 'models-summary' });
+	const swap = h('ol.swap', { label: 'Swap under way' });
+	const list = h('ul.models', { label: 'Models' });
+	const peers = h('ul.models', { label: 'Models of peers' });
+	const peerBox = h('div', h('h2', 'Models of other servers'), peers);
+	const empty = h('p.muted');
+	const clock = { every: 0, timer: 0 };
+
+	function updateSwap() {
+		const steps = stepsOfSwap();
+		keyed(swap, steps, model => model.id, createStep, updateStep);
+		setHidden(swap, steps.length === 0);
+		return steps.some(model => model.state in ORDER);
+	}
+
+	function tick() {
+		updateSwap();
+		for (const model of state.models) {
+			const node = list.known?.get(model.id);
+			if (node) updateClock(node, model);
+		}
+	}
+
+	/** Keeps the clocks going: quickly while something is on the move. */
+	function run(every) {
+		if (clock.every === every) return;
+		clearInterval(clock.timer);
+		clock.every = every;
+		clock.timer = every && setInterval(tick, every);
+	}
+
+	function fits(model) {
+		const wanted = filter.value.trim().toLowerCase();
+		const texts = [model.id, model.name, model.description, model.group, ...(model.aliases ?? [])];
+		return !wanted || texts.some(text => text?.toLowerCase().includes(wanted));
+	}
+
+	function isShown(model) {
+		return fits(model) && (unlisted.checked || !model.unlisted || model.state !== 'stopped');
+	}
+
+	function update() {
+		if (page.hidden) return;
+		const own = state.models.filter(model => !model.peerID);
+		const shown = own.filter(isShown);
+		const theirs = state.models.filter(model => model.peerID && fits(model));
+		keyed(list, shown, model => model.id, createModel, updateModel);
+		keyed(peers, theirs, model => model.id, createModel, updateModel);
+		setHidden(peerBox, theirs.length === 0);
+		setHidden(empty, shown.length > 0 || !state.known);
+		const none = filter.value.trim() ? 'No model fits the filter.' : 'All models are unlisted.';
+		setText(empty, own.length === 0 ? 'There are no models in the configuration.' : none);
+		const ready = own.filter(model => model.state === 'ready').length;
+		setText(summary, `${own.length} in all, ${ready} ready`);
+		unloadAll.disabled = own.every(model => model.state === 'stopped');
+		run(updateSwap() ? QUICK_MS : SLOW_MS);
+	}
+
+	page.append(
+		h(
+			'div.bar',
+			h('h1', 'Models'),
+			summary,
+			gap(),
+			filter,
+			h('label', unlisted, ' unlisted'),
+			unloadAll,
+		),
+		swap,
+		list,
+		empty,
+		peerBox,
+	);
+	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
+	return {
+		show() {
+			update();
+		},
+		hide() {
+			run(0);
+		},
+	};
+}
+
+export const models = { title: 'Models', create };
