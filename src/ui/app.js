@@ -26,8 +26,7 @@ function show(focus) {
 	current = name;
 	for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
 	for (const link of document.querySelectorAll('nav a')) {
-		if (pageOf(new URL(link.href)) === name) link.setAttribute('aria-current', 'page');
-		else link.removeAttribute('aria-current');
+		link.ariaCurrent = pageOf(new URL(link.href)) === name ? 'page' : null;
 	}
 	if (focus) {
 		byId('main').focus({ preventScroll: true });
@@ -54,7 +53,7 @@ function whatIs() {
 	if (!state.connected) return '✕ not connected';
 	const changing = state.models.find(({ state: now }) => now === 'starting' || now === 'waking');
 	if (changing) return `◌ ${changing.id} is loading`;
-	const ready = state.models.filter(model => model.state === 'ready').map(model => model.id);
+	const ready = state.models.filter(model => model.state === 'ready').map(({ id }) => id);
 	return ready.length ? `● ${ready.join(', ')}` : '○ nothing loaded';
 }
 

@@ -13,12 +13,12 @@ export function h(tag, props, ...children) {
 	const node = document.createElement(name);
 	node.classList.add(...classes);
 	for (const [key, value] of Object.entries(props)) {
-		if (value === undefined || value === null) continue;
+		if ((value ?? null) === null) continue;
 		if (typeof value === 'function') node.addEventListener(key.slice(2), value);
 		else if (typeof value === 'boolean') node[key] = value;
 		else node.setAttribute(key === 'label' ? 'aria-label' : key, value);
 	}
-	node.append(...children.flat().filter(child => child !== null && child !== undefined));
+	node.append(...children.flat().filter(child => (child ?? null) !== null));
 	return node;
 }
 
@@ -85,11 +85,8 @@ export function keyed(parent, items, key, create, update) {
 /** Shows what went wrong until it is dismissed. */
 export function notice(text) {
 	const all = document.getElementById('notices');
-	const node = h(
-		'div.notice',
-		h('p', text),
-		h('button', { type: 'button', class: 'quiet', onclick: () => node.remove() }, 'Dismiss'),
-	);
+	const dismiss = button('.quiet', 'Dismiss', () => node.remove());
+	const node = h('div.notice', h('p', text), dismiss);
 	all.append(node);
 	while (all.children.length > 3) all.firstChild.remove();
 }
@@ -106,12 +103,9 @@ export function tick(node) {
 }
 
 export function download(name, text) {
-	const link = h('a', {
-		href: URL.createObjectURL(new Blob([text], { type: 'text/plain' })),
-		download: name,
-	});
-	link.click();
-	URL.revokeObjectURL(link.href);
+	const href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+	h('a', { href, download: name }).click();
+	URL.revokeObjectURL(href);
 }
 
 /** Copies, and says so on the button for a moment. */
@@ -129,9 +123,7 @@ export async function copy(button, text) {
 		area.remove();
 	}
 	button.textContent = 'Copied';
-	setTimeout(() => {
-		button.textContent = label;
-	}, 1500);
+	setTimeout(setText, 1500, button, label);
 }
 
 /** What the browser remembers for us; `fallback` when it does not. */

@@ -1,5 +1,5 @@
-// Markdown as elements. What a model writes becomes text nodes, never HTML; links lead only to http,
-// https and mailto, and nothing is loaded from elsewhere (images become links).
+// Markdown as elements. What a model writes becomes text nodes, never HTML; links lead only to
+// http, https and mailto; images become links, so that nothing is loaded from elsewhere.
 import { button, copy, gap, h } from './dom.js';
 
 /**
@@ -30,18 +30,14 @@ export function blocks(text) {
 			fence = mark;
 			block.push(line);
 		} else if (!line.trim()) {
-			if (inList)
-				block.push(''); // the list may go on behind it
+			if (inList) block.push('');
 			else end();
 		} else {
 			if (inList && block.at(-1) === '' && !isList(line) && !/^\s{2,}/.test(line)) end();
 			const alone = /^#{1,6}\s/.test(line) || RULE.test(line);
 			const table = line.includes('|') && isTableRule(lines[i + 1]);
-			if (
-				alone ||
-				(!inList && block.length && (isList(line) || isQuote(line) !== isQuote(block[0]) || table))
-			)
-				end();
+			const turns = isList(line) || isQuote(line) !== isQuote(block[0] ?? '') || table;
+			if (alone || (!inList && turns)) end();
 			block.push(line);
 			if (alone) end();
 		}
@@ -69,17 +65,12 @@ export function render(block, depth = 0) {
 	if (RULE.test(first)) return h('hr');
 	if (depth < MAX_DEPTH && isList(first)) return list(lines, depth + 1);
 	if (depth < MAX_DEPTH && isQuote(first))
-		return h(
-			'blockquote',
-			...below(
-				lines.map(line => line.replace(/^\s{0,3}> ?/, '')),
-				depth + 1,
-			),
-		);
+		return h('blockquote', ...below(lines.map(unquoted), depth + 1));
 	if (first.includes('|') && isTableRule(lines[1])) return table(lines);
 	return h('p', { dir: 'auto' }, ...inline(block.trim()));
 }
 
+const unquoted = line => line.replace(/^\s{0,3}> ?/, '');
 const below = (lines, depth) => blocks(lines.join('\n')).map(each => render(each, depth));
 
 function code([first, ...lines], mark, language) {
@@ -122,13 +113,10 @@ function list(lines, depth) {
 			width = new RegExp(`^ {0,${line.length - item[3].length}}`);
 		} else items.at(-1)?.push(line.replace(width, ''));
 	}
-	return h(
-		ordered ? 'ol' : 'ul',
-		ordered && ordered[1] !== '1' ? { start: ordered[1] } : {},
-		...items.map(([head, ...rest]) =>
-			h('li', { dir: 'auto' }, ...inline(head), ...below(rest, depth)),
-		),
+	const drawn = items.map(([head, ...rest]) =>
+		h('li', { dir: 'auto' }, ...inline(head), ...below(rest, depth)),
 	);
+	return ordered ? h('ol', { start: ordered[1] }, ...drawn) : h('ul', ...drawn);
 }
 
 const INLINE = new RegExp(
@@ -136,8 +124,8 @@ const INLINE = new RegExp(
 		/(`+)(?!`)([\s\S]*?[^`])\1(?!`)/, // code
 		/\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/, // both
 		/\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)|(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)/, // strong
-		// emphasis
-		/\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)|(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/,
+		/\*(?=[^\s*])((?:[^*]|\*\*[^*]+\*\*)*?[^\s*])\*(?!\*)/, // emphasis
+		/(?<!\w)_(?=[^\s_])([^_]*?[^\s_])_(?!\w)/,
 		/~~(?=\S)([\s\S]*?\S)~~/,
 		/!?\[([^\]\n]*)\]\(([^\s()]*(?:\([^\s()]*\)[^\s()]*)*)(?:\s+"[^"]*")?\)/, // link
 		/(https?:\/\/(?:[^\s<>()"'\]]|\([^\s()]*\))*(?:\([^\s()]*\)|[^\s<>()"'\].,;:!?*_]))/,
@@ -182,11 +170,9 @@ function link(target, label, source, depth) {
 		return source;
 	}
 	if (!['http:', 'https:', 'mailto:'].includes(url.protocol)) return source;
-	return h(
-		'a',
-		{ href: url.href, target: '_blank', rel: 'noopener noreferrer', title: url.href },
-		...(depth >= 8 ? [label] : inline(label || target, depth + 1)),
-	);
+	const { href } = url;
+	const props = { href, target: '_blank', rel: 'noopener noreferrer', title: href };
+	return h('a', props, ...(depth >= 8 ? [label] : inline(label || target, depth + 1)));
 }
 
 /** Draws `text` into `node`, touching only the blocks that have changed. */

@@ -33,11 +33,10 @@ export class LogText {
 		for (const line of lines) this.lines.push(line);
 		this.#tail = [...this.#tail, ...lines.slice(-20)].slice(-20);
 		const over = this.lines.length - MAX_LINES;
-		if (over > 0) {
-			const go = Math.max(over, MAX_LINES / 10); // seldom and many: each time moves all lines
-			this.lines.splice(0, go);
-			this.first += go;
-		}
+		if (over <= 0) return;
+		const go = Math.max(over, MAX_LINES / 10); // seldom and many: each time moves all lines
+		this.lines.splice(0, go);
+		this.first += go;
 	}
 
 	/** After a lost connection: adds what is new in it, or all of it behind a mark. */
@@ -57,7 +56,7 @@ export class LogText {
 }
 
 function shorten(line) {
-	line = line.endsWith('\r') ? line.slice(0, -1) : line;
+	line = line.replace(/\r$/, '');
 	return line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE)} … (cut here)`;
 }
 
@@ -131,8 +130,7 @@ const take = {
 
 	metrics(rows) {
 		if (fresh.delete('metrics')) state.rows = [];
-		state.rows.push(...rows);
-		if (state.rows.length > MAX_ROWS) state.rows.splice(0, state.rows.length - MAX_ROWS);
+		state.rows = [...state.rows, ...rows].slice(-MAX_ROWS);
 		tell('rows');
 	},
 
@@ -147,12 +145,11 @@ const take = {
 	inflight(list) {
 		const now = performance.now();
 		const before = byId(state.inflight);
-		state.speeds = new Map();
+		const speeds = (state.speeds = new Map());
 		for (const request of list) {
 			measure(request, before.get(request.id), now);
 			const { state: doing, model, speed } = request;
-			const others = state.speeds.get(model) ?? 0;
-			if (doing === 'answering') state.speeds.set(model, others + speed);
+			if (doing === 'answering') speeds.set(model, (speeds.get(model) ?? 0) + speed);
 		}
 		const busy = new Set(list.map(request => request.model));
 		const left = new Set(state.inflight.map(({ model }) => model));

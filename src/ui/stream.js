@@ -15,48 +15,46 @@ export function* events(text) {
 	}
 }
 
-/** The pieces of text in one event of a stream, in any of the forms that model servers speak. */
-export function pieces(event) {
-	const choice = event.choices?.[0];
-	const delta = choice?.delta ?? {};
-	const text = value => (typeof value === 'string' ? value : '');
-	const calls = [delta.tool_calls ?? []]
-		.flat()
-		.map(each => text(each?.function?.name) + text(each?.function?.arguments))
-		.join('');
-	if (choice)
-		return {
-			reasoning: text(delta.reasoning_content) || text(delta.reasoning),
-			answer: text(delta.content) || text(choice.text),
-			calls,
-		};
-	if (event.type === 'content_block_delta')
-		return {
-			reasoning: text(event.delta?.thinking),
-			answer: text(event.delta?.text),
-			calls: text(event.delta?.partial_json),
-		};
-	if (event.type === 'response.output_text.delta')
-		return { reasoning: '', answer: text(event.delta), calls: '' };
-	if (/^response\.reasoning.*\.delta$/.test(event.type))
-		return { reasoning: text(event.delta), answer: '', calls: '' };
-	if (event.type === 'response.function_call_arguments.delta')
-		return { reasoning: '', answer: '', calls: text(event.delta) };
-	return { reasoning: '', answer: event.type ? '' : text(event.content), calls: '' };
+const text = value => (typeof value === 'string' ? value : '');
+
+const piece = (answer, reasoning, calls) => ({
+	reasoning: text(reasoning),
+	answer: text(answer),
+	calls: text(calls),
+});
+
+/** The pieces of text in one event. */
+export function pieces({ type, delta, choices, content }) {
+	const choice = choices?.[0];
+	if (choice) {
+		const said = choice.delta ?? {};
+		const calls = [said.tool_calls ?? []].flat().map(each => each?.function);
+		const called = calls.map(each => text(each?.name) + text(each?.arguments)).join('');
+		const thought = text(said.reasoning_content) || said.reasoning;
+		return piece(text(said.content) || choice.text, thought, called);
+	}
+	if (type === 'content_block_delta') {
+		return piece(delta?.text, delta?.thinking, delta?.partial_json);
+	}
+	if (type === 'response.output_text.delta') return piece(delta);
+	if (/^response\.reasoning.*\.delta$/.test(type)) return piece('', delta);
+	if (type === 'response.function_call_arguments.delta') return piece('', '', delta);
+	return piece(type ? '' : content);
 }
 
 /** A stream as a person would have read it; null for what is none. */
 export function assembled(text) {
 	if (!/^(data|event|:)/m.test(text)) return null;
-	const whole = { reasoning: '', answer: '', calls: '' };
+	const whole = piece();
 	for (const event of events(text)) {
-		const piece = pieces(event);
-		for (const key of Object.keys(whole)) whole[key] += piece[key];
+		const part = pieces(event);
+		for (const key of Object.keys(whole)) whole[key] += part[key];
 	}
-	const parts = [];
-	if (whole.reasoning) parts.push(`[reasoning]\n${whole.reasoning}`);
-	if (whole.answer)
-		parts.push(whole.reasoning || whole.calls ? `[answer]\n${whole.answer}` : whole.answer);
-	if (whole.calls) parts.push(`[tool calls]\n${whole.calls}`);
-	return parts.length ? parts.join('\n\n') : null;
+	const { reasoning, answer, calls } = whole;
+	const parts = [
+		reasoning && `[reasoning]\n${reasoning}`,
+		answer && (reasoning || calls) ? `[answer]\n${answer}` : answer,
+		calls && `[tool calls]\n${calls}`,
+	];
+	return parts.filter(Boolean).join('\n\n') || null;
 }

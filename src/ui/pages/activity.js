@@ -7,6 +7,7 @@ import {
 	notice,
 	remember,
 	remembered,
+	setAttribute,
 	setHidden,
 	setText,
 	svg,
@@ -41,7 +42,7 @@ const COLUMNS = [
 ].map(([id, label, key, show = value => value], i) => ({ id, label, key, show, number: i > 3 }));
 const BUSY_HEADS = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', ''];
 
-/** How a request ended, in the server's word for it, as people read it. */
+/** The causes that have a word of their own. */
 const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
 
 function status(row) {
@@ -87,14 +88,8 @@ function updateBusy(node, request) {
 	texts.forEach((text, i) => setText(node.children[i], text));
 }
 
-function percentile(sorted, share) {
-	if (!sorted.length) return -1;
-	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-}
-
-function ascending(values) {
-	return values.filter(value => value >= 0).sort((a, b) => a - b);
-}
+const percentile = (sorted, share) => sorted[Math.floor(sorted.length * share)] ?? -1;
+const ascending = values => values.filter(value => value >= 0).sort((a, b) => a - b);
 
 const speedsOf = rows =>
 	ascending(rows.map(row => (row.output_tokens > 0 ? row.tokens_per_second : -1)));
@@ -129,7 +124,7 @@ function updateHistogram(histogram, speeds) {
 	const most = Math.max(...bars);
 	const range = `from ${speed(low)} to ${speed(high)}`;
 	const label = `Generated tokens per second of ${speeds.length} requests, ${range}`;
-	histogram.setAttribute('aria-label', label);
+	setAttribute(histogram, 'aria-label', label);
 	const rects = bars.map((n, i) => {
 		const height = (44 * n) / most;
 		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
@@ -263,7 +258,7 @@ function create(page) {
 
 	const caption = h('figcaption.muted', 'generated tokens/s');
 	page.append(
-		h('div.bar', h('h1', 'Activity'), gap, h('label', 'Model ', model), chooser()),
+		h('div.bar', h('h1', 'Activity'), gap(), h('label', 'Model ', model), chooser()),
 		h('div.figures', tiles, h('figure', histogram, caption)),
 		busyBox,
 		table('Ended', head, body, { class: 'rows' }),

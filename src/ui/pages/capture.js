@@ -28,9 +28,7 @@ function curl(capture, body) {
 	const type = named.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
 	const url = new URL(capture.req_path.replace(/^\/+/, ''), root).href;
 	const header = `Content-Type: ${type ?? 'application/json'}`;
-	return [`curl -N ${quoted(url)}`, `  -H ${quoted(header)}`, `  --data-raw ${quoted(body)}`].join(
-		' \\\n',
-	);
+	return `curl -N ${quoted(url)} \\\n  -H ${quoted(header)} \\\n  --data-raw ${quoted(body)}`;
 }
 
 function shorten(text) {
@@ -45,10 +43,10 @@ function block(title, text, open) {
 	return h('details', { open }, h('summary', title), copies, shown);
 }
 
-const headers = all =>
-	Object.entries(all)
-		.map(([name, value]) => `${name}: ${value}`)
-		.join('\n');
+function headers(all) {
+	const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+	return lines.join('\n');
+}
 
 function blocks(capture) {
 	const response = decode(capture.resp_body);

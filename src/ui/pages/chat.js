@@ -52,8 +52,8 @@ function createBubble(message, again) {
 	return Object.assign(h(`li.${message.role}`, who, thought, body, error, bar), { parts });
 }
 
-/** @param running whether an answer comes, `last` whether it is this one */
-function updateBubble({ parts }, message, running, last) {
+/** @param coming whether its answer still comes */
+function updateBubble({ parts }, message, running, coming) {
 	setText(parts.who, message.role === 'user' ? 'You' : (message.model ?? 'Answer'));
 	setHidden(parts.thought, !message.reasoning);
 	if (message.reasoning) drawMarkdown(parts.reasoning, message.reasoning);
@@ -63,8 +63,8 @@ function updateBubble({ parts }, message, running, last) {
 	drawMarkdown(parts.body, message.content);
 	show(parts.error, message.error);
 	setText(parts.figures, message.figures ?? '');
-	setHidden(parts.again, running);
-	setAttribute(parts.who.parentNode, 'aria-busy', String(running && last));
+	setHidden(parts.again, Boolean(running));
+	setAttribute(parts.who.parentNode, 'aria-busy', String(Boolean(coming)));
 }
 
 const createName = ({ id }) => h('option', { value: id });
@@ -120,17 +120,18 @@ function waitsFor(message) {
 	return going ? `${going.id} makes room` : 'waiting';
 }
 
+const area = (label, placeholder, props) =>
+	h('textarea', { rows: '3', label, placeholder, ...props });
+
 function create(page) {
 	const model = h('select', { label: 'Model', onchange: () => remember('chatModel', model.value) });
-	const system = h('textarea', { rows: '3', label: 'System prompt', onchange: keepSystem });
-	system.placeholder = 'System prompt';
+	const system = area('System prompt', 'System prompt', { onchange: keepSystem });
 	system.value = remembered('system', '');
 	const settings = SETTINGS.map(createSetting);
 	const list = h('ol.chat', { label: 'Conversation' });
 	const status = h('p.muted');
 	status.append(h('span', { role: 'status' }), h('span', { 'aria-hidden': 'true' }));
-	const input = h('textarea', { rows: '3', label: 'Message', onkeydown: typed });
-	input.placeholder = 'Message (Shift+Enter: new line)';
+	const input = area('Message', 'Message (Shift+Enter: new line)', { onkeydown: typed });
 	const send = h('button', { type: 'submit', class: 'primary' }, 'Send');
 	const stop = button('', 'Stop', () => running?.abort());
 	stop.hidden = true;
@@ -147,8 +148,8 @@ function create(page) {
 
 	function createSetting({ id, min, max, step }) {
 		const onchange = () => remember('sampling', sampling());
-		const field = h('input', { type: 'number', name: id, min, max, step, onchange });
-		field.placeholder = 'default';
+		const props = { type: 'number', name: id, min, max, step, placeholder: 'default', onchange };
+		const field = h('input', props);
 		field.value = remembered('sampling', {})[id] ?? '';
 		return field;
 	}
@@ -171,7 +172,7 @@ function create(page) {
 	function update() {
 		const createOne = message => createBubble(message, () => again(message));
 		const updateOne = (node, message) =>
-			updateBubble(node, message, running !== null, message === messages.at(-1));
+			updateBubble(node, message, running, running && message === messages.at(-1));
 		keyed(list, messages, message => message, createOne, updateOne);
 	}
 
@@ -227,14 +228,18 @@ function create(page) {
 		};
 	}
 
+	function sending(whether) {
+		send.hidden = whether;
+		stop.hidden = !whether;
+	}
+
 	async function answer() {
 		const body = JSON.stringify(requestBody());
 		const message = { role: 'assistant', content: '', reasoning: '', model: model.value };
 		const measure = { start: performance.now(), first: 0, pieces: 0 };
 		messages.push(message);
 		running = new AbortController();
-		setHidden(send, true);
-		setHidden(stop, false);
+		sending(true);
 		let frame = 0;
 		const draw = () => {
 			frame = 0;
@@ -258,8 +263,7 @@ function create(page) {
 			running = null;
 			message.figures = figuresOf(measure);
 			updateStatus(message, { first: 1 });
-			setHidden(send, false);
-			setHidden(stop, true);
+			sending(false);
 			keep(messages);
 			updateAtEnd();
 		}
@@ -268,8 +272,7 @@ function create(page) {
 	/** Says what an answer that has not begun is waiting for, and for how long. */
 	function updateStatus(message, { start, first }) {
 		setText(status.firstChild, first ? '' : waitsFor(message));
-		const passed = `, ${duration(since(start))} so far`;
-		setText(status.lastChild, first ? '' : passed);
+		setText(status.lastChild, first ? '' : `, ${duration(since(start))} so far`);
 	}
 
 	const fresh = button('', 'New conversation', begin);

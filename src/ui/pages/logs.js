@@ -50,9 +50,7 @@ function addLine(block, line) {
 	block.append(...coloured(line), '\n');
 }
 
-function createBlock() {
-	return Object.assign(h('div.block'), { count: 0, pending: '' });
-}
+const createBlock = () => Object.assign(h('div.block'), { count: 0, pending: '' });
 
 function create(page) {
 	const source = h('select', { label: 'Log', onchange: choose });
@@ -65,9 +63,7 @@ function create(page) {
 		label: 'Log lines',
 		tabindex: '0',
 		onscroll: scrolled,
-		onwheel: event => {
-			if (event.deltaY < 0) setFollow(false);
-		},
+		onwheel: ({ deltaY }) => deltaY < 0 && setFollow(false),
 	});
 	const info = h('span.muted');
 	const wrong = h('span.bad', { role: 'status' });

@@ -51,7 +51,7 @@ function action(label, title, id, path) {
 function createParts(model) {
 	const { id } = model;
 	const { href } = new URL(`upstream/${idPath(id)}/`, root);
-	const meter = h('meter', { min: '0', max: '1', label: `Time until ${id} is unloaded` });
+	const meter = h('meter', { label: `Time until ${id} is unloaded` });
 	return {
 		word: h('span.word'),
 		since: h('span.muted.since'),
@@ -76,7 +76,8 @@ function createParts(model) {
 	};
 }
 
-const dot = () => h('span.dot', { 'aria-hidden': 'true' });
+const HIDDEN = { 'aria-hidden': 'true' };
+const dot = () => h('span.dot', HIDDEN);
 
 function createModel(model) {
 	const parts = createParts(model);
@@ -131,8 +132,10 @@ function factsOf(model) {
 	return facts.join(' · ');
 }
 
+const inFlight = ({ id }) => state.inflight.filter(({ model }) => model === id);
+
 function updateWork(parts, model) {
-	const mine = state.inflight.filter(request => request.model === model.id);
+	const mine = inFlight(model);
 	const waiting = mine.filter(request => request.state === 'waiting').length;
 	const counts = [];
 	if (mine.length > waiting) counts.push(`${mine.length - waiting} in flight`);
@@ -151,7 +154,7 @@ function updateActions(node, model) {
 	setText(parts.load, load);
 	setAttribute(parts.load, 'aria-label', `${load} ${model.id}`);
 	setHidden(parts.unload, off || model.state === 'stopping');
-	setHidden(parts.sleep, !(model.sleepMode === 'enable' && model.state === 'ready'));
+	setHidden(parts.sleep, model.sleepMode !== 'enable' || model.state !== 'ready');
 	const focused = document.activeElement;
 	if (focused.hidden && node.contains(focused)) parts.more.focus();
 }
@@ -168,7 +171,7 @@ function updateClock(node, model) {
 	setHidden(parts.ttl, !counts);
 	if (!counts) return;
 	const ttl = model.ttl * 1000;
-	const busy = state.inflight.some(request => request.model === model.id);
+	const busy = inFlight(model).length > 0;
 	const left = busy ? ttl : Math.max(0, ttl - since(model.idleAt));
 	parts.ttl.firstChild.value = left / ttl;
 	const inUse = `ttl ${duration(ttl)}, in use`;
@@ -202,8 +205,7 @@ async function explain(box, id) {
 
 /** One step: who leaves, or who loads, for how long, and how long it took the last time. */
 function createStep() {
-	const bar = h('progress', { max: '1', 'aria-hidden': 'true' });
-	return h('li', dot(), h('span'), h('span.muted'), bar);
+	return h('li', dot(), h('span'), h('span.muted'), h('progress', HIDDEN));
 }
 
 function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
@@ -310,14 +312,7 @@ function create(page) {
 		peerBox,
 	);
 	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
-	return {
-		show() {
-			update();
-		},
-		hide() {
-			run(0);
-		},
-	};
+	return { show: update, hide: () => run(0) };
 }
 
 export const models = { title: 'Models', create };
