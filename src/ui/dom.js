@@ -26,17 +26,14 @@ export function h(tag, props, ...children) {
 export const button = (kind, text, onclick, props) =>
 	h('button' + kind, { type: 'button', onclick, ...props }, text);
 
-/** A field to search with. */
 export const search = (label, placeholder, oninput) =>
 	h('input', { type: 'search', label, placeholder, oninput });
 
-/** What pushes things apart. */
 export const gap = () => h('span.gap');
 
-/** An SVG element. */
 export function svg(tag, attributes, ...children) {
 	const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-	for (const [name, value] of Object.entries(attributes ?? {})) node.setAttribute(name, value);
+	for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
 	node.append(...children);
 	return node;
 }

@@ -18,15 +18,14 @@ export function duration(ms) {
 	return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+const UNITS = Object.entries({ d: 86_400, h: 3600, min: 60, s: 1 });
+
 /** How long ago, in one unit. */
 export function ago(date) {
-	const seconds = Math.max(0, (Date.now() - date.getTime()) / 1000);
+	const seconds = (Date.now() - date) / 1000;
 	if (seconds < 5) return 'just now';
-	if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-	if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-	return seconds < 86_400
-		? `${Math.floor(seconds / 3600)} h ago`
-		: `${Math.floor(seconds / 86_400)} d ago`;
+	const [unit, size] = UNITS.find(([, size]) => seconds >= size);
+	return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
 /** The ms that have passed since a moment of `performance.now`. */

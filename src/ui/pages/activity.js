@@ -113,8 +113,9 @@ function figuresOf(rows) {
 
 /** How often which speed. */
 function updateHistogram(histogram, speeds) {
-	setHidden(histogram.parentNode, speeds.length < 2);
-	if (speeds.length < 2) return;
+	const few = speeds.length < 2;
+	setHidden(histogram.parentNode, few);
+	if (few) return;
 	const [low, high] = [speeds[0], speeds.at(-1)];
 	const bars = new Array(BARS).fill(0);
 	for (const value of speeds) {
@@ -129,11 +130,8 @@ function updateHistogram(histogram, speeds) {
 		const height = (44 * n) / most;
 		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
 	});
-	histogram.replaceChildren(
-		...rects,
-		svg('text', { x: 0, y: 58 }, speed(low)),
-		svg('text', { x: 240, y: 58, 'text-anchor': 'end' }, speed(high)),
-	);
+	const text = (value, props) => svg('text', { y: 58, ...props }, speed(value));
+	histogram.replaceChildren(...rects, text(low), text(high, { x: 240, 'text-anchor': 'end' }));
 }
 
 function table(caption, head, body, props) {
@@ -188,7 +186,7 @@ function create(page) {
 
 	function sortBy(each) {
 		const first = each.number || each.id === 'time';
-		sort.down = sort.column === each.id ? !sort.down : Boolean(first);
+		sort.down = sort.column === each.id ? !sort.down : first;
 		sort.column = each.id;
 		update();
 	}

@@ -67,15 +67,15 @@ export async function showCapture(row) {
 	try {
 		capture = await (await call('GET', `api/captures/${row.id}`)).json();
 	} catch (error) {
-		notice(error.message);
-		return;
+		return notice(error.message);
 	}
 	const copyCurl = event => copy(event.currentTarget, curl(capture, decode(capture.req_body)));
 	const curlButton = button('', 'Copy as curl', copyCurl);
 	const close = button('', 'Close', () => dialog.close());
 	const title = h('h2', `${row.model} · ${capture.req_path}`);
-	const tokens = `${count(row.output_tokens || -1)} tokens generated`;
-	const figures = `status ${row.status}, ${duration(row.duration_ms)}, ${tokens}`;
+	const tokens = count(row.output_tokens || -1);
+	const took = duration(row.duration_ms);
+	const figures = `status ${row.status}, ${took}, ${tokens} tokens generated`;
 	const dialog = h(
 		'dialog.capture',
 		{ label: `Request ${row.id}`, onclose: () => dialog.remove() },

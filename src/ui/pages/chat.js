@@ -203,10 +203,7 @@ function create(page) {
 		event.preventDefault();
 		const text = input.value.trim();
 		if (!text || running) return;
-		if (!model.value) {
-			notice('There is no model to talk to.');
-			return;
-		}
+		if (!model.value) return notice('There is no model to talk to.');
 		input.value = '';
 		messages.push({ role: 'user', content: text });
 		keep(messages);

@@ -206,22 +206,9 @@ function create(page) {
 		download(name, `${log().lines.join('\n')}\n`);
 	}
 
-	page.append(
-		h(
-			'div.bar',
-			h('h1', 'Logs'),
-			source,
-			filter,
-			wrong,
-			gap(),
-			info,
-			h('label', wrap, ' wrap'),
-			follow,
-			button('', 'Clear', clear),
-			button('', 'Download', save),
-		),
-		box,
-	);
+	const chosen = [h('h1', 'Logs'), source, filter, wrong, gap(), info];
+	const buttons = [follow, button('', 'Clear', clear), button('', 'Download', save)];
+	page.append(h('div.bar', chosen, h('label', wrap, ' wrap'), buttons), box);
 	layout();
 	on('log', update);
 	on('models', updateSources);

@@ -15,16 +15,9 @@ import {
 import { duration, since, speed } from '../format.js';
 import { call, idPath, on, root, state } from '../store.js';
 
-const WORDS = {
-	stopped: 'stopped',
-	starting: 'loading',
-	ready: 'ready',
-	sleepPending: 'falling asleep',
-	asleep: 'asleep',
-	waking: 'waking',
-	stopping: 'stopping',
-	unknown: 'elsewhere',
-};
+/** States that read otherwise than they are called. */
+const WORDS = { starting: 'loading', sleepPending: 'falling asleep', unknown: 'elsewhere' };
+const wordOf = state => WORDS[state] ?? state;
 const LEAVING = ['stopping', 'sleepPending'];
 const LOADING = ['starting', 'waking'];
 /** States that pass by themselves, in the order of a swap. */
@@ -84,10 +77,8 @@ function createModel(model) {
 	const node = h('li.model');
 	node.parts = parts;
 	if (model.peerID) {
-		node.append(
-			h('div.state', { 'data-state': 'unknown' }, dot(), parts.word),
-			h('div.what', h('p', parts.name, ' ', parts.id), parts.also),
-		);
+		const state = h('div.state', { 'data-state': 'unknown' }, dot(), parts.word);
+		node.append(state, h('div.what', h('p', parts.name, ' ', parts.id), parts.also));
 		return node;
 	}
 	parts.more.addEventListener('click', () => toggleDetails(parts, model.id));
@@ -108,11 +99,8 @@ function updateModel(node, model) {
 	setText(parts.name, model.name || model.id);
 	setText(parts.id, model.id);
 	setHidden(parts.id, !model.name);
-	setText(parts.word, WORDS[model.state] ?? model.state);
-	if (model.peerID) {
-		setText(parts.also, `peer ${model.peerID}`);
-		return;
-	}
+	setText(parts.word, wordOf(model.state));
+	if (model.peerID) return setText(parts.also, `peer ${model.peerID}`);
 	setAttribute(parts.state, 'data-state', model.state);
 	setHidden(parts.badge, !model.unlisted);
 	show(parts.description, model.description);
@@ -215,7 +203,7 @@ function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
 	const passed = Math.max(0, since(sinceAt));
 	setAttribute(node, 'data-state', moves ? now : 'waiting');
 	const others = loads && waiting ? `, ${waiting} waiting` : '';
-	setText(what, moves ? `${id} is ${WORDS[now]}${others}` : `${id} waits for its turn`);
+	setText(what, moves ? `${id} is ${wordOf(now)}${others}` : `${id} waits for its turn`);
 	const before = now === 'starting' && last >= 0 ? ` of about ${duration(last)}` : '';
 	setText(howLong, moves ? `${(passed / 1000).toFixed(1)} s${before}` : '');
 	setHidden(bar, now !== 'starting' || last <= 0);
@@ -296,21 +284,9 @@ function create(page) {
 		run(updateSwap() ? QUICK_MS : SLOW_MS);
 	}
 
-	page.append(
-		h(
-			'div.bar',
-			h('h1', 'Models'),
-			summary,
-			gap(),
-			filter,
-			h('label', unlisted, ' unlisted'),
-			unloadAll,
-		),
-		swap,
-		list,
-		empty,
-		peerBox,
-	);
+	const label = h('label', unlisted, ' unlisted');
+	const bar = h('div.bar', h('h1', 'Models'), summary, gap(), filter, label, unloadAll);
+	page.append(bar, swap, list, empty, peerBox);
 	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
 	return { show: update, hide: () => run(0) };
 }
