@@ -119,7 +119,7 @@ final class App {
     }
 
     /** Prints the first lines. @return the address as a URL */
-    private String announce(Server server) {
+    private String announce(Server server) throws Exit {
         InetSocketAddress address = arguments.address();
         String host = arguments.host();
         if (address.getAddress().isAnyLocalAddress()) host = "localhost";

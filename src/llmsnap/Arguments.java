@@ -40,24 +40,24 @@ record Arguments(Map<String, String> values) {
         Pattern.compile("([0-9]{1,15})\\s*([KMGT]?)i?B?", Pattern.CASE_INSENSITIVE);
     private static final int MAX_PORT = 65_535;
 
-    /** Reads the arguments. @throws IllegalArgumentException with a sentence */
-    static Arguments parse(String[] args) {
+    /** Reads the arguments. @throws Exit with a sentence */
+    static Arguments parse(String[] args) throws Exit {
         Map<String, String> given = new HashMap<>();
         List<String> left = new ArrayList<>(List.of(args));
         while (!left.isEmpty()) take(left, given);
         var arguments = new Arguments(given);
         if (given.containsKey("tls-cert-file") != given.containsKey("tls-key-file")) {
-            throw new IllegalArgumentException("--tls-cert-file and --tls-key-file go together");
+            throw new Exit(2, "--tls-cert-file and --tls-key-file go together");
         }
         arguments.port();
         arguments.maxBody();
         return arguments;
     }
 
-    private static void take(List<String> left, Map<String, String> given) {
+    private static void take(List<String> left, Map<String, String> given) throws Exit {
         String arg = left.removeFirst();
         if (!arg.startsWith("-")) {
-            throw new IllegalArgumentException(
+            throw new Exit(2,
                 "\"" + arg + "\" is no flag; a configuration file is given with --config " + arg);
         }
         String[] parts = arg.replaceFirst("^--?", "").split("=", 2);
@@ -65,17 +65,17 @@ record Arguments(Map<String, String> values) {
         String value = parts.length == 2 ? parts[1] : null;
         if (WITH_VALUE.contains(flag)) {
             if (value == null && left.isEmpty()) {
-                throw new IllegalArgumentException("--" + flag + " needs a value");
+                throw new Exit(2, "--" + flag + " needs a value");
             }
             given.put(flag, value == null ? left.removeFirst() : value);
         } else if (ALONE.contains(flag)) {
             if (value == null) value = "true";
             if (!Set.of("true", "false").contains(value)) {
-                throw new IllegalArgumentException("--" + flag + " takes no value");
+                throw new Exit(2, "--" + flag + " takes no value");
             }
             given.put(flag, value);
         } else {
-            throw new IllegalArgumentException("there is no flag " + arg + hint(flag));
+            throw new Exit(2, "there is no flag " + arg + hint(flag));
         }
     }
 
@@ -102,11 +102,11 @@ record Arguments(Map<String, String> values) {
     }
 
     /** The largest request body, in bytes. */
-    long maxBody() {
+    long maxBody() throws Exit {
         String size = values.getOrDefault("max-body", "1GB").strip();
         Matcher matcher = SIZE.matcher(size);
         if (!matcher.matches()) {
-            throw new IllegalArgumentException("--max-body " + size
+            throw new Exit(2, "--max-body " + size
                 + " is no size; write bytes, or a number with KB, MB or GB");
         }
         int power = " KMGT".indexOf((matcher.group(2) + " ").toUpperCase(Locale.ROOT).charAt(0));
@@ -120,16 +120,16 @@ record Arguments(Map<String, String> values) {
     }
 
     /** The port to listen on; 0 lets the system choose. */
-    int port() {
+    int port() throws Exit {
         String text = listen().substring(listen().lastIndexOf(':') + 1);
         boolean valid = text.matches("[0-9]{1,5}") && Integer.parseInt(text) <= MAX_PORT;
         if (valid) return Integer.parseInt(text);
-        throw new IllegalArgumentException("--listen " + listen()
+        throw new Exit(2, "--listen " + listen()
             + " has no port; write HOST:PORT, or :PORT for every interface");
     }
 
     /** Where to listen; unresolved when there is no such host. */
-    InetSocketAddress address() {
+    InetSocketAddress address() throws Exit {
         boolean any = host().isEmpty();
         return any ? new InetSocketAddress(port()) : new InetSocketAddress(host(), port());
     }

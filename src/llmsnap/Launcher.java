@@ -1,5 +1,7 @@
 package llmsnap;
 
+import java.lang.reflect.InvocationTargetException;
+
 /**
  * The jar's entry. Compiled for Java 8, so that a Java which is too old says so in one sentence
  * instead of an UnsupportedClassVersionError.
@@ -37,7 +39,7 @@ public final class Launcher {
         try {
             Class.forName("llmsnap.Main").getMethod("main", String[].class)
                 .invoke(null, (Object) args);
-        } catch (java.lang.reflect.InvocationTargetException e) {
+        } catch (InvocationTargetException e) {
             throw e.getCause();
         }
     }

@@ -1,5 +1,7 @@
 package llmsnap;
 
+import static java.util.Objects.requireNonNullElse;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -35,7 +37,7 @@ public final class Main {
     }
 
     private static void start(String[] args) throws Exit, InterruptedException {
-        Arguments arguments = arguments(args);
+        Arguments arguments = Arguments.parse(args);
         if (arguments.has("help")) throw new Exit(0, Arguments.USAGE);
         Properties version = version();
         if (arguments.has("version")) {
@@ -44,7 +46,7 @@ public final class Main {
         }
         boolean demo = arguments.has("demo");
         String name = arguments.value("config");
-        Path file = demo ? null : Path.of(name == null ? DEFAULT_CONFIG : name);
+        Path file = demo ? null : Path.of(requireNonNullElse(name, DEFAULT_CONFIG));
         String stamp = demo ? "" : Reload.stamp(file);
         Config config = demo ? read("the demo", Demo.yaml()) : read(file, name == null);
         if (arguments.has("check-config")) {
@@ -54,14 +56,6 @@ public final class Main {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
         new App(arguments, config, version).run(file, stamp);
-    }
-
-    private static Arguments arguments(String[] args) throws Exit {
-        try {
-            return Arguments.parse(args);
-        } catch (IllegalArgumentException e) {
-            throw new Exit(2, e.getMessage());
-        }
     }
 
     private static Config read(Path file, boolean unnamed) throws Exit {

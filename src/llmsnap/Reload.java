@@ -146,6 +146,7 @@ final class Reload {
      * @param read the {@link #stamp} of the configuration before it was first read
      */
     void watch(String read) {
+        if (sources.config == null) return;     // the demo has no file
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
             String loaded = read + sources.stamp().substring(stamp(sources.config).length());
             String before = loaded;

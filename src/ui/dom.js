@@ -46,7 +46,6 @@ export function setHidden(node, hidden) {
 	if (node.hidden !== hidden) node.hidden = hidden;
 }
 
-/** Shows a text, or hides the element when there is none. */
 export function show(node, text) {
 	setText(node, text ?? '');
 	setHidden(node, !text);
@@ -57,10 +56,10 @@ export function setAttribute(node, name, value) {
 }
 
 /**
- * Makes the children of `parent` those of `items`, in order. The element of a key stays the same,
- * and with it focus and selection.
+ * Makes the children of `parent` those of `items`, in order. The element of a key (of an id, unless
+ * told) stays the same, and with it focus and selection.
  */
-export function keyed(parent, items, key, create, update) {
+export function keyed(parent, items, create, update, key = each => each.id ?? each) {
 	const known = (parent.known ??= new Map());
 	const wanted = new Set(items.map(key));
 	for (const [id, node] of known) {
@@ -79,7 +78,6 @@ export function keyed(parent, items, key, create, update) {
 	}
 }
 
-/** Shows what went wrong until it is dismissed. */
 export function notice(text) {
 	const all = document.getElementById('notices');
 	const dismiss = button('.quiet', 'Dismiss', () => node.remove());
@@ -105,7 +103,6 @@ export function download(name, text) {
 	URL.revokeObjectURL(href);
 }
 
-/** Copies, and says so on the button for a moment. */
 export async function copy(button, text) {
 	const label = (button.dataset.label ??= button.textContent);
 	try {
@@ -124,7 +121,7 @@ export async function copy(button, text) {
 }
 
 /** What the browser remembers for us; `fallback` when it does not. */
-export function remembered(name, fallback) {
+export function recall(name, fallback) {
 	try {
 		return JSON.parse(localStorage.getItem('llmsnap.' + name)) ?? fallback;
 	} catch {
@@ -143,12 +140,12 @@ export function remember(name, value) {
 }
 
 /** A checkbox whose state stays. */
-export function remembersCheck(name, otherwise, changed) {
+export function checkbox(name, otherwise, changed) {
 	const onchange = () => {
 		remember(name, box.checked);
 		changed();
 	};
 	const box = h('input', { type: 'checkbox', onchange });
-	box.checked = remembered(name, otherwise);
+	box.checked = recall(name, otherwise);
 	return box;
 }

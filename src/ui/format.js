@@ -4,7 +4,6 @@ const whole = new Intl.NumberFormat('en');
 
 export const count = value => (value < 0 ? '–' : whole.format(value));
 
-/** Tokens per second. */
 export const speed = value =>
 	value < 0 ? '–' : value >= 100 ? whole.format(Math.round(value)) : value.toFixed(1);
 

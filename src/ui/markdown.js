@@ -53,7 +53,6 @@ const isQuote = line => /^\s{0,3}>/.test(line);
 const isTableRule = line => /^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?$/.test(line?.trim() ?? '');
 const isList = line => /^\s{0,8}([-*+]|\d{1,9}[.)])\s/.test(line);
 
-/** One block as an element. */
 export function render(block, depth = 0) {
 	const lines = block.split('\n');
 	const [first] = lines;
@@ -137,7 +136,6 @@ const INLINE = new RegExp(
 );
 const MAX_INLINE = 5_000; // a paragraph beyond it is shown as it is
 
-/** Text with emphasis, code and links as a list of nodes. */
 export function inline(text, depth = 0) {
 	if (depth > 8 || text.length > MAX_INLINE) return [text];
 	const nodes = [];

@@ -11,7 +11,6 @@ const MEASURE_MS = 400;
 const KEY_NEEDED =
 	'A key is needed: load this page again and log in with any name and the key as password.';
 
-/** The newest lines of a log. */
 export class LogText {
 	lines = [];
 	first = 0; // how many lines have gone before those
@@ -72,7 +71,6 @@ export const state = {
 
 const listeners = new Map();
 
-/** Has `listener` called when that topic changes. */
 export function on(topic, listener) {
 	if (!listeners.has(topic)) listeners.set(topic, []);
 	listeners.get(topic).push(listener);

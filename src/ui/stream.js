@@ -23,7 +23,6 @@ const piece = (answer, reasoning, calls) => ({
 	calls: text(calls),
 });
 
-/** The pieces of text in one event. */
 export function pieces({ type, delta, choices, content }) {
 	const choice = choices?.[0];
 	if (choice) {

@@ -29,7 +29,7 @@ class CommandLineTest {
             .startsWith("1 llmsnap: there is no file /no/such/file");
     }
 
-    @Test void arguments() {
+    @Test void arguments() throws Exit {
         Arguments arguments =
             Arguments.parse(new String[] {"-config=a=b", "-listen", ":80", "--demo=false"});
         assertThat(arguments.value("config")).isEqualTo("a=b");

@@ -129,9 +129,11 @@ class InsightTest {
                         "GET /logs/stream/broken HTTP/1.1\r\nHost: x\r\n\r\n"
                             .getBytes(StandardCharsets.US_ASCII));
                 StringBuilder text = new StringBuilder();
-                for (int c;
-                    !text.toString().contains("simulated failure")
-                        && (c = log.getInputStream().read()) >= 0; ) text.append((char) c);
+                while (!text.toString().contains("simulated failure")) {
+                    int c = log.getInputStream().read();
+                    if (c < 0) break;
+                    text.append((char) c);
+                }
                 assertThat(text)
                     .as("why a model failed is found after it was taken out")
                     .startsWith("HTTP/1.1 200")

@@ -229,10 +229,11 @@ class UiFrameTest extends UiFixture {
                 order.append(
                                 ((Json.Str)
                                                 page.eval(
-                                                    "document.activeElement.ariaLabel ||"
-                                                        + " document.activeElement.innerText.trim()"
-                                                        + " || document.activeElement.id ||"
-                                                        + " document.activeElement.labels?.[0].textContent.trim()"))
+                                                    """
+                                                    (({ ariaLabel, innerText, id, labels }) =>
+                                                        ariaLabel || innerText.trim() || id ||
+                                                        labels?.[0].textContent.trim()
+                                                    )(document.activeElement)"""))
                                     .text())
                     .append(", ");
                 assertThat(

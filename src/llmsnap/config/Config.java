@@ -130,7 +130,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * containers have. {@code basePath} is "" or starts with a slash and does not end with one.
      */
     public record Address(String scheme, String host, int port, String basePath) {
-        private static final int MAX_PORT = 65_535;
+        static final int MAX_PORT = 65_535;
         private static final Pattern URL =
             Pattern.compile("(?i)(https?)://(\\[[^]/]*]|[^:/]*)(?::([^/]*))?(.*)");
         private static final Pattern HOST =
@@ -188,8 +188,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
 
         /** The same server under a numeric address. */
         public String at(String numeric) {
-            int zone = numeric.indexOf('%');
-            String plain = zone < 0 ? numeric : numeric.substring(0, zone);
+            String plain = numeric.replaceFirst("%.*", "");
             String name = plain.contains(":") ? "[" + plain + "]" : plain;
             return scheme + "://" + name + ":" + port + basePath;
         }

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Groups;
 import llmsnap.config.Config.Kept;
 import llmsnap.config.Config.Logging;
@@ -31,7 +32,6 @@ import llmsnap.text.YamlNode.Scalar;
 
 /** Makes a {@link Config} of the text of config.yaml, with all its problems at once. */
 public final class ConfigReader {
-    private static final int MAX_PORT = 65_535;
     private static final int MAX_ROWS = 1000;
 
     /** What came of reading: {@code config} is null when there are errors. */
@@ -85,7 +85,8 @@ public final class ConfigReader {
         models.keySet().forEach(id -> names.put(id, id));
         models.values().forEach(this::nameModel);
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        Peers peers = peers(top, new Expander(Macros.of(macros, Map.of(), null), problems));
+        Peers peers = peers(top, new Expander(Macros.of(macros, Map.of(), null), problems,
+            Set.of()));
         var config = new Config(models, names, groups, peers, settings(top));
         top.deprecated("logRequests",
             "\"logRequests\" is deprecated and ignored; every request is logged at level info");
@@ -102,9 +103,9 @@ public final class ConfigReader {
     private void readModels(Fields top, Map<String, Json> macros) {
         Defaults defaults = Defaults.read(top);
         int startPort = top.whole("startPort", 5800, 1);
-        top.each("models", "model", "cmd", (id, place, mapping) -> {
+        top.each("models", "model", "cmd", (id, place, fields) -> {
             if (id.isBlank()) problems.error(place, "a model's id is empty");
-            readers.put(id, new ModelReader(id, place, mapping, macros, defaults, problems));
+            readers.put(id, new ModelReader(id, place, fields, macros, defaults, problems));
         });
         handOutPorts(startPort);
         readers.forEach((id, reader) -> models.put(id, reader.read()));
@@ -122,7 +123,7 @@ public final class ConfigReader {
                 while (taken.contains(next)) next++;
                 port = next++;
             }
-            if (port > MAX_PORT) {
+            if (port > Address.MAX_PORT) {
                 problems.error(reader.place, "no port is left for ${PORT}; startPort is too high");
             }
             reader.expander.setPort(port);
@@ -151,21 +152,20 @@ public final class ConfigReader {
 
     private Peers peers(Fields top, Expander expander) {
         Map<String, Peer> byId = new LinkedHashMap<>();
-        top.each("peers", "peer", "proxy", (id, place, mapping) -> {
-            var fields = new Fields(mapping, "peers." + id, problems);
+        top.each("peers", "peer", "proxy", (id, place, fields) -> {
             if (!fields.has("proxy")) {
                 problems.error(place, "the peer \"" + id + "\" has no proxy URL");
             }
-            String url = expander.field(fields, "proxy", "http://localhost", false);
+            String url = expander.field(fields, "proxy", "http://localhost");
             List<String> provided = fields.texts("models");
             if (provided.isEmpty()) {
                 problems.error(place, "the peer \"" + id + "\" lists no models");
             }
             String apiKey =
-                expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey", false);
+                expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey");
             byId.put(id,
                 new Peer(id, expander.address(url, fields.place("proxy")), provided, apiKey,
-                new FilterReader(expander, problems, false).read(fields, "")));
+                new FilterReader(expander, problems).read(fields, "")));
             fields.done();
         });
         Map<String, Peer> byModel = new LinkedHashMap<>();

@@ -3,6 +3,7 @@ package llmsnap.config;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
 import llmsnap.text.Json;
@@ -19,40 +20,42 @@ final class Expander {
 
     private final Macros macros;
     private final Problems problems;
-    private String port;       // null while ${PORT} is not known
+    private final Set<String> lenient;
+    private int port;       // 0 while ${PORT} is not known
 
-    Expander(Macros macros, Problems problems) {
+    /** @param lenient keys where an unknown macro is only a warning */
+    Expander(Macros macros, Problems problems, Set<String> lenient) {
         this.macros = macros;
         this.problems = problems;
+        this.lenient = lenient;
     }
 
     void setPort(int port) {
-        this.port = String.valueOf(port);
+        this.port = port;
     }
 
     /** What <code>${PORT}</code> is, 0 when it is not known. */
     int port() {
-        return port == null ? 0 : Integer.parseInt(port);
+        return port;
     }
 
     boolean usesPort(String text) {
         return macros.expand(text, unknown -> { }).contains("${PORT}");
     }
 
-    /** The text of a field, without blanks around it; {@code lenient} as below. */
-    String field(Fields fields, String key, String otherwise, boolean lenient) {
-        return text(fields.text(key, otherwise), fields.place(key), key, lenient).strip();
+    /** The text of a field, without blanks around it. */
+    String field(Fields fields, String key, String otherwise) {
+        return text(fields.text(key, otherwise), fields.place(key), key).strip();
     }
 
-    /** @param lenient an unknown macro is only a warning */
-    String text(String text, Place place, String key, boolean lenient) {
-        String expanded = macros.expand(text, unknown -> unknown(unknown, place, key, lenient));
+    String text(String text, Place place, String key) {
+        String expanded = macros.expand(text, unknown -> unknown(unknown, place, key));
         if (expanded.contains("${PORT}")) {
-            if (port == null) {
+            if (port == 0) {
                 problems.error(place, key
                     + ": ${PORT} can be used only by a model whose cmd uses it");
             }
-            expanded = expanded.replace("${PORT}", port == null ? "1" : port);
+            expanded = expanded.replace("${PORT}", String.valueOf(Math.max(port, 1)));
         }
         if (expanded.contains("${PID}") && !key.equals("cmdStop")) {
             problems.error(place, key + ": ${PID} is known only in cmdStop");
@@ -60,8 +63,8 @@ final class Expander {
         return expanded;
     }
 
-    private void unknown(String sentence, Place place, String key, boolean lenient) {
-        if (!lenient) {
+    private void unknown(String sentence, Place place, String key) {
+        if (!lenient.contains(key)) {
             problems.error(place, key + ": " + sentence);
             return;
         }
@@ -71,28 +74,27 @@ final class Expander {
     }
 
     /** The JSON of a node. A value that is exactly one macro keeps the macro's type. */
-    Json json(YamlNode node, String key, boolean lenient) {
+    Json json(YamlNode node, String key) {
         return switch (node) {
-            case Scalar scalar -> json(scalar, key, lenient);
-            case Seq seq ->
-                Json.of(seq.items().stream().map(item -> json(item, key, lenient)).toList());
-            case Mapping mapping -> object(mapping, key, lenient);
+            case Scalar scalar -> json(scalar, key);
+            case Seq seq -> Json.of(seq.items().stream().map(item -> json(item, key)).toList());
+            case Mapping mapping -> object(mapping, key);
         };
     }
 
-    Json.Obj object(Mapping mapping, String key, boolean lenient) {
+    Json.Obj object(Mapping mapping, String key) {
         Map<String, Json> entries = new LinkedHashMap<>();
         mapping.entries().forEach((name, entry) -> entries.put(
-            text(name, entry.key().place(), key, lenient), json(entry.value(), key, lenient)));
+            text(name, entry.key().place(), key), json(entry.value(), key)));
         return new Json.Obj(entries);
     }
 
-    private Json json(Scalar scalar, String key, boolean lenient) {
+    private Json json(Scalar scalar, String key) {
         String text = scalar.text();
-        if (text.equals("${PORT}") && port != null) return new Json.Num(port);
+        if (text.equals("${PORT}") && port > 0) return Json.of(port);
         Json exactly = macros.exactly(text);
         if (exactly != null) return exactly;
-        if (text.contains("${")) return new Json.Str(text(text, scalar.place(), key, lenient));
+        if (text.contains("${")) return new Json.Str(text(text, scalar.place(), key));
         if (scalar.plain() && NO_JSON.matcher(text).matches()) {
             problems.error(scalar.place(), key + ": JSON has no " + text);
         }

@@ -95,14 +95,12 @@ final class Fields {
         return path.isEmpty() ? key : path + "." + key;
     }
 
-    private void wrongKind(String key, String wanted, YamlNode node) {
-        String found = node instanceof Scalar scalar ? "\"" + scalar.text() + "\"" : kind(node);
-        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is " + found);
+    private void wrongShape(String key, String wanted, YamlNode node) {
+        wrong(key, wanted, node, kind(node));
     }
 
-    private void wrongShape(String key, String wanted, YamlNode node) {
-        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is "
-            + kind(node));
+    private void wrong(String key, String wanted, YamlNode node, String found) {
+        problems.error(node.place(), name(key) + " has to be " + wanted + ", this is " + found);
     }
 
     private <T> T read(String key, T otherwise, String wanted, Function<Scalar, T> reading) {
@@ -110,7 +108,8 @@ final class Fields {
         if (node == null) return otherwise;
         T value = node instanceof Scalar scalar ? reading.apply(scalar) : null;
         if (value != null) return value;
-        wrongKind(key, wanted, node);
+        wrong(key, wanted, node,
+            node instanceof Scalar scalar ? "\"" + scalar.text() + "\"" : kind(node));
         return otherwise;
     }
 
@@ -202,9 +201,9 @@ final class Fields {
         inner.done();
     }
 
-    /** Takes one mapping of those that stand under a key, with the place of its name. */
+    /** Takes the fields of one mapping of those under a key, with the place of its name. */
     interface Named {
-        void read(String name, Place place, Mapping mapping);
+        void read(String name, Place place, Fields fields);
     }
 
     /** Hands over the mappings under {@code key}; where nothing is given an empty one. */
@@ -212,10 +211,10 @@ final class Fields {
         mapping(key).entries().forEach((name, entry) -> {
             YamlNode value = entry.value();
             Place place = entry.key().place();
+            boolean none = value instanceof Scalar scalar && scalar.isNull();
+            if (none) value = new Mapping(Map.of(), place);
             if (value instanceof Mapping inner) {
-                reading.read(name, place, inner);
-            } else if (value instanceof Scalar scalar && scalar.isNull()) {
-                reading.read(name, place, new Mapping(Map.of(), place));
+                reading.read(name, place, new Fields(inner, key + "." + name, problems));
             } else {
                 problems.error(value.place(), "the " + kind + " \"" + name
                     + "\" has to be a mapping ("

@@ -1,6 +1,6 @@
 package llmsnap.config;
 
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -10,19 +10,15 @@ import llmsnap.text.JsonEdit;
 import llmsnap.text.JsonEdit.Edit;
 import llmsnap.text.YamlNode.Mapping;
 
-/**
- * Reads {@code filters}: what is edited in request bodies, of a model or a peer.
- *
- * @param lenient unknown macros are only warnings
- */
-record FilterReader(Expander expander, Problems problems, boolean lenient) {
+/** Reads {@code filters}: what is edited in request bodies, of a model or a peer. */
+record FilterReader(Expander expander, Problems problems) {
     /** @param useModelName what the server is to see as {@code model}; "" for what came */
     Filters read(Fields owner, String useModelName) {
         Fields fields = owner.fields("filters");
         Map<String, Edit> edits = new LinkedHashMap<>();
         if (!useModelName.isEmpty()) edits.put("model", new Edit.Set(new Json.Str(useModelName)));
         for (String key : List.of("strip_params", "stripParams")) {
-            for (String name : expander.field(fields, key, "", false).split(",")) {
+            for (String name : expander.field(fields, key, "").split(",")) {
                 edits = plus(edits, name.strip(), new Edit.Remove());
             }
         }
@@ -30,7 +26,7 @@ record FilterReader(Expander expander, Problems problems, boolean lenient) {
         Map<String, Map<String, Edit>> byName = new LinkedHashMap<>();
         fields.mapping("setParamsByID").entries().values().forEach(entry -> {
             String key = "setParamsByID";
-            String name = expander.text(entry.key().text(), entry.key().place(), key, lenient);
+            String name = expander.text(entry.key().text(), entry.key().place(), key);
             if (entry.value() instanceof Mapping params) {
                 byName.put(name, plusAll(always, params, key));
             } else {
@@ -44,24 +40,17 @@ record FilterReader(Expander expander, Problems problems, boolean lenient) {
 
     private Map<String, Edit> plusAll(Map<String, Edit> edits, Mapping params, String key) {
         Map<String, Edit> all = edits;
-        for (var entry : expander.object(params, key, lenient).entries().entrySet()) {
+        for (var entry : expander.object(params, key).entries().entrySet()) {
             all = plus(all, entry.getKey(), new Edit.Set(entry.getValue()));
         }
         return all;
     }
 
-    /** The model's name is no business of filters. */
+    /** Splits {@code name} at dots; {@code \.} is one. The model's name is none of our business. */
     private static Map<String, Edit> plus(Map<String, Edit> edits, String name, Edit edit) {
-        List<String> path = path(name);
-        if (path.isEmpty() || path.getFirst().equals("model")) return edits;
-        return JsonEdit.plus(edits, path, edit);
-    }
-
-    /** Splits at dots; {@code \.} is a dot. */
-    private static List<String> path(String text) {
-        if (text.isEmpty()) return List.of();
-        List<String> path = new ArrayList<>();
-        for (String part : text.split("(?<!\\\\)\\.")) path.add(part.replace("\\.", "."));
-        return path;
+        List<String> path = Arrays.stream(name.split("(?<!\\\\)\\."))
+            .map(part -> part.replace("\\.", ".")).toList();
+        boolean none = name.isEmpty() || path.isEmpty() || path.getFirst().equals("model");
+        return none ? edits : JsonEdit.plus(edits, path, edit);
     }
 }

@@ -9,7 +9,6 @@ import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Groups;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
-import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
 
 /** Reads {@code groups}, at the top or in llama-swap's newer place. */
@@ -41,8 +40,7 @@ final class GroupReader {
         return new Groups(byName, ofModel);
     }
 
-    private void group(String name, Place place, Mapping mapping) {
-        var fields = new Fields(mapping, "groups." + name, problems);
+    private void group(String name, Place place, Fields fields) {
         if (name.equals(Config.DEFAULT_GROUP)) {
             problems.error(place, "the group name (default) is taken by the models in no group");
         }

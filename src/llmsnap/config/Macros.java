@@ -48,14 +48,12 @@ final class Macros {
         if (modelId != null) all.add("MODEL_ID", new Json.Str(modelId), false);
         global.forEach((name, value) ->
             all.add(name, own.getOrDefault(name, value), own.containsKey(name)));
-        own.forEach((name, value) -> {
-            if (!global.containsKey(name)) all.add(name, value, true);
-        });
+        own.forEach((name, value) -> all.add(name, value, true));
         return all;
     }
 
     private void add(String name, Json value, boolean own) {
-        macros.put(name, new Macro(value, macros.size(), own));
+        macros.putIfAbsent(name, new Macro(value, macros.size(), own));
     }
 
     /** Reads the definitions under {@code macros}. */

@@ -18,13 +18,14 @@ import llmsnap.config.Config.Sleep;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
 import llmsnap.text.Words;
-import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
 /** Reads one model. It is made first, to ask for its need of a port, and read when it has one. */
 final class ModelReader {
     private static final int MAX_REQUESTS = 100;
+    private static final Set<String> LENIENT = Set.of("useModelName", "name", "description", "env",
+        "setParams", "setParamsByID");
     private static final Set<String> METHODS = Set.of("GET", "POST", "PUT", "PATCH");
 
     /** What holds for models that say nothing else; times in seconds. */
@@ -51,15 +52,15 @@ final class ModelReader {
     private final Problems problems;
 
     /** @param place of its id */
-    ModelReader(String id, Place place, Mapping mapping, Map<String, Json> globalMacros,
+    ModelReader(String id, Place place, Fields fields, Map<String, Json> globalMacros,
             Defaults defaults, Problems problems) {
         this.id = id;
         this.place = place;
         this.defaults = defaults;
         this.problems = problems;
-        this.fields = new Fields(mapping, "models." + id, problems);
+        this.fields = fields;
         Map<String, Json> own = Macros.read(fields, problems);
-        this.expander = new Expander(Macros.of(globalMacros, own, id), problems);
+        this.expander = new Expander(Macros.of(globalMacros, own, id), problems, LENIENT);
     }
 
     /** The error of a model without that: at its {@code key} or, when it has none, its id. */
@@ -81,7 +82,7 @@ final class ModelReader {
     private List<String> command(String key) {
         List<String> words = new ArrayList<>();
         for (String text : raw(key)) {
-            String expanded = expander.text(text, fields.place(key), key, false);
+            String expanded = expander.text(text, fields.place(key), key);
             try {
                 if (fields.take(key) instanceof Seq) words.add(expanded);
                 else words.addAll(Words.split(expanded));
@@ -98,13 +99,13 @@ final class ModelReader {
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
         if (empty) missing("cmd", "has no cmd; say which command starts it");
         var command = new Command(cmd, command("cmdStop"), env());
-        String check = expander.field(fields, "checkEndpoint", "/health", false);
+        String check = expander.field(fields, "checkEndpoint", "/health");
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
         var launch = new Launch(command, proxy(), expander.port(), endpoint, sleep(),
             fields.positive("unloadTimeout", defaults.unload));
-        String useModelName = expander.field(fields, "useModelName", "", true);
-        Filters filters = new FilterReader(expander, problems, true).read(fields, useModelName);
+        String useModelName = expander.field(fields, "useModelName", "");
+        Filters filters = new FilterReader(expander, problems).read(fields, useModelName);
         var model = new Model(id, launch, about(), limits(), filters,
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.done();
@@ -115,11 +116,11 @@ final class ModelReader {
         List<String> aliases = fields.texts("aliases").stream().map(String::strip)
             .filter(alias -> !alias.isEmpty()).toList();
         return new About(
-            expander.field(fields, "name", "", true),
-            expander.field(fields, "description", "", true),
+            expander.field(fields, "name", ""),
+            expander.field(fields, "description", ""),
             aliases,
             fields.flag("unlisted", false),
-            expander.object(fields.mapping("metadata"), "metadata", false));
+            expander.object(fields.mapping("metadata"), "metadata"));
     }
 
     private Limits limits() {
@@ -137,16 +138,16 @@ final class ModelReader {
             return Address.parse("http://localhost:1");
         }
         Place at = fields.has("proxy") ? fields.place("proxy") : place;
-        String url = expander.field(fields, "proxy", "http://localhost:" + expander.port(), false);
+        String url = expander.field(fields, "proxy", "http://localhost:" + expander.port());
         return expander.address(url, at);
     }
 
     private List<String> env() {
         List<String> env = new ArrayList<>();
-        boolean one = fields.take("env") instanceof Scalar;
-        List<Scalar> given = one ? List.of((Scalar) fields.take("env")) : fields.scalars("env");
+        List<Scalar> given =
+            fields.take("env") instanceof Scalar one ? List.of(one) : fields.scalars("env");
         for (Scalar scalar : given) {
-            String entry = expander.text(scalar.text(), scalar.place(), "env", true);
+            String entry = expander.text(scalar.text(), scalar.place(), "env");
             if (entry.indexOf('=') < 1) {
                 problems.error(scalar.place(), "env: \"" + entry
                     + "\" is not of the form NAME=value");
@@ -186,8 +187,8 @@ final class ModelReader {
                 call.error("method", key + ": the method is \"" + method
                     + "\"; it can be GET, POST, PUT or PATCH");
             }
-            path = path(expander.text(path, at, key, false), at, key);
-            String body = expander.text(call.text("body", ""), at, key, false);
+            path = path(expander.text(path, at, key), at, key);
+            String body = expander.text(call.text("body", ""), at, key);
             calls.add(new Call(method, path, body, call.positive("timeout", timeout)));
             call.done();
         }

@@ -2,8 +2,6 @@ package llmsnap.config;
 
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
-import java.time.format.DateTimeFormatterBuilder;
-import java.time.temporal.ChronoField;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -28,11 +26,7 @@ public final class TimeFormat {
         add("stampmilli", "MMM ppd HH:mm:ss.SSS");
         add("stampmicro", "MMM ppd HH:mm:ss.SSSSSS");
         add("stampnano", "MMM ppd HH:mm:ss.SSSSSSSSS");
-        BY_NAME.put("rfc3339nano", new DateTimeFormatterBuilder()
-            .appendPattern("yyyy-MM-dd'T'HH:mm:ss")
-            .appendFraction(ChronoField.NANO_OF_SECOND, 0, 9, true)
-            .appendPattern("XXX")
-            .toFormatter(Locale.ENGLISH));
+        BY_NAME.put("rfc3339nano", DateTimeFormatter.ISO_OFFSET_DATE_TIME);
     }
 
     private TimeFormat() {}

@@ -4,7 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static llmsnap.text.Json.obj;
 
 import java.io.BufferedInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -267,23 +266,14 @@ public class SimulatedModel {
     }
 
     private static void chunk(OutputStream out, String text) throws IOException {
-        byte[] bytes = text.getBytes(UTF_8);
-        send(out, Integer.toHexString(bytes.length) + "\r\n", bytes, "\r\n");
-    }
-
-    protected static void send(OutputStream out, String status, Json body) throws IOException {
-        byte[] bytes = body.toString().getBytes(UTF_8);
-        send(out, "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\nContent-Length: "
-            + bytes.length + "\r\n\r\n", bytes, "");
+        String length = Integer.toHexString(text.getBytes(UTF_8).length);
+        out.write((length + "\r\n" + text + "\r\n").getBytes(UTF_8));
     }
 
     /** In one piece: what is measured is llmsnap, not the kernel. */
-    private static void send(OutputStream out, String head, byte[] body, String end)
-            throws IOException {
-        var all = new ByteArrayOutputStream(head.length() + body.length + 2);
-        all.writeBytes(head.getBytes(UTF_8));
-        all.writeBytes(body);
-        all.writeBytes(end.getBytes(UTF_8));
-        out.write(all.toByteArray());
+    protected static void send(OutputStream out, String status, Json body) throws IOException {
+        String text = body.toString();
+        out.write(("HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\nContent-Length: "
+            + text.getBytes(UTF_8).length + "\r\n\r\n" + text).getBytes(UTF_8));
     }
 }

@@ -1,5 +1,9 @@
 package llmsnap.http;
 
+import static llmsnap.http.server.Routes.Methods.ANY;
+import static llmsnap.http.server.Routes.Methods.GET;
+import static llmsnap.http.server.Routes.Methods.POST;
+
 import java.util.Set;
 import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.Events;
@@ -8,7 +12,6 @@ import llmsnap.http.api.ModelRoutes;
 import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.server.Routes;
-import llmsnap.http.server.Routes.Methods;
 
 /** Which path leads where; README lists them. */
 public final class RouteTable {
@@ -27,54 +30,54 @@ public final class RouteTable {
 
     /** Inference: everything under /v1/ that is posted goes to the model it names. */
     public static void models(Routes routes, Inference inference) {
-        routes.use(Methods.POST, "/v1/*", inference::post);
+        routes.use(POST, "/v1/*", inference::post);
         for (String path : MODEL_PATHS) {
-            if (!path.startsWith("/v1/")) routes.use(Methods.POST, path, inference::post);
+            if (!path.startsWith("/v1/")) routes.use(POST, path, inference::post);
         }
-        routes.use(Methods.GET, "/v1/audio/voices", inference::get);
-        routes.use(Methods.GET, "/props", inference::get);
-        routes.control(Methods.ANY, "/upstream/*", inference::upstream);
+        routes.use(GET, "/v1/audio/voices", inference::get);
+        routes.use(GET, "/props", inference::get);
+        routes.control(ANY, "/upstream/*", inference::upstream);
     }
 
     /** Listing and control. */
     public static void control(Routes routes, ModelRoutes models) {
         routes.open("/health", models::health);
         routes.open("/wol-health", models::health);
-        routes.use(Methods.GET, "/v1/models", models::list);
-        routes.use(Methods.GET, "/models", models::list);
-        routes.use(Methods.GET, "/v1/models/*", models::one);
-        routes.control(Methods.GET, "/running", models::running);
-        routes.control(Methods.GET, "/unload", models::unloadAllByGet);
+        routes.use(GET, "/v1/models", models::list);
+        routes.use(GET, "/models", models::list);
+        routes.use(GET, "/v1/models/*", models::one);
+        routes.control(GET, "/running", models::running);
+        routes.control(GET, "/unload", models::unloadAllByGet);
         for (String base : Set.of("/api/models", "/models")) {
-            routes.control(Methods.POST, base + "/unload", models::unloadAll);
-            routes.control(Methods.POST, base + "/unload/*", models::unload);
-            routes.control(Methods.POST, base + "/sleep/*", models::sleep);
+            routes.control(POST, base + "/unload", models::unloadAll);
+            routes.control(POST, base + "/unload/*", models::unload);
+            routes.control(POST, base + "/sleep/*", models::sleep);
         }
-        routes.control(Methods.POST, "/api/models/load/*", models::load);
-        routes.control(Methods.POST, "/api/reload", models::reload);
-        routes.control(Methods.GET, "/api/version", models::version);
-        routes.control(Methods.GET, "/api/explain", models::explain);
+        routes.control(POST, "/api/models/load/*", models::load);
+        routes.control(POST, "/api/reload", models::reload);
+        routes.control(GET, "/api/version", models::version);
+        routes.control(GET, "/api/explain", models::explain);
     }
 
     /** What happens and has happened. */
     public static void looking(Routes routes, Events events, ActivityRoutes activity,
         LogRoutes logs) {
-        routes.control(Methods.GET, "/api/events", events::stream);
-        routes.control(Methods.GET, "/api/metrics", activity::rows);
-        routes.control(Methods.GET, "/api/captures/*", activity::capture);
-        routes.control(Methods.POST, "/api/inflight/*", activity::cancel);
-        routes.control(Methods.GET, "/metrics", activity::metrics);
+        routes.control(GET, "/api/events", events::stream);
+        routes.control(GET, "/api/metrics", activity::rows);
+        routes.control(GET, "/api/captures/*", activity::capture);
+        routes.control(POST, "/api/inflight/*", activity::cancel);
+        routes.control(GET, "/metrics", activity::metrics);
         for (String base : Set.of("/logs", "/log")) {
-            routes.control(Methods.GET, base, logs::tail);
-            routes.control(Methods.GET, base + "/stream", logs::stream);
-            routes.control(Methods.GET, base + "/stream/*", logs::stream);
+            routes.control(GET, base, logs::tail);
+            routes.control(GET, base + "/stream", logs::stream);
+            routes.control(GET, base + "/stream/*", logs::stream);
         }
     }
 
     /** The web UI. */
     public static void pages(Routes routes, StaticFiles files) {
         routes.open("/", (exchange, rest) -> exchange.redirect(302, "/ui"));
-        routes.control(Methods.GET, "/upstream",
+        routes.control(GET, "/upstream",
             (exchange, rest) -> exchange.redirect(302, "/ui/models"));
         routes.open("/favicon.ico", files::icon);
         routes.open("/ui", files::serve);

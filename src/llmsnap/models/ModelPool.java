@@ -47,19 +47,7 @@ public final class ModelPool {
     }
 
     /** The right to use a model's server, which stays until it is closed; again does nothing. */
-    public final class Lease implements AutoCloseable {
-        private final Ticket ticket;
-        private final ModelRun run;
-
-        private Lease(Ticket ticket, ModelRun run) {
-            this.ticket = ticket;
-            this.run = run;
-        }
-
-        public ModelRun run() {
-            return run;
-        }
-
+    public record Lease(Ticket ticket, ModelRun run) implements AutoCloseable {
         @Override public void close() {
             ticket.end(new Event.Release(ticket.model, ticket.id));
         }
@@ -247,21 +235,19 @@ public final class ModelPool {
     }
 
     private List<ModelStatus> now() {
-        long now = nowMs();
-        return scheduler.statuses().stream().map(status -> complete(status, now)).toList();
+        return scheduler.statuses().stream().map(this::complete).toList();
     }
 
-    private ModelStatus complete(ModelStatus status, long now) {
-        boolean stopped = status.state() == STOPPED;
-        ModelRun run = stopped ? null : runs.get(status.id());
-        return status.at(run == null ? 0 : run.pid(), now);
+    private ModelStatus complete(ModelStatus status) {
+        ModelRun run = status.state() == STOPPED ? null : runs.get(status.id());
+        return status.at(run == null ? 0 : run.pid(), nowMs());
     }
 
     /** One model now; null for one that there is not. */
     public ModelStatus status(String model) {
         return locked(() -> {
             ModelStatus status = scheduler.status(model);
-            return status == null ? null : complete(status, nowMs());
+            return status == null ? null : complete(status);
         });
     }
 
@@ -269,9 +255,8 @@ public final class ModelPool {
     public Outlook outlook(String model) {
         return locked(() -> {
             if (scheduler.status(model) == null) return null;
-            long now = nowMs();
-            Outlook it = scheduler.outlook(model, now);
-            return new Outlook(complete(it.status(), now), it.inTheWay(), it.leaving(),
+            Outlook it = scheduler.outlook(model, nowMs());
+            return new Outlook(complete(it.status()), it.inTheWay(), it.leaving(),
                 it.backOffMs(), it.lastFailure());
         });
     }

@@ -20,13 +20,13 @@ import static llmsnap.models.Slot.Leave.SLEEP;
 import static llmsnap.models.Slot.Leave.STOP;
 
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Eviction;
@@ -57,9 +57,8 @@ public final class Scheduler {
     private static final long BACK_OFF_MS = 10_000;
     private static final long SHUTDOWN_GRACE_MS = 5_000;
     /**
-     * How long a model that has just answered its last request stays, within the grace, when others
-     * wait for it to go: the client's next request is often on its way, and a swap there and back
-     * costs a thousand times as much.
+     * How long a model stays after its last request, within the grace, when others wait: the next
+     * request is often on its way, and a swap there and back costs a thousand times as much.
      */
     private static final long LINGER_MS = 15;
 
@@ -67,8 +66,6 @@ public final class Scheduler {
     private Map<String, Slot> slots = new LinkedHashMap<>();
     /** Models with waiting requests, first come first. */
     private final Set<Slot> queue = new LinkedHashSet<>();
-    /** How many models a control call still waits for. */
-    private final Map<Long, Integer> controlsLeft = new HashMap<>();
     private List<Effect> effects = new ArrayList<>();
     private long nowMs;
     private long changes;
@@ -97,7 +94,7 @@ public final class Scheduler {
     }
 
     private ModelStatus status(Slot slot) {
-        return slot.status(slot.waiting.isEmpty() ? 0 : List.copyOf(queue).indexOf(slot) + 1);
+        return slot.status(List.copyOf(queue).indexOf(slot) + 1);
     }
 
     /** A number that grows whenever a model's state or the list of models changes. */
@@ -113,25 +110,17 @@ public final class Scheduler {
     /** What a request for {@code model}, which exists, would meet at {@code nowMs}. */
     public Outlook outlook(String model, long nowMs) {
         Slot slot = slots.get(model);
-        boolean loads = !slot.state.holdsMemory();
-        List<String> mustGo = new ArrayList<>();
-        List<String> busy = new ArrayList<>();
-        for (Slot other : loads ? mustGo(slot) : List.<Slot>of()) {
-            mustGo.add(other.model.id());
-            if (!other.isIdle() || !other.waiting.isEmpty()) busy.add(other.model.id());
-        }
-        List<String> ahead = new ArrayList<>();
-        for (Slot first : queue) {
-            if (first == slot) break;
-            if (excludes(first, slot)) ahead.add(first.model.id());
-        }
-        String leaving = switch (slot.leave) {
-            case NO -> "";
-            case SLEEP -> "asked to sleep";
-            case STOP -> slot.leaveWhy;
-        };
-        return new Outlook(status(slot), new Outlook.InTheWay(mustGo, busy, ahead), leaving,
+        List<Slot> mustGo = slot.state.holdsMemory() ? List.of() : mustGo(slot);
+        var inTheWay = new Outlook.InTheWay(ids(mustGo.stream()),
+            ids(mustGo.stream().filter(other -> !other.isIdle() || !other.waiting.isEmpty())),
+            ids(queue.stream().takeWhile(first -> first != slot)
+                .filter(first -> excludes(first, slot))));
+        return new Outlook(status(slot), inTheWay, slot.leave == NO ? "" : slot.leaveWhy,
             max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
+    }
+
+    private static List<String> ids(Stream<Slot> slots) {
+        return slots.map(slot -> slot.model.id()).toList();
     }
 
     // ---- what happens
@@ -167,8 +156,7 @@ public final class Scheduler {
 
     /** A model's slot; for one that is gone an empty one, since late reports of it mean nothing. */
     private Slot slot(String model) {
-        Slot slot = slots.get(model);
-        return slot == null ? new Slot(null) : slot;
+        return slots.getOrDefault(model, new Slot(null));
     }
 
     private boolean isShuttingDown() {
@@ -232,7 +220,7 @@ public final class Scheduler {
         slot.idleSinceMs = nowMs;
         if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
         if (isShuttingDown()) stop(slot, "shutdown");
-        else if (slot.leave == SLEEP) putAway(slot, "asked to sleep");
+        else if (slot.leave == SLEEP) putAway(slot, slot.leaveWhy);
         else if (slot.leave == STOP) stop(slot, slot.leaveWhy);
         else armTtl(slot);
     }
@@ -262,20 +250,17 @@ public final class Scheduler {
 
     private void failed(Slot slot, Event.Failed failed) {
         if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
-        went(slot, failed.why());
         if (slot.is(STARTING)) startFailed(slot, failed.why());
-        become(slot, STOPPING);
+        leave(slot, STOPPING, failed.why());
         // They see their connections break; what they release later is unknown by then.
         slot.inFlight.clear();
     }
 
     private void startFailed(Slot slot, String why) {
         slot.lastFailure = why;
-        slot.failuresMs.addLast(nowMs);
-        if (slot.failuresMs.size() > START_FAILURES) slot.failuresMs.removeFirst();
-        boolean often = slot.failuresMs.size() == START_FAILURES
-            && nowMs - slot.failuresMs.getFirst() <= FAILURE_WINDOW_MS;
-        if (often) slot.backOffUntilMs = nowMs + BACK_OFF_MS;
+        slot.failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
+        slot.failuresMs.add(nowMs);
+        if (slot.failuresMs.size() >= START_FAILURES) slot.backOffUntilMs = nowMs + BACK_OFF_MS;
         refuseWaiting(slot, START_FAILED, why);
     }
 
@@ -297,28 +282,29 @@ public final class Scheduler {
         changes++;
     }
 
-    private void went(Slot slot, String why) {
+    private void leave(Slot slot, ModelState state, String why) {
+        become(slot, state);
         slot.lastStop = why;
         slot.lastStopMs = nowMs;
     }
 
     private void atRest(Slot slot) {
         slot.leave = NO;
-        slot.controls.forEach(this::controlDone);
+        List<Long> controls = List.copyOf(slot.controls);
         slot.controls.clear();
+        controls.forEach(this::checkDone);
     }
 
-    private void controlDone(long ticket) {
-        if (controlsLeft.merge(ticket, -1, Integer::sum) > 0) return;
-        controlsLeft.remove(ticket);
-        effects.add(new Effect.Done(ticket));
+    /** A control call is done once no model keeps it waiting. */
+    private void checkDone(long ticket) {
+        boolean done = slots.values().stream().noneMatch(slot -> slot.controls.contains(ticket));
+        if (done) effects.add(new Effect.Done(ticket));
     }
 
     // ---- putting models away
 
     private void stop(Slot slot, String why) {
-        become(slot, STOPPING);
-        went(slot, why);
+        leave(slot, STOPPING, why);
         effects.add(new Effect.Stop(slot.model, slot.run, why));
     }
 
@@ -328,22 +314,18 @@ public final class Scheduler {
             stop(slot, why);
             return;
         }
-        become(slot, SLEEP_PENDING);
-        went(slot, why);
+        leave(slot, SLEEP_PENDING, why);
         effects.add(new Effect.Sleep(slot.model, slot.run));
     }
 
     private void unload(List<String> models, long ticket) {
-        int left = 0;
         for (String model : models) {
             Slot slot = slot(model);
             if (slot.is(STOPPED)) continue;
-            left++;
             slot.controls.add(ticket);
             if (!slot.is(STOPPING)) unload(slot);
         }
-        if (left == 0) effects.add(new Effect.Done(ticket));
-        else controlsLeft.put(ticket, left);
+        checkDone(ticket);
     }
 
     private void unload(Slot slot) {
@@ -366,8 +348,8 @@ public final class Scheduler {
             effects.add(new Effect.Done(ticket));
         } else if (slot.is(READY) || slot.is(SLEEP_PENDING)) {
             slot.controls.add(ticket);
-            controlsLeft.put(ticket, 1);
-            if (slot.is(READY) && slot.isIdle()) putAway(slot, "asked to sleep");
+            slot.leaveWhy = "asked to sleep";
+            if (slot.is(READY) && slot.isIdle()) putAway(slot, slot.leaveWhy);
             else slot.leave = SLEEP;
         } else {
             refuse(ticket, NOT_LOADED, the(slot) + " is not loaded, it is " + slot.state.label);
@@ -448,9 +430,9 @@ public final class Scheduler {
     }
 
     private long ttlEndMs(Slot slot) {
-        if (slot.model == null || !slot.isIdle() || !slot.waiting.isEmpty()) return NEVER;
         int ttl = slot.model.limits().ttlSeconds();
-        boolean counts = ttl > 0 && (slot.is(READY) || slot.is(ASLEEP));
+        boolean counts = ttl > 0 && (slot.is(READY) || slot.is(ASLEEP)) && slot.isIdle()
+            && slot.waiting.isEmpty();
         return counts ? slot.idleSinceMs + ttl * 1000L : NEVER;
     }
 
@@ -498,14 +480,10 @@ public final class Scheduler {
         return nowMs - waiting.firstWaitMs >= config.settings().swapGraceSeconds() * 1000L;
     }
 
-    /**
-     * Grants all that wait for a loaded model, unless somebody has waited for its end for too long.
-     */
+    /** Grants all that wait for a loaded model, unless one waited for its end for too long. */
     private boolean grantWaiting(Slot slot, List<Slot> ahead) {
-        if (slot.leave != NO) return false;
-        for (Slot first : ahead) {
-            if (evicts(first, slot) && isGraceOver(first)) return false;
-        }
+        boolean due = ahead.stream().anyMatch(first -> evicts(first, slot) && isGraceOver(first));
+        if (due || slot.leave != NO) return false;
         slot.waiting.forEach(ticket -> grant(slot, ticket));
         slot.waiting.clear();
         queue.remove(slot);
@@ -514,9 +492,7 @@ public final class Scheduler {
 
     /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
     private boolean load(Slot slot, List<Slot> ahead) {
-        for (Slot first : ahead) {
-            if (excludes(first, slot)) return false;
-        }
+        if (ahead.stream().anyMatch(first -> excludes(first, slot))) return false;
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
             refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + START_FAILURES
                 + " times in a row and is not tried again for "
@@ -533,14 +509,10 @@ public final class Scheduler {
         if (!mustGo.isEmpty()) return false;
         if (slot.madeRoom) slot.swaps++;
         slot.madeRoom = false;
-        if (slot.is(ASLEEP)) {
-            become(slot, WAKING);
-            effects.add(new Effect.Wake(slot.model, slot.run));
-        } else {
-            slot.run++;
-            become(slot, STARTING);
-            effects.add(new Effect.Start(slot.model, slot.run));
-        }
+        boolean asleep = slot.is(ASLEEP);
+        become(slot, asleep ? WAKING : STARTING);
+        if (asleep) effects.add(new Effect.Wake(slot.model, slot.run));
+        else effects.add(new Effect.Start(slot.model, ++slot.run));
         return false;
     }
 

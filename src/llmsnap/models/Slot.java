@@ -2,9 +2,7 @@ package llmsnap.models;
 
 import static llmsnap.models.ModelState.STOPPED;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -42,9 +40,9 @@ final class Slot {
     final Set<Long> waiting = new LinkedHashSet<>();
     final Set<Long> inFlight = new LinkedHashSet<>();
     /** Control calls that are answered when the model has come to rest. */
-    final List<Long> controls = new ArrayList<>();
+    final Set<Long> controls = new LinkedHashSet<>();
     /** The last starts that failed in a row. */
-    final Deque<Long> failuresMs = new ArrayDeque<>();
+    final List<Long> failuresMs = new ArrayList<>();
 
     Slot(Model model) {
         this.model = model;

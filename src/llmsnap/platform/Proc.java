@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -14,6 +15,8 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The only reader of /proc: what Linux tells and Java does not. Elsewhere, and of what is gone or
@@ -23,6 +26,7 @@ public final class Proc {
     private static final Path PROC = Path.of("/proc");
     private static final int MAX_ENVIRON_BYTES = 1 << 20;
     private static final int START_TIME_FIELD = 19;     // behind the name (proc(5), stat: 22)
+    private static final Pattern OPEN_FILES = Pattern.compile("Max open files +([0-9]{1,18}) ");
     private static final String CLOSE_WAIT = "08";
     private static final String IPV4_IN_IPV6 = "0000000000000000FFFF0000";
 
@@ -75,14 +79,10 @@ public final class Proc {
 
     /** How many files this process may open, 0 when that is not known. */
     public static long maxOpenFiles() {
-        String name = "Max open files";
         try {
-            for (String line : read(Path.of("self/limits")).lines().toList()) {
-                if (!line.startsWith(name)) continue;
-                return Long.parseLong(line.substring(name.length()).strip().split("\\s+")[0]);
-            }
-            return 0;
-        } catch (IOException | NumberFormatException e) {
+            Matcher limit = OPEN_FILES.matcher(read(Path.of("self/limits")));
+            return limit.find() ? Long.parseLong(limit.group(1)) : 0;
+        } catch (IOException e) {
             return 0;
         }
     }
@@ -131,10 +131,10 @@ public final class Proc {
 
     /** An address as {@link #connections} spells it: each four bytes in the machine's order. */
     public static String address(InetSocketAddress remote) {
-        byte[] bytes = remote.getAddress().getAddress();
-        int flip = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN ? 3 : 0;
+        ByteBuffer bytes = ByteBuffer.wrap(remote.getAddress().getAddress());
+        bytes.order(ByteOrder.nativeOrder());
         var hex = new StringBuilder();
-        for (int i = 0; i < bytes.length; i++) hex.append(String.format("%02X", bytes[i ^ flip]));
+        while (bytes.hasRemaining()) hex.append(String.format("%08X", bytes.getInt()));
         return hex.append(String.format(":%04X", remote.getPort())).toString();
     }
 }

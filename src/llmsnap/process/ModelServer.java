@@ -372,7 +372,7 @@ public final class ModelServer implements ModelRun {
         if (!asked) process.toHandle().destroy();
         // while it exits, so that the usual single process costs no time then
         tree.noteMarked();
-        boolean inTime = exitsBy(deadline, process);
+        boolean inTime = process.waitFor(deadline - System.nanoTime(), NANOSECONDS);
         if (!inTime) {
             warn("did not exit within " + timeout + " s, killing it");
             tree.kill();
@@ -381,10 +381,6 @@ public final class ModelServer implements ModelRun {
         if (!inTime || !tree.isSingle()) tree.endSurvivors(!inTime);
         // a last look, just in case
         else Thread.ofVirtual().start(() -> tree.endSurvivors(false));
-    }
-
-    private static boolean exitsBy(long deadline, Process process) throws InterruptedException {
-        return process.waitFor(max(1, deadline - System.nanoTime()), NANOSECONDS);
     }
 
     /** Runs cmdStop. @return false when it could not do its work, so that a signal has to */

@@ -1,8 +1,8 @@
 package llmsnap.record;
 
-import static java.lang.Math.max;
 import static java.lang.Math.min;
 
+import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,7 +40,7 @@ final class Captures {
         }
     }
 
-    /** Takes room, for which old captures go. @return false when there is not enough */
+    /** Takes room, for which old captures go, or gives it back. @return false: not enough */
     private boolean reserve(long more) {
         lock.lock();
         try {
@@ -49,18 +49,9 @@ final class Captures {
                 bytes -= oldest.next().bytes();
                 oldest.remove();
             }
-            if (bytes + more > maxBytes) return false;
+            if (more > 0 && bytes + more > maxBytes) return false;
             bytes += more;
             return true;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private void release(long fewer) {
-        lock.lock();
-        try {
-            bytes -= fewer;
         } finally {
             lock.unlock();
         }
@@ -101,8 +92,7 @@ final class Captures {
     final class Draft {
         private Said request;       // null: none is made
         private Map<String, List<String>> headers = Map.of();
-        private byte[] body = {};
-        private int length;
+        private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
         private long reserved;
 
         boolean isOn() {
@@ -131,12 +121,7 @@ final class Captures {
         void add(byte[] bytes, int offset, int count) {
             if (!isOn() || !grow(count)) return;
             try {
-                if (length + count > body.length) {
-                    long twice = min(body.length * 2L, maxBytes);
-                    body = Arrays.copyOf(body, (int) max(length + count, twice));
-                }
-                System.arraycopy(bytes, offset, body, length, count);
-                length += count;
+                body.write(bytes, offset, count);
             } catch (OutOfMemoryError e) {
                 drop();     // the answer matters more than its copy
             }
@@ -153,24 +138,24 @@ final class Captures {
 
         /** Takes back the answer so far: nobody got it. */
         void clearAnswer() {
-            release(length);
-            reserved -= length;
-            length = 0;
+            reserve(-body.size());
+            reserved -= body.size();
+            body.reset();
         }
 
         private void drop() {
-            release(reserved);
+            reserve(-reserved);
             reserved = 0;
             request = null;
-            body = new byte[0];
+            body = new ByteArrayOutputStream(0);
         }
 
         /** What was kept, which has its room from now on; null for nothing. */
         Capture finish(long id, String path) {
             if (!isOn()) return null;
             try {
-                byte[] exact = body.length == length ? body : Arrays.copyOf(body, length);
-                return new Capture(id, path, request, new Said(headers, exact), reserved);
+                var response = new Said(headers, body.toByteArray());
+                return new Capture(id, path, request, response, reserved);
             } catch (OutOfMemoryError e) {
                 drop();
                 return null;

@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
 import llmsnap.config.Config.Level;
 import llmsnap.config.Config.Logging;
 import llmsnap.config.Config.Stdout;
@@ -29,6 +30,7 @@ public final class Log {
     private static final long STDOUT_PAUSE_NANOS = 10_000_000;
     private static final int FLUSH_LOOKS = 50;
     private static final long FLUSH_PAUSE_MS = 4;
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cntrl}&&[^\t]]");
 
     /** The server's own lines. */
     public final LogBuffer proxy = new LogBuffer(KEPT_BYTES);
@@ -80,13 +82,9 @@ public final class Log {
 
     private void write(Level level, String line) {
         if (level.compareTo(logging.level()) < 0) return;
-        var text = new StringBuilder(TimeFormat.stamp(logging.timeFormat()));
-        text.append('[').append(level).append("] ");
-        for (int i = 0; i < line.length(); i++) {   // a path may hold anything; a line stays one
-            char c = line.charAt(i);
-            text.append(c < ' ' && c != '\t' || c == 0x7f ? ' ' : c);
-        }
-        byte[] bytes = text.append('\n').toString().getBytes(UTF_8);
+        // a path may hold anything; a line stays one
+        String text = "[" + level + "] " + CONTROL.matcher(line).replaceAll(" ") + "\n";
+        byte[] bytes = (TimeFormat.stamp(logging.timeFormat()) + text).getBytes(UTF_8);
         proxy.append(bytes, 0, bytes.length);
         show(Stdout.PROXY, bytes, bytes.length);
     }

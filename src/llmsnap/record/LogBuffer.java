@@ -33,8 +33,7 @@ public final class LogBuffer {
     private long endPiece;                                              // number of the next one
     private long lines;
     private int bytes;
-    private long written;
-    private int waiting;
+    private volatile long written;
     private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
 
     /** @param maxBytes how many bytes are kept, at least one piece of up to 8 KB more */
@@ -49,7 +48,7 @@ public final class LogBuffer {
             for (int from = offset, end = offset + length; from < end; from += PIECE_BYTES) {
                 add(Arrays.copyOfRange(source, from, min(end, from + PIECE_BYTES)));
             }
-            if (waiting > 0) grown.signalAll();
+            grown.signalAll();
         } finally {
             lock.unlock();
         }
@@ -61,12 +60,8 @@ public final class LogBuffer {
      */
     public static int incomplete(byte[] bytes, int length) {
         for (int back = 1; back <= min(3, length); back++) {
-            int b = bytes[length - back] & 0xff;
-            if (b < 0x80) return 0;
-            if (b < 0xc0) continue;
-            int size = b >= 0xe0 ? 3 : 2;
-            if (b >= 0xf0) size = 4;
-            return back < size ? back : 0;
+            int ones = Integer.numberOfLeadingZeros(~(bytes[length - back] << 24));
+            if (ones != 1) return back < ones ? back : 0;   // as many as the character has bytes
         }
         return 0;
     }
@@ -111,12 +106,7 @@ public final class LogBuffer {
 
     /** How many bytes were ever added: a place to remember, see {@link #lastLines}. */
     public long written() {
-        lock.lock();
-        try {
-            return written;
-        } finally {
-            lock.unlock();
-        }
+        return written;
     }
 
     /**
@@ -163,7 +153,6 @@ public final class LogBuffer {
          */
         public byte[] read(int max, long patienceMs) throws InterruptedException {
             lock.lockInterruptibly();
-            waiting++;
             try {
                 long patience = TimeUnit.MILLISECONDS.toNanos(patienceMs);
                 while (next == endPiece) {
@@ -172,7 +161,6 @@ public final class LogBuffer {
                 }
                 return take(max);
             } finally {
-                waiting--;
                 lock.unlock();
             }
         }

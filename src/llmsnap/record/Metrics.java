@@ -76,8 +76,7 @@ public final class Metrics {
     }
 
     private Totals totals(String model) {
-        Totals totals = models.get(model);
-        return totals != null ? totals : models.computeIfAbsent(model, each -> new Totals());
+        return models.computeIfAbsent(model, each -> new Totals());
     }
 
     /** A request has ended. */
@@ -96,9 +95,7 @@ public final class Metrics {
     }
 
     private String label(String path) {
-        int doubled = 0;        // of a base URL that ends with a slash
-        while (path.startsWith("//", doubled)) doubled++;
-        String plain = path.substring(doubled);
+        String plain = path.replaceFirst("^/+", "/");   // a base URL may end with a slash
         if (plain.startsWith("/upstream/")) return "/upstream";
         return paths.contains(plain) ? plain : "other";
     }

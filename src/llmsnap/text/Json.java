@@ -126,7 +126,7 @@ public sealed interface Json {
     /** The JSON spelling of a finite number, whole ones without a fraction, as Go writes it. */
     static String number(double value) {
         if (value == (long) value && Math.abs(value) < 1e15) return Long.toString((long) value);
-        var shortest = new BigDecimal(Double.toString(value)).stripTrailingZeros();
+        var shortest = BigDecimal.valueOf(value).stripTrailingZeros();
         int exponent = shortest.precision() - shortest.scale() - 1;
         if (exponent >= -6 && exponent < 21) return shortest.toPlainString();
         String digits = shortest.unscaledValue().abs().toString();

@@ -3,9 +3,7 @@ package llmsnap.text;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,18 +31,28 @@ public final class JsonEdit {
     }
 
     /** A run of bytes, not copied. */
-    public record Slice(byte[] bytes, int offset, int length) {
-        private static Slice of(String text) {
-            byte[] bytes = text.getBytes(UTF_8);
-            return new Slice(bytes, 0, bytes.length);
-        }
-    }
+    public record Slice(byte[] bytes, int offset, int length) {}
 
     /** Where one member of an object stands: its key with quotes, and its value. */
     private record Member(int keyStart, int keyEnd, int valueStart, int valueEnd) {}
 
-    /** Bytes from..to are replaced by {@code text}; null cuts. */
-    private record Patch(int from, int to, Slice text) {}
+    /** The edited text so far: what is made of the first {@code at} bytes. */
+    private final class Pieces {
+        private final List<Slice> list = new ArrayList<>();
+        private int at;
+
+        /** Bytes up to {@code from} stay; from..to are replaced by {@code text}, "" cuts. */
+        void replace(int from, int to, String text) {
+            add(bytes, at, from);
+            byte[] utf8 = text.getBytes(UTF_8);
+            add(utf8, 0, utf8.length);
+            at = to;
+        }
+
+        private void add(byte[] bytes, int from, int to) {
+            if (from < to) list.add(new Slice(bytes, from, to - from));
+        }
+    }
 
     private static final int MAX_MEMBERS = 250_000; // they take ten times the bytes they stand for
 
@@ -119,13 +127,8 @@ public final class JsonEdit {
     }
 
     private Member first(String key) {
-        byte[] wanted = key.getBytes(UTF_8);
         for (Member member : members.list) {
-            int from = member.keyStart + 1;
-            int to = member.keyEnd - 1;
-            if (Arrays.equals(bytes, from, to, wanted, 0, wanted.length)) return member;
-            boolean escaped = to - from > wanted.length;
-            if (escaped && key(member).equals(key)) return member;
+            if (key(member).equals(key)) return member;
         }
         return null;
     }
@@ -137,41 +140,16 @@ public final class JsonEdit {
     /** Adds {@code edit} for the keys of {@code path} to {@code edits}; the later one wins. */
     public static Map<String, Edit> plus(Map<String, Edit> edits, List<String> path, Edit edit) {
         Map<String, Edit> result = new LinkedHashMap<>(edits);
-        String key = path.getFirst();
-        if (path.size() == 1) {
-            result.put(key, edit);
-            return result;
-        }
         List<String> rest = path.subList(1, path.size());
-        boolean removes = edit instanceof Edit.Remove;
-        switch (result.get(key)) {
-            case null -> result.put(key, new Edit.Into(plus(Map.of(), rest, edit)));
-            case Edit.Into into -> result.put(key, new Edit.Into(plus(into.keys, rest, edit)));
-            case Edit.Remove gone when removes -> { }
-            case Edit.Remove gone -> result.put(key, new Edit.Set(changed(Json.EMPTY, rest, edit)));
-            case Edit.Set set when removes && !(set.value instanceof Json.Obj) -> { }
-            case Edit.Set set -> result.put(key, new Edit.Set(changed(set.value, rest, edit)));
-        }
+        result.compute(path.getFirst(), (key, before) -> {
+            if (rest.isEmpty()) return edit;
+            Map<String, Edit> keys = before instanceof Edit.Into into ? into.keys : Map.of();
+            Edit inside = new Edit.Into(plus(keys, rest, edit));
+            if (before == null || before instanceof Edit.Into) return inside;
+            Json value = made(inside, made(before, null));
+            return value == null ? before : new Edit.Set(value);
+        });
         return result;
-    }
-
-    /** {@code value} with {@code edit} done inside it; what is no object on the way becomes one. */
-    private static Json changed(Json value, List<String> path, Edit edit) {
-        Map<String, Json> entries = new LinkedHashMap<>();
-        if (value instanceof Json.Obj object) entries.putAll(object.entries());
-        String key = path.getFirst();
-        if (path.size() > 1) {
-            boolean nothing = edit instanceof Edit.Remove
-                && !(entries.get(key) instanceof Json.Obj);
-            if (nothing) return new Json.Obj(entries);
-            List<String> rest = path.subList(1, path.size());
-            entries.put(key, changed(entries.getOrDefault(key, Json.EMPTY), rest, edit));
-        } else if (edit instanceof Edit.Set set) {
-            entries.put(key, set.value);
-        } else {
-            entries.remove(key);
-        }
-        return new Json.Obj(entries);
     }
 
     /**
@@ -180,22 +158,14 @@ public final class JsonEdit {
      * stays in any case.
      */
     public List<Slice> edited(Map<String, Edit> edits) {
-        List<Patch> patches = new ArrayList<>();
-        edit(members, edits, true, patches);
-        patches.sort(Comparator.comparingInt(Patch::from));
-        List<Slice> slices = new ArrayList<>();
-        int at = 0;
-        for (Patch patch : patches) {
-            if (patch.from > at) slices.add(new Slice(bytes, at, patch.from - at));
-            if (patch.text != null) slices.add(patch.text);
-            at = patch.to;
-        }
-        if (length > at) slices.add(new Slice(bytes, at, length - at));
-        return slices;
+        var pieces = new Pieces();
+        edit(members, edits, true, pieces);
+        pieces.replace(length, length, "");
+        return pieces.list;
     }
 
-    /** Adds the patches for one object. */
-    private void edit(Members members, Map<String, Edit> edits, boolean top, List<Patch> patches) {
+    /** Edits one object. */
+    private void edit(Members members, Map<String, Edit> edits, boolean top, Pieces pieces) {
         Set<String> seen = new HashSet<>();
         int keptEnd = -1;       // where what stays ends so far, with what was cut behind it
         int cutFrom = -1;       // where a cut begins that waits for the member which follows it
@@ -208,62 +178,52 @@ public final class JsonEdit {
                 // Each goes with one comma: the one before it, or while nothing stays the one after
                 // it.
                 if (keptEnd >= 0) {
-                    patches.add(new Patch(keptEnd, member.valueEnd, null));
+                    pieces.replace(keptEnd, member.valueEnd, "");
                     keptEnd = member.valueEnd;
                 } else if (cutFrom < 0) {
                     cutFrom = member.keyStart;
                 }
                 continue;
             }
-            if (cutFrom >= 0) patches.add(new Patch(cutFrom, member.keyStart, null));
+            if (cutFrom >= 0) pieces.replace(cutFrom, member.keyStart, "");
             cutFrom = -1;
             keptEnd = member.valueEnd;
-            if (edit != null) change(member, edit, patches);
+            if (edit != null) change(member, edit, pieces);
         }
-        if (cutFrom >= 0) patches.add(new Patch(cutFrom, members.list.getLast().valueEnd, null));
-        append(members, keptEnd >= 0, edits, seen, patches);
+        List<Member> list = members.list;
+        int end = list.isEmpty() ? members.open + 1 : list.getLast().valueEnd;
+        if (cutFrom >= 0) pieces.replace(cutFrom, end, "");
+        Map<String, Edit> missing = new LinkedHashMap<>(edits);
+        missing.keySet().removeAll(seen);
+        Json added = made(new Edit.Into(missing), null);
+        if (added == null) return;
+        String text = added.toString();
+        String comma = keptEnd >= 0 ? "," : "";
+        pieces.replace(end, end, comma + text.substring(1, text.length() - 1));
     }
 
-    private void change(Member member, Edit edit, List<Patch> patches) {
+    private void change(Member member, Edit edit, Pieces pieces) {
         if (edit instanceof Edit.Into into && bytes[member.valueStart] == '{') {
-            edit(new Members(bytes, member.valueStart, member.valueEnd), into.keys, false, patches);
+            edit(new Members(bytes, member.valueStart, member.valueEnd), into.keys, false, pieces);
             return;
         }
-        Json made = made(edit);
-        if (made == null) return;
-        patches.add(new Patch(member.valueStart, member.valueEnd, Slice.of(made.toString())));
+        Json made = made(edit, null);
+        if (made != null) pieces.replace(member.valueStart, member.valueEnd, made.toString());
     }
 
-    /** What {@code edit} makes where its key is missing, or null when it sets nothing. */
-    private static Json made(Edit edit) {
+    /** What {@code edit} makes of a value; both are null where there is none. */
+    private static Json made(Edit edit, Json before) {
         return switch (edit) {
             case Edit.Remove gone -> null;
             case Edit.Set set -> set.value;
             case Edit.Into into -> {
                 Map<String, Json> entries = new LinkedHashMap<>();
-                into.keys.forEach((key, inner) -> {
-                    Json value = made(inner);
-                    if (value != null) entries.put(key, value);
-                });
-                yield entries.isEmpty() ? null : new Json.Obj(entries);
+                if (before instanceof Json.Obj object) entries.putAll(object.entries());
+                into.keys.forEach((key, inner) ->
+                    entries.compute(key, (same, value) -> made(inner, value)));
+                boolean stays = entries.isEmpty() && !(before instanceof Json.Obj);
+                yield stays ? before : new Json.Obj(entries);
             }
         };
-    }
-
-    /** Adds the keys that are set and were not there, behind the last member. */
-    private static void append(Members members, boolean comma, Map<String, Edit> edits,
-            Set<String> seen, List<Patch> patches) {
-        var added = new StringBuilder();
-        edits.forEach((key, edit) -> {
-            Json value = seen.contains(key) ? null : made(edit);
-            if (value == null) return;
-            if (comma || !added.isEmpty()) added.append(',');
-            Json.quote(key, added);
-            added.append(':').append(value);
-        });
-        if (added.isEmpty()) return;
-        List<Member> list = members.list;
-        int place = list.isEmpty() ? members.open + 1 : list.getLast().valueEnd;
-        patches.add(new Patch(place, place, Slice.of(added.toString())));
     }
 }

@@ -4,6 +4,7 @@ import static java.lang.Math.max;
 import static java.lang.Math.min;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -69,13 +70,10 @@ public final class Words {
     /** Drops the comment lines of a {@code cmd: |}: those that begin with {@code #}. */
     public static String withoutComments(String command) {
         if (command.indexOf('#') < 0) return command;
-        var kept = new StringBuilder();
-        for (String line : command.split("\n", -1)) {
-            if (line.stripLeading().startsWith("#")) continue;
-            if (!kept.isEmpty()) kept.append('\n');
-            kept.append(line);
-        }
-        return kept.toString();
+        return Arrays.stream(command.split("\n", -1))
+            .filter(line -> !line.stripLeading().startsWith("#"))
+            .dropWhile(String::isEmpty)
+            .collect(Collectors.joining("\n"));
     }
 
     /** The words as a shell would need them written. */

@@ -82,7 +82,7 @@ public final class Yaml extends YamlScalars {
                 skipToContent();
                 sameLine = false;
             }
-            boolean listHere = underKey && column(at) == parent && atDash();
+            boolean listHere = underKey && column(at) == parent && atMark('-');
             boolean inside = sameLine || column(at) > parent || listHere;
             if (!inside || atDocumentEnd()) {
                 depth--;
@@ -111,11 +111,11 @@ public final class Yaml extends YamlScalars {
         int c = peek();
         boolean compact = !sameLine || afterDash();
         if (c == '!') throw noTags();
-        if (atDash()) {
+        if (atMark('-')) {
             if (!compact) throw wrong("a list cannot start on its key's line");
             return readBlockSeq(column);
         }
-        if (atComplexKey()) throw noComplexKeys();
+        if (atMark('?')) throw noComplexKeys();
         if (compact && atKey()) return readBlockMapping(column);
         YamlNode node = switch (c) {
             case '|', '>' -> readBlockScalar(parent);
@@ -136,20 +136,12 @@ public final class Yaml extends YamlScalars {
         return wrong("complex keys (?) are not supported");
     }
 
-    private boolean atComplexKey() {
-        return peek() == '?' && blankOrEnd(peek(1));
-    }
-
     /**
      * Whether only spaces, dashes and an anchor stand before this on its line: a mapping may begin.
      */
     private boolean afterDash() {
         String before = text.substring(at - column(at), at);
         return before.isBlank() || before.matches("(\\s*-)+\\s+(&\\S+\\s+)?");
-    }
-
-    private boolean atDash() {
-        return peek() == '-' && blankOrEnd(peek(1));
     }
 
     // ---- anchors
@@ -196,40 +188,37 @@ public final class Yaml extends YamlScalars {
     private Seq readBlockSeq(int column) {
         Place place = place(at);
         List<YamlNode> items = new ArrayList<>();
-        while (true) {
+        do {
             at++;
             items.add(readNode(column, false));
-            skipToContent();
-            if (atDocumentEnd() || column(at) < column) break;
-            if (column(at) > column) {
-                throw wrong("this does not line up with the list's other items");
-            }
-            if (!atDash()) break;
-        }
+        } while (goesOn(column, "the list's other items") && atMark('-'));
         return new Seq(items, place);
+    }
+
+    /** Whether a list or mapping at {@code column} may have another entry here. */
+    private boolean goesOn(int column, String before) {
+        skipToContent();
+        if (atDocumentEnd() || column(at) < column) return false;
+        if (column(at) > column) throw wrong("this does not line up with " + before);
+        return true;
     }
 
     private Mapping readBlockMapping(int column) {
         var mapping = new MappingBuilder(place(at));
-        while (true) {
-            Scalar key = readKey();
-            mapping.add(key, readNode(column, true));
-            skipToContent();
-            if (atDocumentEnd() || column(at) < column) break;
-            if (column(at) > column) throw wrong("this does not line up with the keys before it");
-            if (atDash()) throw wrong("a list item among keys");
-            if (atKey()) continue;
-            if (atComplexKey()) throw noComplexKeys();
-            if (peek() == '"' || peek() == '\'') readQuoted();
-            throw wrong("expected a key followed by \": \"");
-        }
-        return mapping.build();
+        do {
+            mapping.add(readKey(), readNode(column, true));
+            if (!goesOn(column, "the keys before it")) return mapping.build();
+            if (atMark('-')) throw wrong("a list item among keys");
+        } while (atKey());
+        if (atMark('?')) throw noComplexKeys();
+        if (peek() == '"' || peek() == '\'') readQuoted();
+        throw wrong("expected a key followed by \": \"");
     }
 
     /** Whether a key, with the colon that makes it one, stands here on one line. */
     private boolean atKey() {
         char first = text.charAt(at);
-        if ("[]{},&*!|>%@`#".indexOf(first) >= 0 || atComplexKey()) return false;
+        if ("[]{},&*!|>%@`#".indexOf(first) >= 0 || atMark('?')) return false;
         if (first == '"' || first == '\'') return atQuotedKey();
         for (int i = at; i < text.length() && text.charAt(i) != '\n'; i++) {
             char c = text.charAt(i);
@@ -245,7 +234,7 @@ public final class Yaml extends YamlScalars {
             readQuoted();
             boolean oneLine = text.indexOf('\n', start) < 0 || text.indexOf('\n', start) >= at;
             skipBlanks();
-            return oneLine && peek() == ':' && blankOrEnd(peek(1));
+            return oneLine && atMark(':');
         } catch (Malformed e) {
             return false;       // said by whoever reads it as a value
         } finally {
@@ -261,7 +250,7 @@ public final class Yaml extends YamlScalars {
             skipBlanks();
         } else {
             int start = at;
-            while (!(peek() == ':' && blankOrEnd(peek(1)))) at++;
+            while (!atMark(':')) at++;
             key = new Scalar(text.substring(start, at).stripTrailing(), true, place(start));
         }
         at++;
@@ -375,7 +364,7 @@ public final class Yaml extends YamlScalars {
     private YamlNode readFlowValue(int open) {
         at++;
         skipFlowSpace(open);
-        boolean none = peek() == ',' || peek() == ']' || peek() == '}';
+        boolean none = ",]}".indexOf(peek()) >= 0;
         YamlNode value = none ? new Scalar("", true, place(at)) : readFlowNode(open);
         skipFlowSpace(open);
         return value;
@@ -389,7 +378,7 @@ public final class Yaml extends YamlScalars {
             skipFlowSpace(open);
         }
         if (peek() == '!') throw noTags();
-        if (peek() == ',' || atComplexKey()) throw wrong("expected a value");
+        if (peek() == ',' || atMark('?')) throw wrong("expected a value");
         YamlNode node = switch (peek()) {
             case '[', '{' -> readFlow();
             case '*' -> readAlias();

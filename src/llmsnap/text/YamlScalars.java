@@ -32,10 +32,8 @@ class YamlScalars extends YamlText {
         while (peek() == '\n') {
             int back = at;
             int breaks = skipPlainBreaks(parent, flow);
-            boolean keyFollows = peek() == ':' && blankOrEnd(peek(1));
-            boolean goesOn = peek() != '#' && (flow || column(at) > parent) && !atDocumentEnd()
-                && !(flow && (flowMark(peek()) || keyFollows));
-            if (!goesOn) {
+            boolean ends = flow ? flowMark(peek()) || atMark(':') : column(at) <= parent;
+            if (ends || peek() == '#' || atDocumentEnd()) {
                 at = back;
                 break;
             }
@@ -137,14 +135,9 @@ class YamlScalars extends YamlText {
         int c = peek();
         if (c < 0) throw unclosed(open);
         at++;
-        int digits = switch (c) {
-            case 'x' -> 2;
-            case 'u' -> 4;
-            case 'U' -> 8;
-            default -> 0;
-        };
-        if (digits > 0) {
-            out.appendCodePoint(readCodePoint(digits));
+        int size = "xuU".indexOf(c);
+        if (size >= 0) {
+            out.appendCodePoint(readCodePoint(2 << size));
             return;
         }
         if (c == '\n') {        // a break that does not count; blanks before it do

@@ -6,23 +6,18 @@ import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CoderResult;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** The characters of a YAML text, one after another, and where they stand. */
 class YamlText {
     final String text;
     int at;                                 // the next character
-    private int[] lineStarts = new int[64];
-    private int lines;
+    private final int[] lineStarts;
 
     YamlText(String text) {
         this.text = text;
-        addLine(0);
-        for (int i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) addLine(i + 1);
-    }
-
-    private void addLine(int start) {
-        if (lines == lineStarts.length) lineStarts = Arrays.copyOf(lineStarts, lines * 2);
-        lineStarts[lines++] = start;
+        lineStarts = IntStream.rangeClosed(0, text.length())
+            .filter(i -> i == 0 || text.charAt(i - 1) == '\n').toArray();
     }
 
     /** The text of a file, without byte order mark, line ends as \n. */
@@ -47,7 +42,7 @@ class YamlText {
     }
 
     final Place place(int index) {
-        int line = Arrays.binarySearch(lineStarts, 0, lines, index);
+        int line = Arrays.binarySearch(lineStarts, index);
         if (line < 0) line = -line - 2;
         return new Place(line + 1, index - lineStarts[line] + 1);
     }
@@ -77,6 +72,11 @@ class YamlText {
         return index < text.length() ? text.charAt(index) : -1;
     }
 
+    /** Whether {@code mark} stands here with a blank or the line's end behind it. */
+    final boolean atMark(char mark) {
+        return peek() == mark && blankOrEnd(peek(1));
+    }
+
     final boolean atLineEnd() {
         return peek() == '\n' || peek() == -1;
     }
@@ -90,7 +90,7 @@ class YamlText {
     }
 
     static boolean flowMark(int c) {
-        return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+        return ",[]{}".indexOf(c) >= 0;
     }
 
     final void skipBlanks() {

@@ -6,8 +6,7 @@ import {
 	keyed,
 	notice,
 	remember,
-	remembered,
-	setAttribute,
+	recall,
 	setHidden,
 	setText,
 	svg,
@@ -42,7 +41,6 @@ const COLUMNS = [
 ].map(([id, label, key, show = value => value], i) => ({ id, label, key, show, number: i > 3 }));
 const BUSY_HEADS = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', ''];
 
-/** The causes that have a word of their own. */
 const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
 
 function status(row) {
@@ -111,7 +109,6 @@ function figuresOf(rows) {
 	};
 }
 
-/** How often which speed. */
 function updateHistogram(histogram, speeds) {
 	const few = speeds.length < 2;
 	setHidden(histogram.parentNode, few);
@@ -125,7 +122,7 @@ function updateHistogram(histogram, speeds) {
 	const most = Math.max(...bars);
 	const range = `from ${speed(low)} to ${speed(high)}`;
 	const label = `Generated tokens per second of ${speeds.length} requests, ${range}`;
-	setAttribute(histogram, 'aria-label', label);
+	histogram.ariaLabel = label;
 	const rects = bars.map((n, i) => {
 		const height = (44 * n) / most;
 		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
@@ -140,7 +137,7 @@ function table(caption, head, body, props) {
 }
 
 function create(page) {
-	const hiddenColumns = new Set(remembered('hiddenColumns', ['path']));
+	const hiddenColumns = new Set(recall('hiddenColumns', ['path']));
 	const sort = { column: 'time', down: true };
 	const busy = h('tbody');
 	const busyHead = h('tr', ...BUSY_HEADS.map(label => h('th', { scope: 'col' }, label)));
@@ -200,7 +197,7 @@ function create(page) {
 	function updateHead(node, each) {
 		if (!each.key) return;
 		const direction = sort.down ? 'descending' : 'ascending';
-		node.setAttribute('aria-sort', sort.column === each.id ? direction : 'none');
+		node.ariaSort = sort.column === each.id ? direction : 'none';
 	}
 
 	function createRow(row) {
@@ -228,26 +225,27 @@ function create(page) {
 	function updateFlight() {
 		if (page.hidden) return;
 		setHidden(busyBox, state.inflight.length === 0);
-		keyed(busy, state.inflight, request => request.id, createBusy, updateBusy);
+		keyed(busy, state.inflight, createBusy, updateBusy);
 	}
 
 	function updateFigures(rows) {
 		const all = figuresOf(rows);
 		const createTile = name => h('div', h('dt', name), h('dd'));
 		const updateTile = (node, name) => setText(node.lastChild, all[name]);
-		keyed(tiles, Object.keys(all), name => name, createTile, updateTile);
+		keyed(tiles, Object.keys(all), createTile, updateTile);
 		updateHistogram(histogram, speedsOf(rows));
 	}
 
 	function update() {
 		if (page.hidden) return;
 		updateFlight();
-		keyed(head, [...shownColumns(), { id: 'capture' }], each => each.id, createHead, updateHead);
+		keyed(head, [...shownColumns(), { id: 'capture' }], createHead, updateHead);
 		const names = [...new Set(state.rows.map(row => row.model))].sort();
 		const createName = name => h('option', { value: name }, name || 'all');
-		keyed(model, ['', ...names], name => name, createName);
+		keyed(model, ['', ...names], createName);
 		const rows = state.rows.filter(row => !model.value || row.model === model.value);
-		keyed(body, sorted(rows).slice(0, limit), row => `${row.timestamp} ${row.id}`, createRow);
+		const listed = sorted(rows).slice(0, limit);
+		keyed(body, listed, createRow, null, row => `${row.timestamp} ${row.id}`);
 		setHidden(more, rows.length <= limit);
 		setText(more, `Show more (${count(rows.length - limit)} left)`);
 		setHidden(none, rows.length > 0);

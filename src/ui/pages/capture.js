@@ -61,7 +61,6 @@ function blocks(capture) {
 	];
 }
 
-/** Fetches the capture of `row` and shows it in a dialog. */
 export async function showCapture(row) {
 	let capture;
 	try {

@@ -7,8 +7,7 @@ import {
 	keyed,
 	notice,
 	remember,
-	remembered,
-	setAttribute,
+	recall,
 	setHidden,
 	setText,
 	show,
@@ -52,7 +51,6 @@ function createBubble(message, again) {
 	return Object.assign(h(`li.${message.role}`, who, thought, body, error, bar), { parts });
 }
 
-/** @param coming whether its answer still comes */
 function updateBubble({ parts }, message, running, coming) {
 	setText(parts.who, message.role === 'user' ? 'You' : (message.model ?? 'Answer'));
 	setHidden(parts.thought, !message.reasoning);
@@ -64,7 +62,7 @@ function updateBubble({ parts }, message, running, coming) {
 	show(parts.error, message.error);
 	setText(parts.figures, message.figures ?? '');
 	setHidden(parts.again, Boolean(running));
-	setAttribute(parts.who.parentNode, 'aria-busy', String(Boolean(coming)));
+	parts.who.parentNode.ariaBusy = Boolean(coming);
 }
 
 const createName = ({ id }) => h('option', { value: id });
@@ -126,7 +124,7 @@ const area = (label, placeholder, props) =>
 function create(page) {
 	const model = h('select', { label: 'Model', onchange: () => remember('chatModel', model.value) });
 	const system = area('System prompt', 'System prompt', { onchange: keepSystem });
-	system.value = remembered('system', '');
+	system.value = recall('system', '');
 	const settings = SETTINGS.map(createSetting);
 	const list = h('ol.chat', { label: 'Conversation' });
 	const status = h('p.muted');
@@ -135,7 +133,7 @@ function create(page) {
 	const send = h('button', { type: 'submit', class: 'primary' }, 'Send');
 	const stop = button('', 'Stop', () => running?.abort());
 	stop.hidden = true;
-	let messages = remembered('chat', []);
+	let messages = recall('chat', []);
 	let running = null; // the AbortController of the answer that comes
 
 	function keepSystem() {
@@ -150,7 +148,7 @@ function create(page) {
 		const onchange = () => remember('sampling', sampling());
 		const props = { type: 'number', name: id, min, max, step, placeholder: 'default', onchange };
 		const field = h('input', props);
-		field.value = remembered('sampling', {})[id] ?? '';
+		field.value = recall('sampling', {})[id] ?? '';
 		return field;
 	}
 
@@ -162,8 +160,8 @@ function create(page) {
 	function updateNames() {
 		if (page.hidden) return;
 		const listed = state.models.filter(each => !each.unlisted);
-		const chosen = model.value || remembered('chatModel', '');
-		keyed(model, listed, each => each.id, createName, updateName);
+		const chosen = model.value || recall('chatModel', '');
+		keyed(model, listed, createName, updateName);
 		const known = listed.find(each => each.id === chosen);
 		const ready = listed.find(each => each.state === 'ready');
 		model.value = (known ?? ready ?? listed[0])?.id ?? '';
@@ -173,7 +171,7 @@ function create(page) {
 		const createOne = message => createBubble(message, () => again(message));
 		const updateOne = (node, message) =>
 			updateBubble(node, message, running, running && message === messages.at(-1));
-		keyed(list, messages, message => message, createOne, updateOne);
+		keyed(list, messages, createOne, updateOne);
 	}
 
 	/** Stays at the end of the conversation unless the reader has scrolled away. */
@@ -266,7 +264,6 @@ function create(page) {
 		}
 	}
 
-	/** Says what an answer that has not begun is waiting for, and for how long. */
 	function updateStatus(message, { start, first }) {
 		setText(status.firstChild, first ? '' : waitsFor(message));
 		setText(status.lastChild, first ? '' : `, ${duration(since(start))} so far`);
@@ -283,7 +280,7 @@ function create(page) {
 	on('models', updateNames);
 	addEventListener('storage', ({ key }) => {
 		if (running || key !== 'llmsnap.chat') return; // another tab has said something
-		messages = remembered('chat', []);
+		messages = recall('chat', []);
 		update();
 	});
 	update();

@@ -1,17 +1,7 @@
 // Logs: the proxy's, all models', or one model's. Lines are drawn in blocks, which the browser
 // skips out of sight: 50,000 stay smooth.
 import { coloured } from '../ansi.js';
-import {
-	button,
-	download,
-	gap,
-	h,
-	keyed,
-	notice,
-	remembersCheck,
-	search,
-	setText,
-} from '../dom.js';
+import { button, download, gap, h, keyed, notice, checkbox, search, setText } from '../dom.js';
 import { count } from '../format.js';
 import { LogText, call, idPath, on, state } from '../store.js';
 
@@ -55,7 +45,7 @@ const createBlock = () => Object.assign(h('div.block'), { count: 0, pending: '' 
 function create(page) {
 	const source = h('select', { label: 'Log', onchange: choose });
 	const filter = search('Filter lines', 'Filter: text or /regex/', update);
-	const wrap = remembersCheck('wrap', true, layout);
+	const wrap = checkbox('wrap', true, layout);
 	const follow = button('', 'Follow', toggleFollow, { 'aria-pressed': 'true' });
 	const box = h('div.log', {
 		role: 'log',
@@ -79,7 +69,7 @@ function create(page) {
 		const names = [...new Set(['proxy', 'upstream', ...models, linked])];
 		const createName = name =>
 			h('option', { value: name }, name === 'upstream' ? 'all models' : name);
-		keyed(source, names, name => name, createName);
+		keyed(source, names, createName);
 	}
 
 	function log() {
@@ -128,10 +118,10 @@ function create(page) {
 		}, RETRY_MS);
 	}
 
-	const follows = () => follow.getAttribute('aria-pressed') === 'true';
+	const follows = () => follow.ariaPressed === 'true';
 
 	function setFollow(whether) {
-		follow.setAttribute('aria-pressed', String(whether));
+		follow.ariaPressed = whether;
 	}
 
 	function toggleFollow() {

@@ -5,7 +5,7 @@ import {
 	h,
 	keyed,
 	notice,
-	remembersCheck,
+	checkbox,
 	search,
 	setAttribute,
 	setHidden,
@@ -140,14 +140,13 @@ function updateActions(node, model) {
 	setHidden(parts.load, !(off || asleep || LEAVING.includes(model.state)));
 	const load = asleep ? 'Wake' : 'Load';
 	setText(parts.load, load);
-	setAttribute(parts.load, 'aria-label', `${load} ${model.id}`);
+	parts.load.ariaLabel = `${load} ${model.id}`;
 	setHidden(parts.unload, off || model.state === 'stopping');
 	setHidden(parts.sleep, model.sleepMode !== 'enable' || model.state !== 'ready');
 	const focused = document.activeElement;
 	if (focused.hidden && node.contains(focused)) parts.more.focus();
 }
 
-/** What changes by itself as time passes. */
 function updateClock(node, model) {
 	if (model.peerID) return;
 	const { parts } = node;
@@ -169,7 +168,7 @@ function updateClock(node, model) {
 
 function toggleDetails({ more, details }, id) {
 	details.hidden = !details.hidden;
-	more.setAttribute('aria-expanded', String(!details.hidden));
+	more.ariaExpanded = !details.hidden;
 	if (!details.hidden) explain(details, id);
 }
 
@@ -210,7 +209,6 @@ function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
 	if (!bar.hidden) bar.value = Math.min(1, passed / last);
 }
 
-/** Who leaves, who loads and who waits for that. */
 function stepsOfSwap() {
 	const waiting = new Map();
 	for (const { state: now, model } of state.inflight) {
@@ -224,7 +222,7 @@ function stepsOfSwap() {
 
 function create(page) {
 	const filter = search('Filter models', 'Filter', update);
-	const unlisted = remembersCheck('unlisted', false, update);
+	const unlisted = checkbox('unlisted', false, update);
 	const unloadAll = button('.danger', 'Unload all', () => act(unloadAll, 'api/models/unload'));
 	const summary = h('p.muted', { id: 'models-summary' });
 	const swap = h('ol.swap', { label: 'Swap under way' });
@@ -236,7 +234,7 @@ function create(page) {
 
 	function updateSwap() {
 		const steps = stepsOfSwap();
-		keyed(swap, steps, model => model.id, createStep, updateStep);
+		keyed(swap, steps, createStep, updateStep);
 		setHidden(swap, steps.length === 0);
 		return steps.some(model => model.state in ORDER);
 	}
@@ -272,8 +270,8 @@ function create(page) {
 		const own = state.models.filter(model => !model.peerID);
 		const shown = own.filter(isShown);
 		const theirs = state.models.filter(model => model.peerID && fits(model));
-		keyed(list, shown, model => model.id, createModel, updateModel);
-		keyed(peers, theirs, model => model.id, createModel, updateModel);
+		keyed(list, shown, createModel, updateModel);
+		keyed(peers, theirs, createModel, updateModel);
 		setHidden(peerBox, theirs.length === 0);
 		setHidden(empty, shown.length > 0 || !state.known);
 		const none = filter.value.trim() ? 'No model fits the filter.' : 'All models are unlisted.';

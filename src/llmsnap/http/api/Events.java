@@ -179,10 +179,9 @@ public final class Events {
         private void writeRows(List<Row> rows) throws Failure {
             int from = 0;
             do {
-                int to = min(rows.size(), from + ROWS_AT_ONCE);
-                write(message("metrics", rows.subList(from, to).stream().map(ActivityJson::row)
-                    .toList()));
-                from = to;
+                write(message("metrics", rows.stream().skip(from).limit(ROWS_AT_ONCE)
+                    .map(ActivityJson::row).toList()));
+                from += ROWS_AT_ONCE;
             } while (from < rows.size());
         }
 

@@ -2,12 +2,12 @@ package llmsnap.http.api;
 
 import static java.lang.Math.max;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import llmsnap.record.Activity;
 import llmsnap.record.Row;
@@ -38,9 +38,8 @@ final class Inbox implements Activity.Listener, Runnable {
     private static final int MIN_LISTS = 4;
 
     private final Thread reader = Thread.currentThread();
-    private final ReentrantLock lock = new ReentrantLock();     // guards the two queues
-    private final Deque<ModelList> lists = new ArrayDeque<>();
-    private final Deque<Row> rows = new ArrayDeque<>();
+    private final Queue<ModelList> lists = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Row> rows = new LinkedBlockingQueue<>(MAX_ROWS);
     private volatile boolean rung;
     private volatile boolean inFlightChanged;
 
@@ -52,26 +51,15 @@ final class Inbox implements Activity.Listener, Runnable {
     }
 
     void modelsChanged(ModelList list) {
-        lock.lock();
-        try {
-            // It does not keep up: the newest has to do.
-            int most = max(MIN_LISTS, MAX_MODELS / max(1, list.size));
-            if (lists.size() >= most) lists.clear();
-            lists.addLast(list);
-        } finally {
-            lock.unlock();
-        }
+        // It does not keep up: the newest has to do.
+        int most = max(MIN_LISTS, MAX_MODELS / max(1, list.size));
+        if (lists.size() >= most) lists.clear();
+        lists.add(list);
         run();
     }
 
     @Override public void ended(Row row) {
-        lock.lock();
-        try {
-            if (rows.size() == MAX_ROWS) rows.removeFirst();
-            rows.addLast(row);
-        } finally {
-            lock.unlock();
-        }
+        while (!rows.offer(row)) rows.poll();
         run();
     }
 
@@ -91,24 +79,14 @@ final class Inbox implements Activity.Listener, Runnable {
 
     /** The next list of models, or null. */
     ModelList nextModels() {
-        lock.lock();
-        try {
-            return lists.pollFirst();
-        } finally {
-            lock.unlock();
-        }
+        return lists.poll();
     }
 
     /** The rows since the last call. */
     List<Row> takeRows() {
-        lock.lock();
-        try {
-            List<Row> taken = new ArrayList<>(rows);
-            rows.clear();
-            return taken;
-        } finally {
-            lock.unlock();
-        }
+        List<Row> taken = new ArrayList<>();
+        rows.drainTo(taken);
+        return taken;
     }
 
     boolean hasInFlightChanged() {

@@ -144,24 +144,20 @@ final class ModelJson {
 
     private static String summary(Outlook outlook) {
         Outlook.InTheWay inTheWay = outlook.inTheWay();
-        var text = new StringBuilder(now(outlook));
+        String text = now(outlook);
         if (!inTheWay.busy().isEmpty()) {
-            text.append(" Before that, ").append(names(inTheWay.busy()))
-                .append(" would end what is in flight.");
+            text += " Before that, " + names(inTheWay.busy()) + " would end what is in flight.";
         }
         if (!inTheWay.ahead().isEmpty()) {
-            text.append(" Requests for ").append(names(inTheWay.ahead())).append(" are ahead.");
+            text += " Requests for " + names(inTheWay.ahead()) + " are ahead.";
         }
         if (outlook.backOffMs() > 0) {
-            text.append(" It failed to start several times, and is not tried for now: ")
-                .append(firstLine(outlook.lastFailure())).append('.');
+            text += " It failed to start several times, and is not tried for now: "
+                + firstLine(outlook.lastFailure()) + ".";
         }
-        String lastStop = outlook.status().history().lastStop();
-        if (!lastStop.isEmpty()) {
-            text.append(" The last time it went: ")
-                .append(firstLine(lastStop).replaceFirst("[.?!]$", "")).append('.');
-        }
-        return text.toString();
+        String went = firstLine(outlook.status().history().lastStop());
+        if (went.isEmpty()) return text;
+        return text + " The last time it went: " + went.replaceFirst("[.?!]$", "") + ".";
     }
 
     private static String now(Outlook outlook) {

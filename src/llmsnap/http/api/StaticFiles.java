@@ -7,13 +7,11 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
+import java.util.zip.CRC32C;
 import java.util.zip.GZIPOutputStream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -33,7 +31,6 @@ public final class StaticFiles {
         "svg", "image/svg+xml");
     private static final String POLICY = "default-src 'self'; base-uri 'self'; form-action 'self';"
         + " frame-ancestors 'self'; object-src 'none'";
-    private static final int TAG_BYTES = 8;
 
     /** One file in both forms; {@code tag} is its ETag. */
     private record File(String type, byte[] plain, byte[] gzip, String tag) {}
@@ -89,7 +86,14 @@ public final class StaticFiles {
 
     private File file(String name, String base) throws Failure {
         File known = files.get(base + name);
-        if (known != null) return known;
+        try {
+            return known == null ? load(name, base) : known;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private File load(String name, String base) throws IOException, Failure {
         byte[] bytes = read(name);
         if (name.equals(PAGE)) {
             String tag = "<base href=\"%s\">";
@@ -102,34 +106,27 @@ public final class StaticFiles {
         return file;
     }
 
-    private static byte[] read(String name) throws Failure {
+    private static byte[] read(String name) throws IOException, Failure {
         try (InputStream in = StaticFiles.class.getResourceAsStream("/ui/" + name)) {
             boolean file = name.equals(PAGE) || FILE.matcher(name).matches();
             if (in == null || !file) {
                 throw Failure.notFound("the UI has no page and no file " + name);
             }
             return in.readAllBytes();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
         }
     }
 
-    private static byte[] gzip(byte[] bytes) {
+    private static byte[] gzip(byte[] bytes) throws IOException {
         var out = new ByteArrayOutputStream();
         try (var gzip = new GZIPOutputStream(out)) {
             gzip.write(bytes);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
         }
         return out.toByteArray();
     }
 
     private static String hash(byte[] bytes) {
-        try {
-            byte[] hash = MessageDigest.getInstance("SHA-256").digest(bytes);
-            return HexFormat.of().formatHex(hash, 0, TAG_BYTES);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);     // every Java has it
-        }
+        var crc = new CRC32C();
+        crc.update(bytes);
+        return Long.toHexString(crc.getValue());
     }
 }

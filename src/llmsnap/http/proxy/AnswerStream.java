@@ -14,8 +14,6 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
@@ -29,7 +27,6 @@ import llmsnap.record.InFlight;
  */
 final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscriber<Void> {
     private static final int MAX_KEPT_BYTES = 64 * 1024;
-    private static final int COPY_BYTES = 16 * 1024;
     private static final String EVENTS = "text/event-stream";
 
     private final Exchange exchange;
@@ -38,7 +35,6 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
     private final WaitingStream waiting;
     private final CompletableFuture<Void> done = new CompletableFuture<>();
     private Flow.Subscription subscription;
-    private byte[] copy = new byte[0];
     /** The body of an answer that cannot follow the stream already begun, else null. */
     private ByteArrayOutputStream kept;
     private int status;
@@ -74,8 +70,9 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         answered = true;
         waiting.close();
         if (!exchange.isCommitted()) {
-            copyHeaders(headers, exchange.responseHeaders());
-            if (events) exchange.responseHeaders().set("X-Accel-Buffering", "no");
+            Headers to = exchange.responseHeaders();
+            ConnectionHeaders.copy(headers.map(), "content-length"::equals, to::add);
+            if (events) to.set("X-Accel-Buffering", "no");
             noted.answerBegins(headers.map(), length);
             exchange.commit(code, length);
         } else if (code == 200 && events) {
@@ -113,15 +110,6 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         return sent("that HTTP does not allow: " + reason);
     }
 
-    private static void copyHeaders(HttpHeaders from, Headers to) {
-        Set<String> listed = ConnectionHeaders.listed(from.allValues("connection"));
-        from.map().forEach((name, values) -> {
-            String lower = name.toLowerCase(Locale.ROOT);
-            if (lower.equals("content-length") || ConnectionHeaders.has(lower, listed)) return;
-            for (String value : values) to.add(name, value);
-        });
-    }
-
     // ---- the body
 
     @Override public CompletionStage<Void> getBody() {
@@ -146,26 +134,15 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
     }
 
     private void take(ByteBuffer piece) throws Failure {
+        int most = kept == null ? piece.remaining() : MAX_KEPT_BYTES - kept.size();
+        byte[] bytes = new byte[min(piece.remaining(), most)];
+        piece.get(bytes);
         if (kept != null) {
-            byte[] bytes = new byte[min(piece.remaining(), MAX_KEPT_BYTES - kept.size())];
-            piece.get(bytes);
             kept.writeBytes(bytes);
-        } else if (piece.hasArray()) {
-            write(piece.array(), piece.arrayOffset() + piece.position(), piece.remaining());
         } else {
-            int size = min(COPY_BYTES, piece.remaining());
-            if (copy.length < size) copy = new byte[size];
-            while (piece.hasRemaining()) {
-                int n = min(copy.length, piece.remaining());
-                piece.get(copy, 0, n);
-                write(copy, 0, n);
-            }
+            noted.pass(bytes, 0, bytes.length);
+            exchange.write(bytes);
         }
-    }
-
-    private void write(byte[] bytes, int offset, int length) throws Failure {
-        noted.pass(bytes, offset, length);
-        exchange.write(bytes, offset, length);
     }
 
     @Override public void onError(Throwable error) {

@@ -106,7 +106,7 @@ public final class BodyReader {
         }
         checkComplete(read, declared);
         if (read > maxBytes) throw tooLarge(read);
-        return Body.inMemory(bytes, read, room::free);
+        return new Body(bytes, null, read, room::free);
     }
 
     private static void checkComplete(long read, long declared) throws IOException {
@@ -124,7 +124,8 @@ public final class BodyReader {
             FileChannel file = FileChannel.open(path, StandardOpenOption.READ,
                 StandardOpenOption.WRITE, StandardOpenOption.DELETE_ON_CLOSE);
             Runnable close = () -> close(file);
-            return complete(exchange, close, () -> Body.inFile(file, spill(exchange, file), close));
+            return complete(exchange, close,
+                () -> new Body(null, file, spill(exchange, file), close));
         });
     }
 

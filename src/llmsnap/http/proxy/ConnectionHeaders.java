@@ -1,9 +1,12 @@
 package llmsnap.http.proxy;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
+import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 
 /** Headers that belong to one connection, not to the message (RFC 9110, 7.6.1). */
 final class ConnectionHeaders {
@@ -13,18 +16,20 @@ final class ConnectionHeaders {
 
     private ConnectionHeaders() {}
 
-    /** @param listed see {@link #listed} */
-    static boolean has(String lower, Set<String> listed) {
-        return ALWAYS.contains(lower) || listed.contains(lower);
+    /** Hands all others over, but those whose lower-case name is {@code ours}. */
+    static void copy(Map<String, List<String>> from, Predicate<String> ours,
+            BiConsumer<String, String> to) {
+        Set<String> left = new HashSet<>(ALWAYS);
+        for (String value : from.getOrDefault("connection", List.of())) {
+            for (String name : lower(value).split(",")) left.add(name.strip());
+        }
+        from.forEach((name, values) -> {
+            if (left.contains(lower(name)) || ours.test(lower(name))) return;
+            for (String value : values) to.accept(name, value);
+        });
     }
 
-    /** The headers that a Connection header (or null) declares to belong to the connection. */
-    static Set<String> listed(List<String> connection) {
-        if (connection == null || connection.isEmpty()) return Set.of();
-        Set<String> names = new TreeSet<>();
-        for (String name : String.join(",", connection).split(",")) {
-            names.add(name.strip().toLowerCase(Locale.ROOT));
-        }
-        return names;
+    private static String lower(String text) {
+        return text.toLowerCase(Locale.ROOT);
     }
 }

@@ -26,7 +26,6 @@ import llmsnap.record.InFlight;
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
 public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) {
     private static final long EXIT_PATIENCE_MS = 150;
-    private static final int TRIES = 2;
 
     /**
      * Serves a request. When the server breaks off before the first byte of its answer, tries once
@@ -35,15 +34,12 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     void pass(Exchange exchange, Outgoing request) throws Failure, InterruptedException {
         InFlight noted = note(exchange, request);
         try (WaitingStream waiting = waiting(exchange, request)) {
-            for (int left = TRIES - 1; ; left--) {
-                try {
-                    attempt(exchange, request, noted, waiting);
-                    return;
-                } catch (Failure e) {
-                    boolean again = e.cause == NO_ANSWER && request.kind() != Outgoing.Kind.ONCE;
-                    if (!again || left == 0) throw e;
-                    noted.retried();
-                }
+            try {
+                attempt(exchange, request, noted, waiting);
+            } catch (Failure e) {
+                if (e.cause != NO_ANSWER || request.kind() == Outgoing.Kind.ONCE) throw e;
+                noted.retried();
+                attempt(exchange, request, noted, waiting);
             }
         }
     }
@@ -51,8 +47,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     /** POSTs are requests for a model's work; other methods only look. */
     private InFlight note(Exchange exchange, Outgoing request) {
         if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
-        InFlight noted = activity.begin(request.to()
-            .id(), exchange.rawPath() + exchange.queryPart(),
+        InFlight noted = activity.begin(request.to().id(), exchange.target(),
             () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         Body asked = request.asked();
         if (asked != null) {

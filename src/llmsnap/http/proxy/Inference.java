@@ -30,16 +30,11 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         return Target.find(name, pool.config());
     }
 
-    /** Path and query as they came. */
-    private static String path(Exchange exchange) {
-        return exchange.rawPath() + exchange.queryPart();
-    }
-
     /** A GET whose query names the model. */
     public void get(Exchange exchange, String rest) throws Failure, InterruptedException {
         Target to = find(Query.model(exchange));
         dispatcher.pass(exchange,
-            new Outgoing(to, path(exchange), Kind.REPEATABLE, null, BodyPublishers::noBody));
+            new Outgoing(to, exchange.target(), Kind.REPEATABLE, null, BodyPublishers::noBody));
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
@@ -75,7 +70,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             Target to = find(name);
             List<Slice> slices = edit.edited(to.filters().forName(name));
             Kind kind = edit.isTrue("stream") ? Kind.STREAM : Kind.REPEATABLE;
-            return new Outgoing(to, path(exchange), kind, body, () -> publisher(slices));
+            return new Outgoing(to, exchange.target(), kind, body, () -> publisher(slices));
         } catch (Malformed e) {
             throw new Failure(400, "the request body is not a JSON object: " + e.getMessage())
                 .as("invalid_json", null);
@@ -105,7 +100,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
         pieces.add(form.publisher(at, form.size()));
         Body asked = form.bytes() == null ? null : form;
-        return new Outgoing(to, path(exchange), Kind.REPEATABLE, asked,
+        return new Outgoing(to, exchange.target(), Kind.REPEATABLE, asked,
             () -> BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
     }
 
@@ -117,7 +112,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         String sent = sentName(to, name);
         String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
         String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
-        return new Outgoing(to, path(exchange), Kind.REPEATABLE, body,
+        return new Outgoing(to, exchange.target(), Kind.REPEATABLE, body,
             () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
     }
 
@@ -149,25 +144,20 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             Kind kind = exchange.isGet() ? Kind.REPEATABLE : Kind.ONCE;
             String path = raw.substring(end) + exchange.queryPart();
             dispatcher.pass(exchange, new Outgoing(to, path, kind, small,
-                () -> small == null ? BodyReader.passing(exchange) : small.publisher()));
+                () -> small == null ? BodyReader.passing(exchange)
+                    : small.publisher(0, small.size())));
         }
     }
 
     /** Where the longest id that there is ends; where the first segment does when there is none. */
     private int idEnd(String raw) throws Failure {
         Config config = pool.config();
-        int first = raw.indexOf('/') < 0 ? raw.length() : raw.indexOf('/');
-        int longest = first;
-        for (int end = first; end >= 0; end = next(raw, end)) {
+        String segments = raw + "/";
+        int longest = segments.indexOf('/');
+        for (int end = longest; end >= 0; end = segments.indexOf('/', end + 1)) {
             String id = Query.decodePath(raw.substring(0, end));
             if (Target.findOrNull(id, config) != null) longest = end;
         }
         return longest;
-    }
-
-    private static int next(String raw, int end) {
-        if (end == raw.length()) return -1;
-        int slash = raw.indexOf('/', end + 1);
-        return slash < 0 ? raw.length() : slash;
     }
 }

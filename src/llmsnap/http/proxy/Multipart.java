@@ -6,7 +6,6 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -24,19 +23,17 @@ final class Multipart {
     /** What follows a delimiter, when no part does. */
     private static final long END = -1;
     private static final long NO_DELIMITER = -2;
-    private static final byte[] BLANK = {' '};
-    private static final byte[] TAB = {'\t'};
 
     /** Where the value of a field stands: bytes from..to. */
     record Field(long from, long to) {}
 
     private final Body form;
-    private final byte[] delimiter;
+    private final String delimiter;
     private final List<Field> models = new ArrayList<>();
 
     private Multipart(Body form, String boundary) {
         this.form = form;
-        this.delimiter = ("\r\n--" + boundary).getBytes(ISO_8859_1);
+        this.delimiter = "\r\n--" + boundary;
     }
 
     /** The boundary of a Content-Type when that is multipart/form-data, else null. */
@@ -81,9 +78,8 @@ final class Multipart {
      * Behind the first delimiter, which may stand at the very start without a line break before it.
      */
     private long firstPart() throws Failure {
-        byte[] start = form.read(0, delimiter.length - 2);
-        boolean atStart = Arrays.equals(start, Arrays.copyOfRange(delimiter, 2, delimiter.length));
-        long end = atStart ? start.length : find(0);
+        String start = delimiter.substring(2);
+        long end = latin(0, start.length()).equals(start) ? start.length() : find(0);
         if (end < 0) throw incomplete("its boundary does not occur");
         return afterDelimiter(end);
     }
@@ -98,15 +94,19 @@ final class Multipart {
      * Behind the rest of the delimiter's line at {@code at}; text there is of a part, as it was.
      */
     private long next(long at) {
-        if (Arrays.equals(form.read(at, 2), new byte[] {'-', '-'})) return END;
+        if (latin(at, 2).equals("--")) return END;
         long i = at;
-        while (Arrays.equals(form.read(i, 1), BLANK) || Arrays.equals(form.read(i, 1), TAB)) i++;
-        return Arrays.equals(form.read(i, 2), new byte[] {'\r', '\n'}) ? i + 2 : NO_DELIMITER;
+        while (latin(i, 1).matches("[ \t]")) i++;
+        return latin(i, 2).equals("\r\n") ? i + 2 : NO_DELIMITER;
+    }
+
+    private String latin(long at, int count) {
+        return new String(form.read(at, count), ISO_8859_1);
     }
 
     /** Reads the part that begins at {@code at}. @return where the next one does, or END */
     private long part(long at) throws Failure {
-        var head = new String(form.read(at, MAX_HEAD_BYTES), ISO_8859_1);
+        String head = latin(at, MAX_HEAD_BYTES);
         boolean noHeaders = head.startsWith("\r\n");
         int headEnd = noHeaders ? 0 : head.indexOf("\r\n\r\n");
         if (headEnd < 0) {
@@ -116,7 +116,7 @@ final class Multipart {
         long value = at + headEnd + (noHeaders ? 2 : 4);
         long behind = find(value - 2);      // the value may be empty: its line break is the head's
         if (behind < 0) throw incomplete("a part has no boundary at its end");
-        long end = max(value, behind - delimiter.length);
+        long end = max(value, behind - delimiter.length());
         if (isModel(head.substring(0, headEnd))) models.add(new Field(value, end));
         return afterDelimiter(behind);
     }
@@ -172,15 +172,13 @@ final class Multipart {
     private long find(long from) {
         long start = max(0, from);
         int size = FIRST_WINDOW_BYTES;
-        while (start + delimiter.length <= form.size()) {
-            byte[] window = form.read(start, max(size, delimiter.length));
-            for (int i = 0; i + delimiter.length <= window.length; i++) {
-                int end = i + delimiter.length;
-                boolean found = window[i] == '\r'
-                    && Arrays.equals(window, i, end, delimiter, 0, delimiter.length);
-                if (found && next(start + end) != NO_DELIMITER) return start + end;
+        int length = delimiter.length();
+        while (start + length <= form.size()) {
+            String window = latin(start, max(size, length));
+            for (int i = -1; (i = window.indexOf(delimiter, i + 1)) >= 0; ) {
+                if (next(start + i + length) != NO_DELIMITER) return start + i + length;
             }
-            start += window.length - delimiter.length + 1;
+            start += window.length() - length + 1;
             size = min(MAX_WINDOW_BYTES, size * 2);
         }
         return -1;

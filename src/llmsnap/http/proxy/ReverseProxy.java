@@ -5,8 +5,8 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.util.Locale;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -61,17 +61,13 @@ public record ReverseProxy(Supplier<HttpClient> client) {
 
     private static void copyHeaders(Exchange exchange, HttpRequest.Builder to) {
         Headers from = exchange.requestHeaders();
-        Set<String> listed = ConnectionHeaders.listed(from.get("Connection"));
-        from.forEach((name, values) -> {
-            String lower = name.toLowerCase(Locale.ROOT);
-            boolean taken = OURS.contains(lower) || exchange.isKeyed() && KEYS.contains(lower);
-            if (taken || ConnectionHeaders.has(lower, listed)) return;
-            for (String value : values) {
-                try {
-                    to.header(name, value);
-                } catch (IllegalArgumentException e) {
-                    // a name or value that HTTP does not allow is not sent on
-                }
+        Predicate<String> ours =
+            name -> OURS.contains(name) || exchange.isKeyed() && KEYS.contains(name);
+        ConnectionHeaders.copy(from, ours, (name, value) -> {
+            try {
+                to.header(name, value);
+            } catch (IllegalArgumentException e) {
+                // a name or value that HTTP does not allow is not sent on
             }
         });
         to.setHeader("Accept-Encoding", "identity");

@@ -1,6 +1,5 @@
 package llmsnap.http.proxy;
 
-import java.util.ArrayList;
 import java.util.List;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Filters;
@@ -64,10 +63,8 @@ public sealed interface Target {
     }
 
     private static String some(Config config) {
-        List<String> some = new ArrayList<>();
-        for (Model model : config.models().values()) {
-            if (!model.about().unlisted() && some.size() < MAX_LISTED) some.add(model.id());
-        }
+        List<String> some = config.models().values().stream()
+            .filter(each -> !each.about().unlisted()).limit(MAX_LISTED).map(Model::id).toList();
         if (some.isEmpty()) return "; there are no models in the configuration";
         boolean all = config.models().size() == some.size();
         return "; there are " + String.join(", ", some) + (all ? "" : " and more, see /v1/models");

@@ -1,9 +1,10 @@
 package llmsnap.http.proxy;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
@@ -19,7 +20,6 @@ import llmsnap.text.Json;
 final class WaitingStream implements AutoCloseable {
     private static final long TEXT_EVERY_MS = 1_000;
     private static final long COMMENT_EVERY_MS = 15_000;
-    private static final long NANOS_PER_SECOND = 1_000_000_000;
 
     private final Exchange exchange;
     private final String model;
@@ -48,9 +48,9 @@ final class WaitingStream implements AutoCloseable {
         lock.lock();
         try {
             while (!over) {
-                if (ended.await(everyMs, TimeUnit.MILLISECONDS) || over) continue;
+                if (ended.await(everyMs, MILLISECONDS) || over) continue;
                 if (!exchange.isCommitted()) exchange.beginEvents();
-                tell((System.nanoTime() - start) / NANOS_PER_SECOND);
+                tell(NANOSECONDS.toSeconds(System.nanoTime() - start));
             }
         } catch (Failure e) {
             exchange.interruption.breakOff(e);

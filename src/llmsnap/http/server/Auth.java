@@ -38,7 +38,7 @@ final class Auth {
     static boolean check(Access access, Exchange exchange, List<String> keys) throws Failure {
         if (access == Access.OPEN) return false;
         boolean open = keys.isEmpty();
-        Given given = open ? Given.NOT : given(exchange, keys);
+        Given given = given(exchange, keys);
         if (!open && given == Given.NOT) {
             exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
             throw new Failure(401,
@@ -57,10 +57,10 @@ final class Auth {
         String authorization = exchange.header("Authorization");
         String[] words = authorization == null ? new String[0] : authorization.split(" ", 2);
         if (words.length < 2) return Given.NOT;
-        String scheme = words[0].toLowerCase(Locale.ROOT);
-        if (scheme.equals("bearer") && isKey(latin(words[1]), keys)) return Given.HEADER;
-        boolean basic = scheme.equals("basic") && isKey(password(words[1].strip()), keys);
-        return basic ? Given.BASIC : Given.NOT;
+        boolean bearer = words[0].equalsIgnoreCase("bearer");
+        if (bearer && isKey(latin(words[1]), keys)) return Given.HEADER;
+        boolean basic = words[0].equalsIgnoreCase("basic");
+        return basic && isKey(password(words[1].strip()), keys) ? Given.BASIC : Given.NOT;
     }
 
     /** The server hands headers over as Latin-1: these are the bytes that came. */

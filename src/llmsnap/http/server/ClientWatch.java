@@ -58,14 +58,10 @@ final class ClientWatch {
         long end = System.nanoTime() + nanos;
         do {
             for (Exchange exchange : exchanges) {
-                if (exchange.isEndless()) breakOff(exchange, Failure.of(SHUTTING_DOWN));
+                if (exchange.isEndless()) exchange.interruption.breakOff(Failure.of(SHUTTING_DOWN));
             }
             MILLISECONDS.sleep(STOP_LOOK_MS);
         } while (!isEmpty() && System.nanoTime() < end);
-    }
-
-    private static void breakOff(Exchange exchange, Failure why) {
-        exchange.interruption.breakOff(why);
     }
 
     private void run() {
@@ -85,7 +81,7 @@ final class ClientWatch {
         Map<Exchange, String> old = new HashMap<>();
         for (Exchange exchange : exchanges) {
             Failure silence = exchange.progress.silence(now);
-            if (silence != null) breakOff(exchange, silence);
+            if (silence != null) exchange.interruption.breakOff(silence);
             boolean young = now - exchange.startNanos <= YOUNG_NANOS;
             if (!young) old.put(exchange, Proc.address(exchange.client()));
         }
@@ -98,7 +94,7 @@ final class ClientWatch {
             boolean gone = unsent == null;
             boolean left = gone ? before.contains(exchange)
                 : exchange.progress.isStalled(now, STALLED_NANOS, unsent);
-            if (left) breakOff(exchange, Failure.of(CLIENT_LEFT));
+            if (left) exchange.interruption.breakOff(Failure.of(CLIENT_LEFT));
             else if (gone) suspects.add(exchange);
         });
         return suspects;

@@ -1,6 +1,7 @@
 package llmsnap.http.server;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import static llmsnap.record.Cause.CLIENT_LEFT;
 
 import com.sun.net.httpserver.Headers;
@@ -47,12 +48,8 @@ public final class Exchange {
 
     Exchange(HttpExchange http) {
         this.http = http;
-        this.form = isAnthropic(rawPath()) ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
-    }
-
-    private static boolean isAnthropic(String path) {
-        int at = path.indexOf("v1/messages");
-        return at > 0 && path.substring(0, at).replace("/", "").isEmpty();
+        boolean anthropic = rawPath().matches("/+v1/messages.*");
+        this.form = anthropic ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
     }
 
     // ---- the request
@@ -78,8 +75,7 @@ public final class Exchange {
 
     /** The path, decoded. */
     String path() {
-        String host = misread().isEmpty() ? "" : URI.create(misread().substring(1)).getPath();
-        return host + Objects.requireNonNullElse(http.getRequestURI().getPath(), "");
+        return URI.create(rawPath().replaceFirst("^/+", "/")).getPath();
     }
 
     /** Of a path that starts with two slashes, what {@link URI} takes for a host; else "". */
@@ -97,6 +93,11 @@ public final class Exchange {
     /** The query as it came, with its question mark; "" when there is none. */
     public String queryPart() {
         return rawQuery() == null ? "" : "?" + rawQuery();
+    }
+
+    /** Path and query as they came. */
+    public String target() {
+        return rawPath() + queryPart();
     }
 
     public Headers requestHeaders() {
@@ -212,18 +213,14 @@ public final class Exchange {
     }
 
     /** Writes a piece of the body. */
-    public void write(byte[] bytes, int offset, int length) throws Failure {
+    public void write(byte[] bytes) throws Failure {
         if (left >= 0) {
-            left -= length;
+            left -= bytes.length;
             if (left == 0) ending.end(status, null, null);
         }
         progress.writing();
-        sending(() -> out.write(bytes, offset, length));
-        bytesOut += length;
-    }
-
-    public void write(byte[] bytes) throws Failure {
-        write(bytes, 0, bytes.length);
+        sending(() -> out.write(bytes));
+        bytesOut += bytes.length;
     }
 
     public void flush() throws Failure {
@@ -304,13 +301,15 @@ public final class Exchange {
 
     // ---- for the log
 
-    /** What was sent, 0 for nothing. */
-    int status() {
-        return status;
-    }
-
-    long bytesOut() {
-        return bytesOut;
+    /** @param cut why the connection was cut, or null */
+    String line(String cut) {
+        long micros = NANOSECONDS.toMicros(System.nanoTime() - startNanos);
+        Failure broken = interruption.failure();
+        String why = broken == null ? cut : broken.getMessage();
+        return client().getAddress().getHostAddress() + " " + method() + " " + rawPath() + " "
+            + (status == 0 ? "-" : status) + " " + bytesOut + " bytes "
+            + micros / 1000 + "." + micros / 100 % 10 + " ms"
+            + (why == null ? "" : " (" + why + ")");
     }
 
 }

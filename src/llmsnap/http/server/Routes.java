@@ -2,9 +2,7 @@ package llmsnap.http.server;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import llmsnap.http.server.Auth.Access;
@@ -33,16 +31,23 @@ public final class Routes {
 
     /** One row. A path that ends with a slash and a star stands for all that begin so. */
     private record Route(Methods methods, String path, Access access, Handler handler) {
-        String prefix() {
-            return path.substring(0, path.length() - 1);
+        boolean isPrefix() {
+            return path.endsWith("/*");
+        }
+
+        /** What {@code asked} has behind this path; null when it is another. */
+        String rest(String asked) {
+            if (!isPrefix()) return asked.equals(path) ? "" : null;
+            String prefix = path.substring(0, path.length() - 1);
+            boolean more = asked.startsWith(prefix) && asked.length() > prefix.length();
+            return more ? asked.substring(prefix.length()) : null;
         }
     }
 
     /** A row that fits, and what the path has behind it. */
     record Match(Access access, Handler handler, String rest) {}
 
-    private final Map<String, List<Route>> exact = new HashMap<>();
-    private final List<Route> prefixes = new ArrayList<>();     // longer ones first
+    private final List<Route> routes = new ArrayList<>();   // exact ones, then longer ones first
 
     /** For anybody. */
     public void open(String path, Handler handler) {
@@ -60,9 +65,8 @@ public final class Routes {
     }
 
     private void add(Route route) {
-        if (route.path.endsWith("/*")) prefixes.add(route);
-        else exact.computeIfAbsent(route.path, each -> new ArrayList<>()).add(route);
-        prefixes.sort(Comparator.comparing(each -> -each.path.length()));
+        routes.add(route);
+        routes.sort(Comparator.comparing(Route::isPrefix).thenComparing(r -> -r.path.length()));
     }
 
     /**
@@ -75,14 +79,9 @@ public final class Routes {
     Match find(String method, String path, boolean slash) throws Failure {
         if (slash) checkId(path);
         Set<String> allowed = new TreeSet<>();
-        for (Route route : exact.getOrDefault(path, List.of())) {
-            if (route.methods.has(method)) return new Match(route.access, route.handler, "");
-            allowed.addAll(route.methods.names);
-        }
-        for (Route route : prefixes) {
-            String prefix = route.prefix();
-            if (!path.startsWith(prefix) || path.length() == prefix.length()) continue;
-            String rest = path.substring(prefix.length());
+        for (Route route : routes) {
+            String rest = route.rest(path);
+            if (rest == null) continue;
             if (route.methods.has(method)) return new Match(route.access, route.handler, rest);
             allowed.addAll(route.methods.names);
         }
@@ -95,9 +94,9 @@ public final class Routes {
 
     /** A script whose $ID is empty must not unload everything. */
     private void checkId(String path) throws Failure {
-        for (Route route : prefixes) {
+        for (Route route : routes) {
             boolean withId = route.access == Access.CONTROL && route.methods == Methods.POST;
-            if (!withId || !route.prefix().equals(path + "/")) continue;
+            if (!withId || !route.path.equals(path + "/*")) continue;
             throw Failure.noModel("the model's id is missing behind " + path + "/");
         }
     }

@@ -1,7 +1,6 @@
 package llmsnap.http.server;
 
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
-import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static llmsnap.record.Cause.CLIENT_LEFT;
 
@@ -106,7 +105,7 @@ public final class Server {
             watch.remove(exchange);
             lastEndNanos = System.nanoTime();
             exchange.interruption.end();
-            if (!exchange.isQuiet()) log(exchange, cut);
+            if (!exchange.isQuiet()) log.info(exchange.line(cut));
         }
     }
 
@@ -115,11 +114,9 @@ public final class Server {
         try {
             route(exchange);
             return null;
-        } catch (Failure e) {
+        } catch (Failure | InterruptedException e) {
+            if (e instanceof Failure failure && failure.cause != CLIENT_LEFT) return failure;
             // Whoever is interrupted while he writes finds the connection closed.
-            Failure broken = exchange.interruption.failure();
-            return e.cause == CLIENT_LEFT && broken != null ? broken : e;
-        } catch (InterruptedException e) {
             Failure broken = exchange.interruption.failure();
             return broken == null ? Failure.of(CLIENT_LEFT) : broken;
         } catch (Exception | Error e) {
@@ -145,16 +142,5 @@ public final class Server {
         Routes.Match match = routes.find(exchange.method(), path, slash);
         exchange.admit(Auth.check(match.access(), exchange, apiKeys.get()));
         match.handler().serve(exchange, match.rest());
-    }
-
-    private void log(Exchange exchange, String cut) {
-        long micros = NANOSECONDS.toMicros(System.nanoTime() - exchange.startNanos);
-        String status = exchange.status() == 0 ? "-" : String.valueOf(exchange.status());
-        Failure broken = exchange.interruption.failure();
-        String why = broken == null ? cut : broken.getMessage();
-        log.info(exchange.client().getAddress().getHostAddress() + " " + exchange.method() + " "
-            + exchange.rawPath() + " " + status + " " + exchange.bytesOut() + " bytes "
-            + micros / 1000 + "." + micros / 100 % 10 + " ms"
-            + (why == null ? "" : " (" + why + ")"));
     }
 }
