@@ -32,8 +32,9 @@ final class YamlTypes {
         }
         if (FLOAT.matcher(digits).matches()) {
             double value = Double.parseDouble(digits);
-            String spelled = value == 0 && 1 / value < 0 ? "-0" : Json.number(value);
-            if (!Double.isInfinite(value)) return new Json.Num(spelled);
+            boolean minusZero = value == 0 && 1 / value < 0;
+            if (minusZero) return new Json.Num("-0");
+            if (!Double.isInfinite(value)) return new Json.Num(Json.number(value));
         }
         Matcher date = DATE.matcher(text);
         if (!date.matches()) return new Json.Str(text);

@@ -140,7 +140,7 @@ function updateActions(node, model) {
 	setHidden(parts.load, !(off || asleep || LEAVING.includes(model.state)));
 	const load = asleep ? 'Wake' : 'Load';
 	setText(parts.load, load);
-	parts.load.ariaLabel = `${load} ${model.id}`;
+	setAttribute(parts.load, 'aria-label', `${load} ${model.id}`);
 	setHidden(parts.unload, off || model.state === 'stopping');
 	setHidden(parts.sleep, model.sleepMode !== 'enable' || model.state !== 'ready');
 	const focused = document.activeElement;
