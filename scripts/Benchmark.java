@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -23,9 +22,32 @@ import java.util.concurrent.atomic.AtomicInteger;
  * of java and a filter.
  */
 class Benchmark {
-    static final String JAR = "build/llmsnap.jar";
+    /** The simulated models are always those of the jar that was just built. */
+    static final String MODELS_JAR = "build/llmsnap.jar";
+    /** What is measured: another one, to compare, with -Djar=PATH. */
+    static final String JAR = System.getProperty("jar", MODELS_JAR);
     static String java;
     static int nextPort = 19000;
+
+    interface Body {
+        void run() throws Exception;
+    }
+
+    /** What can be asked for by name. */
+    record Part(String name, Body body) {}
+
+    static final List<Part> PARTS = List.of(
+        new Part("start", Benchmark::startAndMemory),
+        new Part("swap", Benchmark::swap),
+        new Part("wake", Benchmark::wake),
+        new Part("thrash", Benchmark::thrash),
+        new Part("stampede", Benchmark::stampede),
+        new Part("latency", Benchmark::latency),
+        new Part("reload", Benchmark::reload),
+        new Part("load", Benchmark::load),
+        new Part("stream", Benchmark::stream),
+        new Part("large", Benchmark::large),
+        new Part("insight", Benchmark::insight));
 
     /** A process that is ended by its pid. */
     record Server(Process process, int port) implements AutoCloseable {
@@ -141,7 +163,7 @@ class Benchmark {
                     "-XX:+UseSerialGC",
                     "-Xmx256m",
                     "-cp",
-                    JAR,
+                    MODELS_JAR,
                     "llmsnap.demo.SimulatedModel",
                     "--port",
                     String.valueOf(port),
@@ -240,39 +262,14 @@ class Benchmark {
         System.out.println("""
             | what | through llmsnap | direct | added or ratio |
             |---|---|---|---|""");
-        String[] names = {
-            "start",
-            "swap",
-            "wake",
-            "thrash",
-            "stampede",
-            "latency",
-            "reload",
-            "load",
-            "stream",
-            "large",
-            "insight"
-        };
-        List<Callable<Void>> parts =
-            List.of(
-                Benchmark::startAndMemory,
-                Benchmark::swap,
-                Benchmark::wake,
-                Benchmark::thrash,
-                Benchmark::stampede,
-                Benchmark::latency,
-                Benchmark::reload,
-                Benchmark::load,
-                Benchmark::stream,
-                Benchmark::large,
-                Benchmark::insight);
-        for (int i = 0; i < names.length; i++) {
-            if (names[i].contains(args.length > 1 ? args[1] : "")) parts.get(i).call();
+        String filter = args.length > 1 ? args[1] : "";
+        for (Part part : PARTS) {
+            if (part.name.contains(filter)) part.body.run();
         }
         System.exit(0);
     }
 
-    static Void startAndMemory() throws Exception {
+    static void startAndMemory() throws Exception {
         List<Double> times = new ArrayList<>();
         for (int i = 0; i < 7; i++) {
             Path config = Files.createTempFile("benchmark", ".yaml");
@@ -300,14 +297,13 @@ class Benchmark {
             }
         }
         row("start to the first 200 on /health", f("%.0f ms", median(times)), "-", "-");
-        return null;
     }
 
     /**
      * Request to first byte of a swap, less what the same command takes when started and asked by
      * hand.
      */
-    static Void swap() throws Exception {
+    static void swap() throws Exception {
         for (int readyMs : new int[] {0, 50, 400, 1500}) {
             List<Double> own = new ArrayList<>();
             List<Double> swapped = new ArrayList<>();
@@ -348,11 +344,10 @@ class Benchmark {
                 f("%.0f ms", median(own)),
                 f("%+.0f ms", median(swapped) - median(own)));
         }
-        return null;
     }
 
     /** A request for a model that sleeps, against the wake call and the request by hand. */
-    static Void wake() throws Exception {
+    static void wake() throws Exception {
         List<Double> own = new ArrayList<>();
         List<Double> through = new ArrayList<>();
         String yaml = """
@@ -386,14 +381,13 @@ class Benchmark {
             f("%.1f ms", a),
             f("%.1f ms", b),
             f("%+.1f ms", a - b));
-        return null;
     }
 
     /**
      * The slowest of the requests that are made while the unchanged configuration is read five
      * times a second.
      */
-    static Void reload() throws Exception {
+    static void reload() throws Exception {
         try (Server direct = direct();
             Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
             ExecutorService pool = Executors.newCachedThreadPool()) {
@@ -420,17 +414,17 @@ class Benchmark {
                 f("%.1f ms (no reload)", without[9999] / 1000),
                 f("%+.1f ms", (during[9999] - without[9999]) / 1000));
         }
-        return null;
     }
 
-    static Void thrash() throws Exception {
+    static void thrash() throws Exception {
         try (Server llmsnap = llmsnap("""
             models:
-              a: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
-              b: {cmd: '${sim} --ready-ms 300 --reply-ms 50'}
+              a: {cmd: '${sim} --ready-ms 300'}
+              b: {cmd: '${sim} --ready-ms 300'}
             """);
             ExecutorService pool = Executors.newCachedThreadPool()) {
             Thread.sleep(1000);
+            String slow = ",\"sim\":{\"reply_ms\":50}";
             AtomicInteger next = new AtomicInteger();
             long from = System.nanoTime();
             List<Future<Integer>> clients = new ArrayList<>();
@@ -443,7 +437,7 @@ class Benchmark {
                                 for (int i; (i = next.getAndIncrement()) < 60; ) {
                                     connection.call(
                                         "/v1/chat/completions",
-                                        chat(i % 2 == 0 ? "a" : "b", ""));
+                                        chat(i % 2 == 0 ? "a" : "b", slow));
                                 }
                             } catch (IOException e) {
                                 errors++;
@@ -459,7 +453,6 @@ class Benchmark {
                 "-",
                 errors + " errors");
         }
-        return null;
     }
 
     /** 50 connections at once. @return when the last answer's first byte came, by nanoTime */
@@ -483,7 +476,7 @@ class Benchmark {
     }
 
     /** Direct: started by hand, 50 requests as soon as it is ready. */
-    static Void stampede() throws Exception {
+    static void stampede() throws Exception {
         List<Double> own = new ArrayList<>();
         List<Double> last = new ArrayList<>();
         try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim} --ready-ms 300'}\n")) {
@@ -510,7 +503,6 @@ class Benchmark {
             f("%.0f ms", median(last)),
             f("%.0f ms", median(own)),
             f("%+.0f ms", median(last) - median(own)));
-        return null;
     }
 
     static double[] latencies(int port, int count) throws IOException {
@@ -526,7 +518,7 @@ class Benchmark {
         return times;
     }
 
-    static Void latency() throws Exception {
+    static void latency() throws Exception {
         try (Server direct = direct();
             Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             latencies(direct.port, 5000);
@@ -544,7 +536,6 @@ class Benchmark {
                 f("%.0f us", without[4950]),
                 f("%+.0f us", through[4950] - without[4950]));
         }
-        return null;
     }
 
     /** Requests per second over {@code connections} for {@code millis}. */
@@ -576,7 +567,7 @@ class Benchmark {
         }
     }
 
-    static Void load() throws Exception {
+    static void load() throws Exception {
         try (Server direct = direct();
             Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             load(direct.port, 32, 2000);
@@ -602,10 +593,9 @@ class Benchmark {
                 "-",
                 "-");
         }
-        return null;
     }
 
-    static Void stream() throws Exception {
+    static void stream() throws Exception {
         try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n")) {
             for (int round = 0; round < 3; round++) cpuPerToken(llmsnap);
             row(
@@ -614,7 +604,6 @@ class Benchmark {
                 "-",
                 "-");
         }
-        return null;
     }
 
     /** CPU of llmsnap for each of the tokens of 64 streams, in microseconds. */
@@ -654,7 +643,7 @@ class Benchmark {
      * What it costs to be seen: captures on and a reader of /api/events, against captures off and
      * nobody. In turn, since the machine drifts.
      */
-    static Void insight() throws Exception {
+    static void insight() throws Exception {
         String models = "models:\n  a: {cmd: '${sim}'}\n";
         try (Server off = llmsnap("captureBuffer: 0\n" + models);
             Server on = llmsnap(models);
@@ -700,7 +689,6 @@ class Benchmark {
                 f("%.1f us (without)", median(unseen)),
                 f("%.2f", median(ratios)));
         }
-        return null;
     }
 
     static void pair(List<Double> ratios, List<Double> as, double a, List<Double> bs, double b) {
@@ -709,7 +697,7 @@ class Benchmark {
         ratios.add(a / b);
     }
 
-    static Void large() throws Exception {
+    static void large() throws Exception {
         String text = ",\"text\":\"" + "lorem ipsum dolor \\n".repeat((8 << 20) / 20) + "\"";
         byte[] first = ("{\"model\":\"a\"" + text + "}").getBytes(StandardCharsets.UTF_8);
         byte[] last = ("{\"x\":1" + text + ",\"model\":\"a\"}").getBytes(StandardCharsets.UTF_8);
@@ -739,6 +727,5 @@ class Benchmark {
                     f("%+.1f ms", a - b));
             }
         }
-        return null;
     }
 }
