@@ -1,6 +1,7 @@
 package llmsnap.http.api;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static llmsnap.text.Json.obj;
 
 import java.util.List;
 import java.util.function.ToLongFunction;
@@ -41,7 +42,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         InFlight request = activity.inFlight(number(id));
         if (request == null) throw Failure.notFound("there is no request " + id + " in flight");
         request.cancel();
-        exchange.sendJson(Json.obj("msg", "ok"));
+        exchange.sendJson(obj("msg", "ok"));
     }
 
     private static long number(String id) throws Failure {

@@ -4,6 +4,7 @@ import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
+import static llmsnap.text.Json.obj;
 
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -85,7 +86,7 @@ public final class Events {
     }
 
     private static byte[] message(String type, Object data) {
-        Json event = Json.obj("type", type, "data", Json.of(data).toString());
+        Json event = obj("type", type, "data", Json.of(data).toString());
         return ("event:message\ndata:" + event + "\n\n").getBytes(UTF_8);
     }
 
@@ -173,7 +174,7 @@ public final class Events {
 
         private void writeLog(LogSource source, String text) throws Failure {
             String data = text == null ? "" : text;
-            write(message("logData", Json.obj("source", source.name, "data", data)));
+            write(message("logData", obj("source", source.name, "data", data)));
         }
 
         private void writeRows(List<Row> rows) throws Failure {

@@ -1,5 +1,7 @@
 package llmsnap.http.api;
 
+import static llmsnap.text.Json.obj;
+
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -33,7 +35,7 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
     }
 
     public void version(Exchange exchange, String rest) throws Failure {
-        exchange.sendJson(Json.obj(
+        exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
             "build_date", version.getProperty("date")));
@@ -57,7 +59,7 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
         }
         config.peers().byModel().forEach((name, peer) -> list.add(ModelJson.listed(name, peer)));
         list.sort(Comparator.comparing(entry -> entry.text("id")));
-        exchange.sendJson(Json.obj("object", "list", "data", list));
+        exchange.sendJson(obj("object", "list", "data", list));
     }
 
     public void one(Exchange exchange, String name) throws Failure {
@@ -83,7 +85,7 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
         List<Json.Obj> running = pool.statuses().stream()
             .filter(status -> status.state() != ModelState.STOPPED).map(ModelJson::running)
             .toList();
-        exchange.sendJson(Json.obj("running", running));
+        exchange.sendJson(obj("running", running));
     }
 
     /** What a request for {@code ?model=} would meet, and why the model last went. */
@@ -118,7 +120,7 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
 
     public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
         unloadAll();
-        exchange.sendJson(Json.obj("msg", "ok"));
+        exchange.sendJson(obj("msg", "ok"));
     }
 
     public void unload(Exchange exchange, String name)

@@ -169,11 +169,10 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         if (failure != null) return failure;
         Throwable cause = e;
         boolean malformed = false;
-        while (true) {
-            malformed |= cause instanceof ProtocolException
-                || cause instanceof IllegalArgumentException;
-            if (cause.getCause() == null || cause.getCause() == cause) break;
-            cause = cause.getCause();
+        for (Throwable each = e; each != null; each = each.getCause()) {
+            malformed |= each instanceof ProtocolException
+                || each instanceof IllegalArgumentException;
+            cause = each;
         }
         String message = cause.getMessage();
         String reason = message == null ? cause.getClass().getSimpleName() : message;

@@ -81,11 +81,7 @@ final class Multipart {
         String start = delimiter.substring(2);
         long end = latin(0, start.length()).equals(start) ? start.length() : find(0);
         if (end < 0) throw incomplete("its boundary does not occur");
-        return afterDelimiter(end);
-    }
-
-    private long afterDelimiter(long at) throws Failure {
-        long next = next(at);
+        long next = next(end);
         if (next == NO_DELIMITER) throw incomplete("after a boundary there has to be a line break");
         return next;
     }
@@ -118,7 +114,7 @@ final class Multipart {
         if (behind < 0) throw incomplete("a part has no boundary at its end");
         long end = max(value, behind - delimiter.length());
         if (isModel(head.substring(0, headEnd))) models.add(new Field(value, end));
-        return afterDelimiter(behind);
+        return next(behind);
     }
 
     private static boolean isModel(String head) {

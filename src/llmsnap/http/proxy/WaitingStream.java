@@ -3,6 +3,7 @@ package llmsnap.http.proxy;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
+import static llmsnap.text.Json.obj;
 
 import java.util.List;
 import java.util.concurrent.locks.Condition;
@@ -78,11 +79,11 @@ final class WaitingStream implements AutoCloseable {
     }
 
     private Json chunk(String reasoning) {
-        Json.Obj choice = Json.obj(
+        Json.Obj choice = obj(
             "index", 0,
-            "delta", Json.obj("reasoning_content", reasoning),
+            "delta", obj("reasoning_content", reasoning),
             "finish_reason", null);
-        return Json.obj(
+        return obj(
             "id", "llmsnap-loading",
             "object", "chat.completion.chunk",
             "created", System.currentTimeMillis() / 1000,

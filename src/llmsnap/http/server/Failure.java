@@ -3,6 +3,7 @@ package llmsnap.http.server;
 import static llmsnap.record.Cause.REFUSED;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 import static llmsnap.record.Cause.UNLOADED;
+import static llmsnap.text.Json.obj;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -96,10 +97,10 @@ public final class Failure extends Exception {
     /** The answer's body. */
     Json.Obj body(Form form) {
         Json.Obj body = switch (form) {
-            case ANTHROPIC -> Json.obj(
+            case ANTHROPIC -> obj(
                 "type", "error",
-                "error", Json.obj("type", anthropicType(), "message", getMessage()));
-            case OPENAI -> Json.obj("error", Json.obj(
+                "error", obj("type", anthropicType(), "message", getMessage()));
+            case OPENAI -> obj("error", obj(
                 "message", getMessage(),
                 "type", openAiType(),
                 "param", param,
