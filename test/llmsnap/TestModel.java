@@ -97,13 +97,25 @@ public final class TestModel extends SimulatedModel {
                 "usage", Json.obj("prompt_tokens", 3, "total_tokens", 3)));
             case "/v1/completions" -> complete(request, out);
             case "/v1/messages" -> message(request, out);
-            default -> super.answer(request, out);
+            case "/v1/chat/completions" -> super.answer(request, out);
+            default -> echo(request, out);
         }
     }
 
     private void log(Request request) {
         System.out.println(name + ": " + request.method() + " " + request.path());
         pause(number(request.sim(), "reply_ms", 0));
+    }
+
+    private void echo(Request request, OutputStream out) throws IOException {
+        log(request);
+        send(out, "200 OK", Json.obj(
+            "name", name,
+            "method", request.method(),
+            "path", request.path(),
+            "headers", request.headers(),
+            "length", request.length(),
+            "body", request.length() == request.body().length ? request.text() : ""));
     }
 
     private void complete(Request request, OutputStream out) throws IOException {
@@ -175,12 +187,13 @@ public final class TestModel extends SimulatedModel {
         return said.substring(i * SAID_AT_ONCE, Math.min(said.length(), (i + 1) * SAID_AT_ONCE));
     }
 
-    @Override protected String preface() {
-        return said == null ? super.preface() : "";
+    @Override protected String text(Request request) {
+        return super.text(request).substring(said == null ? 0 : name.length() + 2);
     }
 
-    @Override protected boolean isReasoning(int i) {
-        return i < number("think", 0);
+    @Override protected Json.Obj delta(int i) {
+        String kind = i < number("think", 0) ? "reasoning_content" : "content";
+        return Json.obj(kind, piece(i));
     }
 
     @Override protected void beforePiece(Request request, int i) throws IOException {

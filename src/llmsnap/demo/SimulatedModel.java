@@ -164,18 +164,13 @@ public class SimulatedModel {
         pause(number(request.sim(), "reply_ms", 0));
         Json.Obj body = request.json();
         if (!path.equals("/v1/chat/completions")) {
-            send(out, "200 OK", obj(
-                "name", name,
-                "method", request.method,
-                "path", request.path,
-                "headers", request.headers,
-                "length", request.length,
-                "body", request.length == request.body.length ? request.text() : ""));
+            send(out, "200 OK", obj("name", name));
         } else if (body.at("stream") == Json.TRUE) {
             boolean counted = body.at("stream_options", "include_usage") == Json.TRUE;
             Json.Obj usage = obj("choices", List.of(), "usage", usage(pieces(request)));
             String end = (counted ? "data: " + usage + "\n\n" : "") + "data: [DONE]\n\n";
-            stream(request, out, "", i -> delta(body, i), end);
+            stream(request, out, "", i -> completion("chat.completion.chunk", body,
+                obj("index", 0, "delta", delta(i))), end);
         } else {
             Json.Obj choice = obj(
                 "index", 0,
@@ -199,16 +194,6 @@ public class SimulatedModel {
         return (i == 0 ? "" : " ") + WORDS[i % WORDS.length];
     }
 
-    /** What every answer that is not streamed begins with. */
-    protected String preface() {
-        return name + ": ";
-    }
-
-    /** Whether a piece of a chat is reasoning. */
-    protected boolean isReasoning(int i) {
-        return false;
-    }
-
     /** A piece of a stream is about to be sent. @throws IOException to break the stream off */
     protected void beforePiece(Request request, int i) throws IOException {
         int tokenMs = number(request.sim(), "token_ms", number("token-ms", 0));
@@ -223,9 +208,9 @@ public class SimulatedModel {
             "total_tokens", PROMPT_TOKENS + tokens);
     }
 
-    /** All of the answer. */
-    protected final String text(Request request) {
-        var text = new StringBuilder(preface());
+    /** All of an answer that is not streamed. */
+    protected String text(Request request) {
+        var text = new StringBuilder(name + ": ");
         for (int i = 0; i < pieces(request); i++) text.append(piece(i));
         return text.toString();
     }
@@ -239,10 +224,9 @@ public class SimulatedModel {
             "choices", List.of(choice));
     }
 
-    private Json.Obj delta(Json.Obj request, int i) {
-        String kind = isReasoning(i) ? "reasoning_content" : "content";
-        return completion("chat.completion.chunk", request,
-            obj("index", 0, "delta", obj(kind, piece(i))));
+    /** What a piece adds to a chat. */
+    protected Json.Obj delta(int i) {
+        return obj("content", piece(i));
     }
 
     /** An event of a stream. */

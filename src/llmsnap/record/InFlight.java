@@ -4,6 +4,7 @@ import static java.lang.Math.max;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 
@@ -11,6 +12,7 @@ import java.util.function.BiConsumer;
  * A request in flight. Its own thread and those that pass its answer on tell what becomes of it.
  */
 public final class InFlight {
+    private static final Set<String> PLAIN = Set.of("", "identity");
     private static final int MAX_PATH = 200;
     private static final int MAX_ERROR = 2_000;
     private static final long NANOS_PER_MS = 1_000_000;
@@ -105,7 +107,7 @@ public final class InFlight {
         lock.lock();
         try {
             if (over) return;
-            boolean plain = value(headers, "content-encoding").matches("\\s*|identity");
+            boolean plain = PLAIN.contains(value(headers, "content-encoding").strip());
             usage = plain ? Usage.of(value(headers, "content-type")) : null;
             draft.answer(headers, length);
         } finally {

@@ -6,8 +6,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
-import java.util.TreeMap;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -29,7 +30,7 @@ public final class LogBuffer {
     private final int maxBytes;
     private final ReentrantLock lock = new ReentrantLock();     // guards the fields below
     private final Condition grown = lock.newCondition();
-    private final TreeMap<Long, Piece> pieces = new TreeMap<>();        // by number, from 0
+    private final Map<Long, Piece> pieces = new HashMap<>();     // by number, from 0, without gaps
     private long endPiece;                                              // number of the next one
     private long lines;
     private int bytes;
@@ -83,12 +84,12 @@ public final class LogBuffer {
         // Tiny pieces are bounded by their number, since each costs more than its bytes.
         int most = max(MIN_PIECES, maxBytes / SMALL_PIECE_BYTES);
         while ((bytes > maxBytes || pieces.size() > most) && pieces.size() > 1) {
-            bytes -= pieces.pollFirstEntry().getValue().bytes.length;
+            bytes -= pieces.remove(firstPiece()).bytes.length;
         }
     }
 
     private long firstPiece() {
-        return pieces.isEmpty() ? endPiece : pieces.firstKey();
+        return endPiece - pieces.size();
     }
 
     /** The newest {@code max} bytes. */
@@ -96,7 +97,7 @@ public final class LogBuffer {
         lock.lock();
         try {
             var all = new ByteArrayOutputStream(bytes);
-            pieces.values().forEach(piece -> all.writeBytes(piece.bytes));
+            for (long i = firstPiece(); i < endPiece; i++) all.writeBytes(pieces.get(i).bytes);
             byte[] whole = all.toByteArray();
             return Arrays.copyOfRange(whole, max(0, whole.length - max), whole.length);
         } finally {

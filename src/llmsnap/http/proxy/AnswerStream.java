@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
+import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.record.InFlight;
@@ -26,6 +27,7 @@ import llmsnap.record.InFlight;
  * {@link #apply}, its body piece by piece, the next one when this one was written.
  */
 final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscriber<Void> {
+    private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
 
@@ -98,7 +100,7 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         }
         if (lengths.isEmpty()) return code == 204 || code == 304 ? 0 : -1;
         String text = lengths.getFirst();
-        if (!text.matches("[0-9]{1,18}")) throw sent("with the Content-Length \"" + text + "\"");
+        if (!LENGTH.matcher(text).matches()) throw sent("with the Content-Length \"" + text + "\"");
         return Long.parseLong(text);
     }
 

@@ -19,13 +19,14 @@ final class ConnectionHeaders {
     /** Hands all others over, but those whose lower-case name is {@code ours}. */
     static void copy(Map<String, List<String>> from, Predicate<String> ours,
             BiConsumer<String, String> to) {
-        Set<String> left = new HashSet<>(ALWAYS);
+        Set<String> named = new HashSet<>();
         for (String value : from.getOrDefault("connection", List.of())) {
-            for (String name : lower(value).split(",")) left.add(name.strip());
+            for (String name : lower(value).split(",")) named.add(name.strip());
         }
-        from.forEach((name, values) -> {
-            if (left.contains(lower(name)) || ours.test(lower(name))) return;
-            for (String value : values) to.accept(name, value);
+        from.forEach((spelled, values) -> {
+            String name = lower(spelled);
+            if (ALWAYS.contains(name) || named.contains(name) || ours.test(name)) return;
+            for (String value : values) to.accept(spelled, value);
         });
     }
 

@@ -14,6 +14,7 @@ import java.net.URI;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.regex.Pattern;
 import llmsnap.text.Json;
 
 /** One request and its answer. */
@@ -28,6 +29,8 @@ public final class Exchange {
          */
         void end(int status, Failure failure, byte[] said);
     }
+
+    private static final Pattern MESSAGES = Pattern.compile("/+v1/messages");
 
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
@@ -48,7 +51,7 @@ public final class Exchange {
 
     Exchange(HttpExchange http) {
         this.http = http;
-        boolean anthropic = rawPath().matches("/+v1/messages.*");
+        boolean anthropic = MESSAGES.matcher(rawPath()).lookingAt();
         this.form = anthropic ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
     }
 
@@ -75,7 +78,8 @@ public final class Exchange {
 
     /** The path, decoded. */
     String path() {
-        return URI.create(rawPath().replaceFirst("^/+", "/")).getPath();
+        String host = misread().isEmpty() ? "" : URI.create(misread().substring(1)).getPath();
+        return host + Objects.requireNonNullElse(http.getRequestURI().getPath(), "");
     }
 
     /** Of a path that starts with two slashes, what {@link URI} takes for a host; else "". */

@@ -11,12 +11,15 @@ final class RequestCheck {
     private static final Pattern HOST =
         Pattern.compile("[0-9a-zA-Z._~!$&'()*+;=:\\[\\]%-]+");
 
+    private static final Pattern SLASHES = Pattern.compile("/+");
+    private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
+
     private RequestCheck() {}
 
     /** @throws Failure 400 or 505 for a head that is not valid; its connection is closed then */
     static void check(Exchange exchange) throws Failure {
         String protocol = exchange.protocol();
-        boolean spoken = protocol.matches("HTTP/1\\.[01]");
+        boolean spoken = protocol.equals("HTTP/1.1") || protocol.equals("HTTP/1.0");
         String wrong = spoken ? wrong(exchange.requestHeaders(), protocol.endsWith("1"))
             : "the version " + protocol + " is not spoken here, only HTTP/1.1";
         if (wrong == null) return;
@@ -37,7 +40,7 @@ final class RequestCheck {
         if (!validHost) return "a request needs exactly one valid Host header";
         List<String> lengths = headers.get("Content-length");
         boolean oneLength = lengths == null
-            || lengths.size() == 1 && lengths.getFirst().matches("[0-9]{1,18}");
+            || lengths.size() == 1 && LENGTH.matcher(lengths.getFirst()).matches();
         return oneLength ? null : "the Content-Length is not one number";
     }
 
@@ -47,6 +50,9 @@ final class RequestCheck {
         if (CONTROL.matcher(decoded).find()) {
             throw new Failure(400, "the path has a control character in it");
         }
-        return decoded.replaceAll("/+", "/").replaceFirst("(?<!^)/\\z", "");
+        String single = SLASHES.matcher(decoded).replaceAll("/");
+        boolean slash = single.endsWith("/") && single.length() > 1;
+        if (single.isEmpty()) return "/";
+        return slash ? single.substring(0, single.length() - 1) : single;
     }
 }

@@ -38,9 +38,9 @@ public final class Routes {
         /** What {@code asked} has behind this path; null when it is another. */
         String rest(String asked) {
             if (!isPrefix()) return asked.equals(path) ? "" : null;
-            String prefix = path.substring(0, path.length() - 1);
-            boolean more = asked.startsWith(prefix) && asked.length() > prefix.length();
-            return more ? asked.substring(prefix.length()) : null;
+            int end = path.length() - 1;
+            boolean more = asked.length() > end && asked.regionMatches(0, path, 0, end);
+            return more ? asked.substring(end) : null;
         }
     }
 
