@@ -7,4 +7,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ./build.sh jar
 java=$(./build.sh java)
-exec "$java" -Djar="${JAR:-build/llmsnap.jar}" -XX:+UseSerialGC -cp build/llmsnap.jar scripts/Benchmark.java "$java" "${1:-}"
+exec "$java" -Djar="${JAR:-build/llmsnap.jar}" -XX:+UseSerialGC -cp build/llmsnap.jar \
+  scripts/Benchmark.java "$java" "${1:-}"

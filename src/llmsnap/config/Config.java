@@ -98,8 +98,6 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * Edits of request bodies: those for every name, and those for names with edits of their own.
      */
     public record Filters(Map<String, Edit> always, Map<String, Map<String, Edit>> byName) {
-        public static final Filters NONE = new Filters(Map.of(), Map.of());
-
         /** The edits for a request that used {@code name}. */
         public Map<String, Edit> forName(String name) {
             return byName.getOrDefault(name, always);
@@ -200,8 +198,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
 
     /** The model that {@code name} (an id or an alias) stands for, or null. */
     public Model model(String name) {
-        String id = name == null ? null : names.get(name);
-        return id == null ? null : models.get(id);
+        return models.get(names.get(name));
     }
 
     /** The peer that provides a model of that name, or null. */

@@ -156,15 +156,14 @@ public final class ConfigReader {
             if (!fields.has("proxy")) {
                 problems.error(place, "the peer \"" + id + "\" has no proxy URL");
             }
-            String url = expander.field(fields, "proxy", "http://localhost");
+            Address proxy = expander.proxy(fields, "http://localhost");
             List<String> provided = fields.texts("models");
             if (provided.isEmpty()) {
                 problems.error(place, "the peer \"" + id + "\" lists no models");
             }
             String apiKey =
                 expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey");
-            byId.put(id,
-                new Peer(id, expander.address(url, fields.place("proxy")), provided, apiKey,
+            byId.put(id, new Peer(id, proxy, provided, apiKey,
                 new FilterReader(expander, problems).read(fields, "")));
             fields.done();
         });

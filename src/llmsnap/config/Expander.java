@@ -1,7 +1,6 @@
 package llmsnap.config;
 
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -68,8 +67,8 @@ final class Expander {
             problems.error(place, key + ": " + sentence);
             return;
         }
-        List<String> names = Macros.uses(sentence);
-        String hint = names.isEmpty() ? "" : "; did you mean ${env." + names.getFirst() + "}?";
+        int name = sentence.indexOf("${") + 2;
+        String hint = name < 2 ? "" : "; did you mean ${env." + sentence.substring(name) + "?";
         problems.warn(place, key + ": " + sentence + ", it stays as it is" + hint);
     }
 
@@ -102,11 +101,11 @@ final class Expander {
     }
 
     /** The URL of a server, with its problem reported. */
-    Address address(String url, Place place) {
+    Address proxy(Fields fields, String otherwise) {
         try {
-            return Address.parse(url);
+            return Address.parse(field(fields, "proxy", otherwise));
         } catch (IllegalArgumentException e) {
-            problems.error(place, "proxy: " + e.getMessage());
+            fields.error("proxy", "proxy: " + e.getMessage());
             return Address.parse("http://localhost:1");
         }
     }

@@ -35,7 +35,7 @@ record FilterReader(Expander expander, Problems problems) {
             }
         });
         fields.done();
-        return always.isEmpty() && byName.isEmpty() ? Filters.NONE : new Filters(always, byName);
+        return new Filters(always, byName);
     }
 
     private Map<String, Edit> plusAll(Map<String, Edit> edits, Mapping params, String key) {

@@ -87,11 +87,6 @@ final class Macros {
             : null;
     }
 
-    /** The names used in {@code text}. */
-    static List<String> uses(String text) {
-        return USE.matcher(text).results().map(use -> use.group(1)).toList();
-    }
-
     /**
      * {@code text} with every macro replaced that can be.
      *

@@ -133,13 +133,11 @@ final class ModelReader {
     }
 
     private Address proxy() {
-        if (expander.port() == 0 && !fields.has("proxy")) {
+        int port = expander.port();
+        if (port == 0 && !fields.has("proxy")) {
             missing("proxy", "needs a proxy URL, or a cmd that uses ${PORT}");
-            return Address.parse("http://localhost:1");
         }
-        Place at = fields.has("proxy") ? fields.place("proxy") : place;
-        String url = expander.field(fields, "proxy", "http://localhost:" + expander.port());
-        return expander.address(url, at);
+        return expander.proxy(fields, "http://localhost:" + Math.max(port, 1));
     }
 
     private List<String> env() {

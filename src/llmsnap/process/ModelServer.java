@@ -1,6 +1,5 @@
 package llmsnap.process;
 
-import static java.lang.Math.max;
 import static java.lang.Math.min;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
@@ -396,14 +395,14 @@ public final class ModelServer implements ModelRun {
             return false;
         }
         readOutput(stopper, new CountDownLatch(1));
-        long left = max(1, deadline - System.nanoTime());
-        CompletableFuture<Process> stopped = stopper.onExit().orTimeout(left, NANOSECONDS);
-        stopped.exceptionally(late -> {
-            warn("cmdStop did not end within " + launch.unloadTimeoutSeconds() + " s, killing it");
-            stopper.descendants().forEach(ProcessHandle::destroyForcibly);
-            return stopper.destroyForcibly();
-        });
-        CompletableFuture.anyOf(stopped, process.onExit()).exceptionally(late -> null).join();
+        CompletableFuture<Process> stopped = stopper.onExit()
+            .orTimeout(deadline - System.nanoTime(), NANOSECONDS).exceptionally(late -> {
+                warn("cmdStop did not end within " + launch.unloadTimeoutSeconds()
+                    + " s, killing it");
+                stopper.descendants().forEach(ProcessHandle::destroyForcibly);
+                return stopper.destroyForcibly();
+            });
+        CompletableFuture.anyOf(stopped, process.onExit()).join();
         int code = stopper.isAlive() ? 0 : stopper.exitValue();
         if (code != 0) warn("cmdStop exited with code " + code);
         return !process.isAlive() || !stopper.isAlive() && code == 0;

@@ -3,7 +3,6 @@ package llmsnap.text;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,11 +22,7 @@ public final class JsonEdit {
         record Set(Json value) implements Edit {}
 
         /** Edit keys of the object that is the key's value. */
-        record Into(Map<String, Edit> keys) implements Edit {
-            public Into {
-                keys = Collections.unmodifiableMap(new LinkedHashMap<>(keys));
-            }
-        }
+        record Into(Map<String, Edit> keys) implements Edit {}
     }
 
     /** A run of bytes, not copied. */

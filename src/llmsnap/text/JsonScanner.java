@@ -17,7 +17,7 @@ import static llmsnap.text.JsonScanner.State.WORD;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * Checks JSON in pieces of bytes that may end anywhere, and tells its subclass where tokens begin
@@ -53,8 +53,8 @@ public abstract class JsonScanner {
     private final int reportedDepth;
     private State state = VALUE;
     private int depth;
-    private long[] arrays = new long[4];        // bit d: the bracket open at depth d is a '['
-    private boolean inKey;
+    private final BitSet arrays = new BitSet(); // bit d: the bracket open at depth d is a '['
+    private Token quoted;                       // KEY or STRING
     private char number;                        // the row of NUMBER_ROWS that we are in
     private String word;
     private int wordAt;                         // how much of it has come; of \\u: how many digits
@@ -160,7 +160,7 @@ public abstract class JsonScanner {
         switch (b) {
             case '{' -> open(Token.OBJECT, FIRST_KEY, at);
             case '[' -> open(Token.ARRAY, FIRST_ITEM, at);
-            case '"' -> beginString(false, at);
+            case '"' -> beginString(Token.STRING, at);
             case 't' -> beginWord("true", at);
             case 'f' -> beginWord("false", at);
             case 'n' -> beginWord("null", at);
@@ -174,12 +174,12 @@ public abstract class JsonScanner {
 
     private void key(byte b, int at) {
         if (b != '"') throw wrong("expected a key in quotes", at);
-        beginString(true, at);
+        beginString(Token.KEY, at);
     }
 
-    private void beginString(boolean key, int at) {
-        inKey = key;
-        began(key ? Token.KEY : Token.STRING, STRING, at);
+    private void beginString(Token token, int at) {
+        quoted = token;
+        began(token, STRING, at);
     }
 
     private void beginWord(String which, int at) {
@@ -201,11 +201,7 @@ public abstract class JsonScanner {
 
     private void open(Token token, State next, int at) {
         began(token, next, at);
-        if (depth >= arrays.length * 64) arrays = Arrays.copyOf(arrays, arrays.length * 2);
-        long bit = 1L << (depth & 63);
-        if (token == Token.ARRAY) arrays[depth >> 6] |= bit;
-        else arrays[depth >> 6] &= ~bit;
-        depth++;
+        arrays.set(depth++, token == Token.ARRAY);
     }
 
     private void close(int at) {
@@ -215,7 +211,7 @@ public abstract class JsonScanner {
     }
 
     private boolean inArray() {
-        return (arrays[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1) != 0;
+        return arrays.get(depth - 1);
     }
 
     private int string(byte[] bytes, int from, int to) {
@@ -225,7 +221,7 @@ public abstract class JsonScanner {
             if (at == to) return at;
             byte b = bytes[at++];
             if (b == '"') {
-                ended(inKey ? Token.KEY : Token.STRING, at);
+                ended(quoted, at);
                 return at;
             }
             if (b == '\\') {

@@ -1,7 +1,5 @@
 package llmsnap.text;
 
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -22,18 +20,10 @@ public sealed interface YamlNode {
         }
     }
 
-    record Seq(List<YamlNode> items, Place place) implements YamlNode {
-        public Seq {
-            items = List.copyOf(items);
-        }
-    }
+    record Seq(List<YamlNode> items, Place place) implements YamlNode {}
 
     record Entry(Scalar key, YamlNode value) {}
 
     /** Entries by the text of their keys, in file order, merge keys resolved. */
-    record Mapping(Map<String, Entry> entries, Place place) implements YamlNode {
-        public Mapping {
-            entries = Collections.unmodifiableMap(new LinkedHashMap<>(entries));
-        }
-    }
+    record Mapping(Map<String, Entry> entries, Place place) implements YamlNode {}
 }

@@ -20,7 +20,7 @@ class YamlScalars extends YamlText {
      * A plain scalar, over the lines that are indented deeper than {@code parent}. It ends at ": ",
      * at " #" and, in flow collections, at one of their marks.
      */
-    final Scalar readPlain(int parent, boolean flow) {
+    Scalar readPlain(int parent, boolean flow) {
         int start = at;
         int c = peek();
         boolean separates = blankOrEnd(peek(1)) || flow && flowMark(peek(1));
@@ -55,12 +55,9 @@ class YamlScalars extends YamlText {
             breaks++;
             skipSpaces();
             int spaces = at;
-            boolean shallow = column(spaces) <= parent;
+            boolean shallow = !flow && column(spaces) <= parent;
             skipBlanks();
-            if (!flow && !atLineEnd() && spaces < at && shallow) {
-                at = spaces;
-                throw tab();
-            }
+            if (shallow && spaces < at && !atLineEnd()) throw tab(spaces);
         }
         return breaks;
     }
@@ -90,7 +87,7 @@ class YamlScalars extends YamlText {
         out.append(text, start, end);
     }
 
-    final Scalar readQuoted() {
+    Scalar readQuoted() {
         int open = at;
         char quote = text.charAt(at++);
         var out = new StringBuilder();
@@ -171,7 +168,7 @@ class YamlScalars extends YamlText {
 
     // ---- | and >
 
-    final Scalar readBlockScalar(int parent) {
+    Scalar readBlockScalar(int parent) {
         Place place = place(at);
         boolean folded = peek() == '>';
         at++;
@@ -231,10 +228,7 @@ class YamlScalars extends YamlText {
                 continue;
             }
             if (i >= text.length()) break;
-            if (text.charAt(i) == '\t' && spaces <= parent) {
-                at = i;
-                throw tab();
-            }
+            if (text.charAt(i) == '\t' && spaces <= parent) throw tab(i);
             if (spaces > parent && longest > spaces) {
                 throw wrong("an empty line before it is indented deeper than this first line", i);
             }
@@ -247,12 +241,11 @@ class YamlScalars extends YamlText {
     private List<String> readBlockLines(int indent) {
         List<String> lines = new ArrayList<>();
         while (at < text.length()) {
-            int lineStart = at;
             int i = at;
-            while (charAt(i) == ' ' && i - lineStart < indent) i++;
+            while (charAt(i) == ' ' && i - at < indent) i++;
             int eol = text.indexOf('\n', i);
             if (eol < 0) eol = text.length();
-            if (i - lineStart == indent && !(indent == 0 && atDocumentEnd())) {
+            if (i - at == indent && !(indent == 0 && atDocumentEnd())) {
                 lines.add(text.substring(i, eol));
             } else if (i < eol) {
                 break;

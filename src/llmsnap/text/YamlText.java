@@ -30,7 +30,7 @@ class YamlText {
         return text.replace("\r\n", "\n").replace('\r', '\n');
     }
 
-    final void checkCharacters() {
+    void checkCharacters() {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             boolean control = c < 0x20 ? c != '\n' && c != '\t' : c >= 0x7f && c < 0xa0
@@ -41,43 +41,43 @@ class YamlText {
         }
     }
 
-    final Place place(int index) {
+    Place place(int index) {
         int line = Arrays.binarySearch(lineStarts, index);
         if (line < 0) line = -line - 2;
         return new Place(line + 1, index - lineStarts[line] + 1);
     }
 
-    final Malformed wrong(String what) {
+    Malformed wrong(String what) {
         return wrong(what, at);
     }
 
-    final Malformed wrong(String what, int index) {
+    Malformed wrong(String what, int index) {
         return new Malformed(what, place(Math.min(index, text.length())));
     }
 
-    final int column(int index) {
+    int column(int index) {
         return place(index).column() - 1;
     }
 
     /** The next character, -1 at the end. */
-    final int peek() {
+    int peek() {
         return peek(0);
     }
 
-    final int peek(int ahead) {
+    int peek(int ahead) {
         return charAt(at + ahead);
     }
 
-    final int charAt(int index) {
+    int charAt(int index) {
         return index < text.length() ? text.charAt(index) : -1;
     }
 
     /** Whether {@code mark} stands here with a blank or the line's end behind it. */
-    final boolean atMark(char mark) {
+    boolean atMark(char mark) {
         return peek() == mark && blankOrEnd(peek(1));
     }
 
-    final boolean atLineEnd() {
+    boolean atLineEnd() {
         return peek() == '\n' || peek() == -1;
     }
 
@@ -93,44 +93,44 @@ class YamlText {
         return ",[]{}".indexOf(c) >= 0;
     }
 
-    final void skipBlanks() {
+    void skipBlanks() {
         while (blank(peek())) at++;
     }
 
-    final void skipSpaces() {
+    void skipSpaces() {
         while (peek() == ' ') at++;
     }
 
-    final void skipLine() {
+    void skipLine() {
         while (!atLineEnd()) at++;
     }
 
     /** Whether a comment begins here. */
-    final boolean atComment() {
+    boolean atComment() {
         return peek() == '#' && (column(at) == 0 || blank(peek(-1)));
     }
 
     /**
      * Whether a document marker, {@code ---} or {@code ...}, stands here at the start of a line.
      */
-    final boolean atMarker(String mark) {
+    boolean atMarker(String mark) {
         return column(at) == 0 && text.startsWith(mark, at) && blankOrEnd(peek(3));
     }
 
-    final boolean atDocumentEnd() {
+    boolean atDocumentEnd() {
         return at >= text.length() || atMarker("---") || atMarker("...");
     }
 
-    final Malformed tab() {
-        return wrong("a tab in the indentation; YAML wants spaces");
+    Malformed tab(int index) {
+        return wrong("a tab in the indentation; YAML wants spaces", index);
     }
 
-    final Malformed unclosed(int open) {
+    Malformed unclosed(int open) {
         return wrong("this " + text.charAt(open) + " is never closed", open);
     }
 
     /** Skips blanks and a comment up to the end of the line; anything else there is refused. */
-    final void endLine() {
+    void endLine() {
         skipBlanks();
         if (atComment()) skipLine();
         if (peek() == ':') throw wrong("a \":\" where none can be; quote the text if it is one");
@@ -139,7 +139,7 @@ class YamlText {
     }
 
     /** From a line's start to the first character that is neither blank nor comment. */
-    final void skipToContent() {
+    void skipToContent() {
         while (at < text.length()) {
             skipSpaces();
             int spaces = at;
@@ -147,9 +147,7 @@ class YamlText {
             if (peek() == '#') skipLine();
             if (peek() == -1) return;
             if (peek() != '\n') {
-                boolean tab = at > spaces;
-                at = spaces;
-                if (tab) throw tab();
+                if (at > spaces) throw tab(spaces);
                 return;
             }
             at++;

@@ -63,7 +63,7 @@ class ConfigReaderTest {
                             a.launch().command().stop().isEmpty(),
                             a.launch().sleep() == null))
             .containsExactly(false, false, true, true);
-        assertThat(a.filters()).isEqualTo(Config.Filters.NONE);
+        assertThat(a.filters()).isEqualTo(new Config.Filters(Map.of(), Map.of()));
         assertThat(config.settings().swapGraceSeconds()).isEqualTo(2);
         assertThat(config.settings().kept().rows()).isEqualTo(1000);
         assertThat(config.settings().kept().captureMb()).isEqualTo(5);
