@@ -206,12 +206,13 @@ public final class ModelServer implements ModelRun {
     }
 
     private static String reason(IOException e, String program) {
-        if (e.getMessage().matches("(?s).*error[=:] ?2\\b.*")) {
+        String said = String.valueOf(e.getMessage());
+        if (said.matches("(?s).*error[=:] ?2\\b.*")) {
             return "there is no program \"" + program
                 + "\"; is it installed, and is its full path in cmd?";
         }
-        boolean forbidden = e.getMessage().matches("(?s).*error[=:] ?13\\b.*");
-        return forbidden ? "\"" + program + "\" may not be executed" : e.getMessage();
+        boolean forbidden = said.matches("(?s).*error[=:] ?13\\b.*");
+        return forbidden ? "\"" + program + "\" may not be executed" : said;
     }
 
     private ProcessBuilder command(List<String> words) {

@@ -1,12 +1,19 @@
 package llmsnap.record;
 
 import static java.lang.Math.max;
-import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.US_ASCII;
+import static llmsnap.record.Usage.Key.CHOICES;
+import static llmsnap.record.Usage.Key.CONTENT;
+import static llmsnap.record.Usage.Key.DELTA;
+import static llmsnap.record.Usage.Key.MESSAGE;
+import static llmsnap.record.Usage.Key.OTHER;
+import static llmsnap.record.Usage.Key.RESPONSE;
+import static llmsnap.record.Usage.Key.TEXT;
+import static llmsnap.record.Usage.Key.TIMINGS;
+import static llmsnap.record.Usage.Key.USAGE;
 
-import java.io.ByteArrayOutputStream;
+import java.util.Arrays;
 import java.util.Locale;
-import java.util.Set;
 import llmsnap.text.Json;
 import llmsnap.text.JsonScanner;
 import llmsnap.text.Malformed;
@@ -30,8 +37,11 @@ public final class Usage {
     private static final byte[] DATA = "data:".getBytes(US_ASCII);
     private static final int MAX_TEXT_DEPTH = 9;
     private static final int MAX_KEY_BYTES = 20;
-    private static final Set<String> TEXTS = Set.of("content", "text", "thinking", "reasoning",
-        "reasoning_content", "partial_json", "arguments");
+
+    /** What stands under a key; for keys that mean nothing here OTHER. */
+    enum Key {
+        OTHER, USAGE, TIMINGS, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
+    }
 
     /**
      * What the server said so far; -1 for what it did not say.
@@ -129,14 +139,14 @@ public final class Usage {
         private byte[] piece;
         private boolean broken;             // no JSON: passed over up to the next event
         private int base;                   // 1 in an array of answers (/infill), else 0
-        private String root = "";           // the key at the first depth that we are under
-        private String key = "";            // the last key; "" for one that is too long
+        private Key root = OTHER;       // the key at the first depth that we are under
+        private Key key = OTHER;        // the last key
         private boolean textSeen;           // in this event
         private long textStart;
         // where in this piece what is kept begins; -1: nothing is
         private int keptFrom = -1;
-        // the part of it in earlier pieces, cut when it is too long for what it should be
-        private final ByteArrayOutputStream kept = new ByteArrayOutputStream();
+        private byte[] kept = {};           // the part of it in earlier pieces
+        private int keptLength;
         private int countedDepth = -1;      // of the object that is kept; -1: none is
 
         Scanner() {
@@ -167,14 +177,24 @@ public final class Usage {
         }
 
         private void keep(int to) {
-            kept.write(piece, keptFrom, min(to - keptFrom, MAX_KEPT_BYTES + 1 - kept.size()));
+            int length = to - keptFrom;
+            if (keptLength + length > MAX_KEPT_BYTES) {
+                keptLength = MAX_KEPT_BYTES + 1;       // too long for what it should be
+                return;
+            }
+            if (keptLength + length > kept.length) {
+                int twice = max(512, kept.length * 2);
+                kept = Arrays.copyOf(kept, max(keptLength + length, twice));
+            }
+            System.arraycopy(piece, keptFrom, kept, keptLength, length);
+            keptLength += length;
         }
 
         @Override protected void begin(Token token, int at) {
             if (depth() == 0) {
                 base = token == Token.ARRAY ? 1 : 0;
-                root = "";
-                key = "";
+                root = OTHER;
+                key = OTHER;
                 textSeen = false;
             }
             if (countedDepth >= 0) return;
@@ -182,7 +202,7 @@ public final class Usage {
             if (counted) countedDepth = depth();
             if (counted || token == Token.KEY) {
                 keptFrom = at;
-                kept.reset();
+                keptLength = 0;
             }
             textStart = offset(at);
         }
@@ -193,7 +213,7 @@ public final class Usage {
                 keep(at);
                 keptFrom = -1;
                 countedDepth = -1;
-                if (kept.size() <= MAX_KEPT_BYTES) take();
+                if (keptLength <= MAX_KEPT_BYTES) take();
             } else if (token == Token.KEY) {
                 keep(at);
                 keptFrom = -1;
@@ -209,32 +229,43 @@ public final class Usage {
          * Whether the object under the last key counts: at the top, or inside what wraps an answer.
          */
         private boolean isCounted() {
-            if (!key.equals("usage") && !key.equals("timings")) return false;
-            boolean wrapped = root.equals("response") || root.equals("message");
+            if (key != USAGE && key != TIMINGS) return false;
+            boolean wrapped = root == RESPONSE || root == MESSAGE;
             return depth() == base + 1 || depth() == base + 2 && wrapped;
         }
 
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
         private boolean isText(long length) {
             if (length <= 2) return false;      // nothing but its quotes
-            boolean text = TEXTS.contains(key);
+            boolean text = key == CONTENT || key == TEXT;
             return switch (root) {
-                case "choices" -> text;
-                case "delta" -> depth() == base + 1 || text;
-                case "content" -> depth() == base + 1;      // llama.cpp's own /completion
+                case CHOICES -> text;
+                case DELTA -> depth() == base + 1 || text;
+                case CONTENT -> depth() == base + 1;      // llama.cpp's own /completion
                 default -> false;
             };
         }
 
-        private String key() {
-            int length = kept.size();
-            return length > MAX_KEY_BYTES ? "" : kept.toString(US_ASCII).substring(1, length - 1);
+        private Key key() {
+            if (keptLength > MAX_KEY_BYTES) return OTHER;
+            return switch (new String(kept, 1, keptLength - 2, US_ASCII)) {
+                case "usage" -> USAGE;
+                case "timings" -> TIMINGS;
+                case "response" -> RESPONSE;
+                case "message" -> MESSAGE;
+                case "choices" -> CHOICES;
+                case "delta" -> DELTA;
+                case "content" -> CONTENT;
+                case "text", "thinking", "reasoning", "reasoning_content", "partial_json",
+                    "arguments" -> TEXT;
+                default -> OTHER;
+            };
         }
 
         private void take() {
             try {
-                Json.Obj object = (Json.Obj) Json.parse(kept.toByteArray(), kept.size());
-                if (key.equals("timings")) timings(object);
+                Json.Obj object = (Json.Obj) Json.parse(kept, keptLength);
+                if (key == TIMINGS) timings(object);
                 else usage(object);
             } catch (Malformed e) {
                 // deeper than any count

@@ -63,10 +63,12 @@ public sealed interface Target {
     }
 
     private static String some(Config config) {
-        List<String> some = config.models().values().stream()
-            .filter(each -> !each.about().unlisted()).limit(MAX_LISTED).map(Model::id).toList();
-        if (some.isEmpty()) return "; there are no models in the configuration";
-        boolean all = config.models().size() == some.size();
-        return "; there are " + String.join(", ", some) + (all ? "" : " and more, see /v1/models");
+        List<String> listed = config.models().values().stream()
+            .filter(each -> !each.about().unlisted()).map(Model::id).toList();
+        if (config.models().isEmpty()) return "; there are no models in the configuration";
+        if (listed.isEmpty()) return "";
+        boolean all = listed.size() <= MAX_LISTED;
+        return "; there are " + String.join(", ", all ? listed : listed.subList(0, MAX_LISTED))
+            + (all ? "" : " and more, see /v1/models");
     }
 }

@@ -27,33 +27,34 @@ public final class Failure extends Exception {
     public final Cause cause;
     private final String code;      // OpenAI's machine-readable word, or null
     private final String param;     // which parameter is to blame, or null
-    private transient Json.Obj more = Json.EMPTY;
+    private final transient Json.Obj more;      // members beside the error
 
     public Failure(int status, String message) {
         this(status, REFUSED, message);
     }
 
     public Failure(int status, Cause cause, String message) {
-        this(status, cause, message, null, null);
+        this(status, cause, message, null, null, Json.EMPTY);
     }
 
-    private Failure(int status, Cause cause, String message, String code, String param) {
+    private Failure(int status, Cause cause, String message, String code, String param,
+            Json.Obj more) {
         super(message, null, false, false);
         this.status = status;
         this.cause = cause;
         this.code = code;
         this.param = param;
+        this.more = more;
     }
 
     /** The same with OpenAI's word for it, and the parameter to blame or null. */
     public Failure as(String word, String parameter) {
-        return new Failure(status, cause, getMessage(), word, parameter);
+        return new Failure(status, cause, getMessage(), word, parameter, more);
     }
 
     /** The same with another member beside the error. */
     public Failure with(String key, Object value) {
-        more = more.with(key, value);
-        return this;
+        return new Failure(status, cause, getMessage(), code, param, more.with(key, value));
     }
 
     /** The request names no model, {@code how} it should. */
