@@ -12,6 +12,7 @@ import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import llmsnap.config.Config;
+import llmsnap.config.Config.Address;
 import llmsnap.http.RouteTable;
 import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.Events;
@@ -121,11 +122,10 @@ final class App {
     /** Prints the first lines. @return the address as a URL */
     private String announce(Server server) throws Exit {
         InetSocketAddress address = arguments.address();
-        String host = arguments.host();
-        if (address.getAddress().isAnyLocalAddress()) host = "localhost";
-        else if (host.contains(":")) host = "[" + host + "]";
-        String scheme = arguments.value("tls-cert-file") == null ? "http://" : "https://";
-        String url = scheme + host + ":" + server.port();
+        boolean any = address.getAddress().isAnyLocalAddress();
+        String scheme = arguments.value("tls-cert-file") == null ? "http" : "https";
+        String url = new Address(scheme, "", server.port(), "")
+            .at(any ? "localhost" : arguments.host());
         int models = pool.config().models().size();
         System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url
             + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
@@ -149,7 +149,7 @@ final class App {
             } catch (Refused e) {
                 log.warn("preload of " + id + ": " + e.getMessage());
             } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
+                // then it is loaded when somebody asks for it
             }
         });
     }
@@ -192,7 +192,7 @@ final class App {
         try {
             pool.shutdown();
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // their end is not waited for
         }
     }
 }

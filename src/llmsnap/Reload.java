@@ -161,7 +161,7 @@ final class Reload {
                     unasked();
                 }
             } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
+                // it is the end of this thread
             }
         });
     }

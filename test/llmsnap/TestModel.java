@@ -122,8 +122,8 @@ public final class TestModel extends SimulatedModel {
         log(request);
         Json.Obj body = request.json();
         if (body.at("stream") == Json.TRUE) {
-            stream(request, out, "", i -> completion("text_completion", body,
-                Json.obj("index", 0, "text", piece(i))), "data: [DONE]\n\n");
+            stream(request, out, i -> event(completion("text_completion", body,
+                Json.obj("index", 0, "text", piece(i)))), "data: [DONE]\n\n");
             return;
         }
         Json.Obj choice = Json.obj("index", 0, "text", text(request), "finish_reason", "stop");
@@ -153,11 +153,16 @@ public final class TestModel extends SimulatedModel {
             "type", "message_delta",
             "delta", Json.obj("stop_reason", "end_turn"),
             "usage", Json.obj("output_tokens", tokens));
-        stream(request, out, event(start), i -> Json.obj(
+        stream(request, out, i -> (i == 0 ? typed(start) : "") + typed(Json.obj(
             "type", "content_block_delta",
             "index", 0,
-            "delta", Json.obj("type", "text_delta", "text", piece(i))),
-            event(last) + event(Json.obj("type", "message_stop")));
+            "delta", Json.obj("type", "text_delta", "text", piece(i)))),
+            typed(last) + typed(Json.obj("type", "message_stop")));
+    }
+
+    /** An event with its type before it, as Anthropic sends them. */
+    private static String typed(Json.Obj data) {
+        return "event: " + data.text("type") + "\n" + event(data);
     }
 
     /**

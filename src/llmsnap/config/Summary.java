@@ -57,10 +57,10 @@ public final class Summary {
     }
 
     private void title(String what, String name) {
-        out.append(what).append(' ').append(name).append('\n');
+        out.append(what + " " + name + "\n");
     }
 
     private void line(String what, String text) {
-        out.append("  ").append(what).append(": ").append(text).append('\n');
+        out.append("  " + what + ": " + text + "\n");
     }
 }

@@ -97,7 +97,7 @@ public class SimulatedModel {
         try {
             Thread.sleep(millis);
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // nobody interrupts it
         }
     }
 
@@ -169,8 +169,8 @@ public class SimulatedModel {
             boolean counted = body.at("stream_options", "include_usage") == Json.TRUE;
             Json.Obj usage = obj("choices", List.of(), "usage", usage(pieces(request)));
             String end = (counted ? "data: " + usage + "\n\n" : "") + "data: [DONE]\n\n";
-            stream(request, out, "", i -> completion("chat.completion.chunk", body,
-                obj("index", 0, "delta", delta(i))), end);
+            stream(request, out, i -> event(completion("chat.completion.chunk", body,
+                obj("index", 0, "delta", delta(i)))), end);
         } else {
             Json.Obj choice = obj(
                 "index", 0,
@@ -231,19 +231,17 @@ public class SimulatedModel {
 
     /** An event of a stream. */
     protected static String event(Json.Obj data) {
-        String type = data.text("type");
-        return (type == null ? "" : "event: " + type + "\n") + "data: " + data + "\n\n";
+        return "data: " + data + "\n\n";
     }
 
-    /** Answers with an event stream: one event for each piece, others before and behind them. */
-    protected final void stream(Request request, OutputStream out, String begin,
-            IntFunction<Json.Obj> pieceEvent, String end) throws IOException {
+    /** Answers with an event stream: the text for each piece, and what ends it. */
+    protected final void stream(Request request, OutputStream out, IntFunction<String> piece,
+            String end) throws IOException {
         out.write(("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             + "Transfer-Encoding: chunked\r\n\r\n").getBytes(UTF_8));
-        if (!begin.isEmpty()) chunk(out, begin);
         for (int i = 0; i < pieces(request); i++) {
             beforePiece(request, i);
-            chunk(out, event(pieceEvent.apply(i)));
+            chunk(out, piece.apply(i));
         }
         chunk(out, end);
         out.write("0\r\n\r\n".getBytes(UTF_8));

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
@@ -58,9 +59,8 @@ public final class ModelPool {
         private final String model;
         private final long id;
         private final Client client;
-        private final CountDownLatch settled = new CountDownLatch(1);
-        private volatile Lease lease;
-        private volatile Refused refused;
+        private final CompletableFuture<Lease> settled = new CompletableFuture<>();
+        private volatile boolean ended;
 
         private Ticket(String model, long id, Client client) {
             this.model = model;
@@ -71,33 +71,29 @@ public final class ModelPool {
         /** Waits for the request's turn. When interrupted, its place is free again. */
         public Lease await() throws Refused, InterruptedException {
             try {
-                settled.await();
+                return settled.get();
+            } catch (ExecutionException e) {
+                throw (Refused) e.getCause();
             } catch (InterruptedException e) {
                 cancel();
                 throw e;
             }
-            if (refused != null) throw refused;
-            return lease;
         }
 
         /** Gives the place up; a lease that was granted meanwhile is given back. */
         private void cancel() {
             end(new Event.Cancel(model, id));
-            if (lease != null) send(new Event.Release(model, id));
+            if (settled.isDone()) send(new Event.Release(model, id));
         }
 
         private void end(Event event) {
+            if (ended) return;
+            ended = true;
             locked(() -> {
                 tickets.remove(id);
                 send(event);
                 return null;
             });
-        }
-
-        private void settle(Lease granted, Refused instead) {
-            lease = granted;
-            refused = instead;
-            settled.countDown();
         }
     }
 
@@ -253,19 +249,13 @@ public final class ModelPool {
 
     /** What a request for a model would meet; null for one that there is not. */
     public Outlook outlook(String model) {
-        return locked(() -> {
-            if (scheduler.status(model) == null) return null;
-            Outlook it = scheduler.outlook(model, nowMs());
-            return new Outlook(complete(it.status()), it.inTheWay(), it.leaving(),
-                it.backOffMs(), it.lastFailure());
-        });
+        return locked(() -> scheduler.outlook(model, nowMs(), this::complete));
     }
 
     // ---- events and effects
 
     private void send(Event event) {
-        lock.lock();
-        try {
+        locked(() -> {
             report(event);
             long changes = scheduler.changes();
             long now = nowMs();
@@ -273,11 +263,10 @@ public final class ModelPool {
                 ? scheduler.status(ready.model()) : null;
             for (Effect effect : scheduler.on(event, now)) carryOut(effect);
             if (loading != null) reportLoaded(loading, now);
-            if (changes == scheduler.changes()) return;
+            if (changes == scheduler.changes()) return null;
             for (Listener listener : listeners) listener.changed(scheduler.brief(), this::now);
-        } finally {
-            lock.unlock();
-        }
+            return null;
+        });
     }
 
     private void report(Event event) {
@@ -309,12 +298,12 @@ public final class ModelPool {
         switch (effect) {
             case Effect.Grant grant -> {
                 Ticket ticket = tickets.get(grant.ticket());
-                ticket.settle(new Lease(ticket, runs.get(grant.model())), null);
+                ticket.settled.complete(new Lease(ticket, runs.get(grant.model())));
             }
             case Effect.Refuse refuse ->
-                tickets.remove(refuse.ticket())
-                    .settle(null, new Refused(refuse.refusal(), refuse.message()));
-            case Effect.Done done -> tickets.remove(done.ticket()).settle(null, null);
+                tickets.remove(refuse.ticket()).settled
+                    .completeExceptionally(new Refused(refuse.refusal(), refuse.message()));
+            case Effect.Done done -> tickets.remove(done.ticket()).settled.complete(null);
             case Effect.BreakOff off -> {
                 Ticket ticket = tickets.get(off.ticket());
                 if (ticket != null) ticket.client.breakOff(off.refusal());

@@ -26,6 +26,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
@@ -107,15 +108,17 @@ public final class Scheduler {
         return Map.copyOf(brief);
     }
 
-    /** What a request for {@code model}, which exists, would meet at {@code nowMs}. */
-    public Outlook outlook(String model, long nowMs) {
+    /** What a request would meet; null for no model. @param complete adds what others know */
+    public Outlook outlook(String model, long nowMs, UnaryOperator<ModelStatus> complete) {
         Slot slot = slots.get(model);
+        if (slot == null) return null;
         List<Slot> mustGo = slot.state.holdsMemory() ? List.of() : mustGo(slot);
         var inTheWay = new Outlook.InTheWay(ids(mustGo.stream()),
             ids(mustGo.stream().filter(other -> !other.isIdle() || !other.waiting.isEmpty())),
             ids(queue.stream().takeWhile(first -> first != slot)
                 .filter(first -> excludes(first, slot))));
-        return new Outlook(status(slot), inTheWay, slot.leave == NO ? "" : slot.leaveWhy,
+        return new Outlook(complete.apply(status(slot)), inTheWay,
+            slot.leave == NO ? "" : slot.leaveWhy,
             max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
     }
 
@@ -156,7 +159,8 @@ public final class Scheduler {
 
     /** A model's slot; for one that is gone an empty one, since late reports of it mean nothing. */
     private Slot slot(String model) {
-        return slots.getOrDefault(model, new Slot(null));
+        Slot slot = slots.get(model);
+        return slot == null ? new Slot(null) : slot;
     }
 
     private boolean isShuttingDown() {

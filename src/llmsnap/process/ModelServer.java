@@ -321,7 +321,7 @@ public final class ModelServer implements ModelRun {
         try {
             outputEnded.await(LAST_OUTPUT_MS, MILLISECONDS);
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // then without its last words
         }
         int code = process.exitValue();
         boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;

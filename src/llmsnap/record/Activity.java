@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import llmsnap.config.Config.Kept;
 
@@ -24,7 +23,7 @@ public final class Activity {
         void inFlightChanged();
     }
 
-    private final ReentrantLock lock = new ReentrantLock();     // guards rows and maxRows
+    private final Guard guard = new Guard();     // guards rows and maxRows
     private final Deque<Row> rows = new ArrayDeque<>();         // oldest first
     private int maxRows;
     private final Captures captures = new Captures();
@@ -41,29 +40,26 @@ public final class Activity {
 
     /** How much is kept, from now on. */
     public void configure(Kept kept) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             maxRows = kept.rows();
             captures.limit(kept.captureMb());
             forgetOldRows();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private void forgetOldRows() {
-        while (rows.size() > maxRows) captures.forget(rows.removeFirst().id());
+        while (rows.size() > maxRows) {
+            Row oldest = rows.removeFirst();
+            if (oldest.hasCapture()) captures.forget(oldest.id());
+        }
     }
 
     /** Adds a listener. @return the rows so far, oldest first: it is told of all later ones */
     public List<Row> listen(Listener listener) {
-        lock.lock();
-        try {
+        return guard.get(() -> {
             listeners.add(listener);
             return rows();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     public void unlisten(Listener listener) {
@@ -72,12 +68,8 @@ public final class Activity {
 
     /** The rows, oldest first; {@code hasCapture} as it is now. */
     public List<Row> rows() {
-        lock.lock();
-        try {
-            return rows.stream().map(row -> row.with(captures.get(row.id()) != null)).toList();
-        } finally {
-            lock.unlock();
-        }
+        return guard.get(() -> rows.stream()
+            .map(row -> row.with(captures.get(row.id()) != null)).toList());
     }
 
     /** The capture of that row, or null. */
@@ -116,16 +108,12 @@ public final class Activity {
 
     private void add(Row row, Capture capture) {
         inFlight.remove(row.id());
-        lock.lock();
-        try {
-            if (capture != null) captures.keep(capture);
-            Row added = row.with(captures.get(row.id()) != null);
+        guard.run(() -> {
+            Row added = capture != null && captures.keep(capture) ? row.with(true) : row;
             rows.addLast(added);
             forgetOldRows();
             for (Listener listener : listeners) listener.ended(added);
-        } finally {
-            lock.unlock();
-        }
+        });
         counter.accept(row);
     }
 }

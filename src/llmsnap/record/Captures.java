@@ -7,7 +7,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.record.Capture.Said;
 
 /**
@@ -19,7 +18,7 @@ final class Captures {
     private static final int HEADER_COST_BYTES = 150;
     private static final int MAX_BYTES = 1 << 30;
 
-    private final ReentrantLock lock = new ReentrantLock();     // guards kept and bytes
+    private final Guard guard = new Guard();     // guards kept and bytes
     private final Map<Long, Capture> kept = new LinkedHashMap<>();
     private long bytes;
     private volatile long maxBytes;
@@ -32,18 +31,12 @@ final class Captures {
     }
 
     Capture get(long id) {
-        lock.lock();
-        try {
-            return kept.get(id);
-        } finally {
-            lock.unlock();
-        }
+        return guard.get(() -> kept.get(id));
     }
 
     /** Takes room, for which old captures go, or gives it back. @return false: not enough */
     private boolean reserve(long more) {
-        lock.lock();
-        try {
+        return guard.get(() -> {
             var oldest = kept.values().iterator();
             while (bytes + more > maxBytes && oldest.hasNext()) {
                 bytes -= oldest.next().bytes();
@@ -52,31 +45,23 @@ final class Captures {
             if (more > 0 && bytes + more > maxBytes) return false;
             bytes += more;
             return true;
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
-    /** Keeps what has its room already. */
-    void keep(Capture capture) {
-        lock.lock();
-        try {
+    /** Keeps what has its room already. @return false: there is less of it by now */
+    boolean keep(Capture capture) {
+        return guard.get(() -> {
             kept.put(capture.id(), capture);
-        } finally {
-            lock.unlock();
-        }
-        reserve(0);     // there may be less of it by now
+            return reserve(0) && kept.containsKey(capture.id());
+        });
     }
 
     /** Its row has gone: nobody would find it. */
     void forget(long id) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             Capture capture = kept.remove(id);
             if (capture != null) bytes -= capture.bytes();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private static long size(Map<String, List<String>> headers) {
@@ -95,10 +80,6 @@ final class Captures {
         private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
         private long reserved;
 
-        boolean isOn() {
-            return request != null;
-        }
-
         /** Begins with what was asked, if there is room. It must not change any more. */
         void begin(String path, Map<String, List<String>> asked, byte[] bytes, int count) {
             if (count >= maxBytes) return;
@@ -111,7 +92,7 @@ final class Captures {
 
         /** The answer's head has come. @param expected bytes of its body, -1 when not known */
         void answer(Map<String, List<String>> answered, long expected) {
-            if (!isOn()) return;
+            if (request == null) return;
             headers = answered;
             // What will not fit makes no older one go for its first part.
             if (reserved + expected > maxBytes) drop();
@@ -119,7 +100,7 @@ final class Captures {
         }
 
         void add(byte[] bytes, int offset, int count) {
-            if (!isOn() || !grow(count)) return;
+            if (request == null || !grow(count)) return;
             try {
                 body.write(bytes, offset, count);
             } catch (OutOfMemoryError e) {
@@ -152,7 +133,7 @@ final class Captures {
 
         /** What was kept, which has its room from now on; null for nothing. */
         Capture finish(long id, String path) {
-            if (!isOn()) return null;
+            if (request == null) return null;
             try {
                 var response = new Said(headers, body.toByteArray());
                 return new Capture(id, path, request, response, reserved);

@@ -5,7 +5,6 @@ import static java.lang.Math.max;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 
 /**
@@ -26,7 +25,7 @@ public final class InFlight {
     private final Runnable cancel;
     private final Runnable changed;
     private final BiConsumer<Row, Capture> ended;
-    private final ReentrantLock lock = new ReentrantLock();     // guards draft, usage, over
+    private final Guard guard = new Guard();     // guards draft, usage, over
     private final Captures.Draft draft;
     private volatile Usage usage;
     private boolean over;
@@ -77,12 +76,7 @@ public final class InFlight {
      * more.
      */
     public void keepRequest(Map<String, List<String>> headers, byte[] body, int length) {
-        lock.lock();
-        try {
-            draft.begin(pathAndQuery, headers, body, length);
-        } finally {
-            lock.unlock();
-        }
+        guard.run(() -> draft.begin(pathAndQuery, headers, body, length));
     }
 
     /** The model takes the request. */
@@ -104,15 +98,12 @@ public final class InFlight {
 
     /** The answer's head has come. @param length of its body, -1 when it is not known */
     public void answerBegins(Map<String, List<String>> headers, long length) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             if (over) return;
             boolean plain = PLAIN.contains(value(headers, "content-encoding").strip());
             usage = plain ? Usage.of(value(headers, "content-type")) : null;
             draft.answer(headers, length);
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private static String value(Map<String, List<String>> headers, String name) {
@@ -122,15 +113,11 @@ public final class InFlight {
     /** A piece of the answer's body passes. The bytes may be used again afterwards. */
     public void pass(byte[] piece, int offset, int length) {
         bytes += length;
-        lock.lock();
-        try {
-            if (!over) read(piece, offset, length);
-        } finally {
-            lock.unlock();
-        }
+        guard.run(() -> read(piece, offset, length));
     }
 
     private void read(byte[] piece, int offset, int length) {
+        if (over) return;
         if (usage != null) {
             usage.read(piece, offset, length);
             if (firstTextNanos == 0 && usage.textPieces() > 0) firstTextNanos = System.nanoTime();
@@ -144,8 +131,7 @@ public final class InFlight {
      * @param said the body of an answer that was not the model's, or null
      */
     public void end(int status, Cause cause, String error, byte[] said) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             if (over) return;
             if (said != null) {
                 draft.clearAnswer();
@@ -154,9 +140,7 @@ public final class InFlight {
             over = true;
             Row.Outcome outcome = new Row.Outcome(status, cause, cut(error, MAX_ERROR));
             ended.accept(row(outcome), draft.finish(id, pathAndQuery));
-        } finally {
-            lock.unlock();
-        }
+        });
         changed.run();
     }
 

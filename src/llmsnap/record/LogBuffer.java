@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The newest bytes of a log, and readers that follow it. Writers never wait: what a slow reader has
@@ -28,8 +27,8 @@ public final class LogBuffer {
     private record Piece(byte[] bytes, long linesBefore) {}
 
     private final int maxBytes;
-    private final ReentrantLock lock = new ReentrantLock();     // guards the fields below
-    private final Condition grown = lock.newCondition();
+    private final Guard guard = new Guard();     // guards the fields below
+    private final Condition grown = guard.newCondition();
     private final Map<Long, Piece> pieces = new HashMap<>();     // by number, from 0, without gaps
     private long endPiece;                                              // number of the next one
     private long lines;
@@ -44,15 +43,12 @@ public final class LogBuffer {
 
     /** Adds bytes; the array is copied. */
     public void append(byte[] source, int offset, int length) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             for (int from = offset, end = offset + length; from < end; from += PIECE_BYTES) {
                 add(Arrays.copyOfRange(source, from, min(end, from + PIECE_BYTES)));
             }
             grown.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        });
         for (Runnable listener : listeners) listener.run();
     }
 
@@ -94,15 +90,12 @@ public final class LogBuffer {
 
     /** The newest {@code max} bytes. */
     public byte[] tail(int max) {
-        lock.lock();
-        try {
+        return guard.get(() -> {
             var all = new ByteArrayOutputStream(bytes);
             for (long i = firstPiece(); i < endPiece; i++) all.writeBytes(pieces.get(i).bytes);
             byte[] whole = all.toByteArray();
             return Arrays.copyOfRange(whole, max(0, whole.length - max), whole.length);
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /** How many bytes were ever added: a place to remember, see {@link #lastLines}. */
@@ -123,12 +116,7 @@ public final class LogBuffer {
 
     /** A reader that starts with what is kept, or at the end. */
     public Reader reader(boolean withHistory) {
-        lock.lock();
-        try {
-            return new Reader(withHistory ? firstPiece() : endPiece);
-        } finally {
-            lock.unlock();
-        }
+        return guard.get(() -> new Reader(withHistory ? firstPiece() : endPiece));
     }
 
     private long linesBefore(long number) {
@@ -153,7 +141,7 @@ public final class LogBuffer {
          * @return null when nothing came
          */
         public byte[] read(int max, long patienceMs) throws InterruptedException {
-            lock.lockInterruptibly();
+            guard.lockInterruptibly();
             try {
                 long patience = TimeUnit.MILLISECONDS.toNanos(patienceMs);
                 while (next == endPiece) {
@@ -162,18 +150,13 @@ public final class LogBuffer {
                 }
                 return take(max);
             } finally {
-                lock.unlock();
+                guard.unlock();
             }
         }
 
         /** Whether something waits to be read. */
         public boolean hasMore() {
-            lock.lock();
-            try {
-                return next < endPiece;
-            } finally {
-                lock.unlock();
-            }
+            return guard.get(() -> next < endPiece);
         }
 
         private byte[] take(int max) {

@@ -2,7 +2,6 @@ package llmsnap.record;
 
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -54,6 +53,8 @@ public final class Metrics {
         }
     }
 
+    private static final Family[] FAMILIES = Family.values();
+
     /** Counts of values up to each bound. */
     private static final class Histogram {
         final double[] bounds;
@@ -91,7 +92,7 @@ public final class Metrics {
     }
 
     private final Map<Answered, LongAdder> requests = new ConcurrentHashMap<>();
-    private final Map<String, Map<Family, Histogram>> models = new ConcurrentSkipListMap<>();
+    private final Map<String, Histogram[]> models = new ConcurrentSkipListMap<>();
     private final String version;
     private final Set<String> paths;
 
@@ -104,12 +105,10 @@ public final class Metrics {
         this.paths = paths;
     }
 
-    private Map<Family, Histogram> of(String model) {
-        return models.computeIfAbsent(model, each -> {
-            Map<Family, Histogram> all = new EnumMap<>(Family.class);
-            for (Family family : Family.values()) all.put(family, new Histogram(family));
-            return all;
-        });
+    /** A model's values, by the family's place. */
+    private Histogram[] of(String model) {
+        return models.computeIfAbsent(model,
+            each -> Arrays.stream(FAMILIES).map(Histogram::new).toArray(Histogram[]::new));
     }
 
     /** A request has ended. */
@@ -117,7 +116,8 @@ public final class Metrics {
         String model = row.asked().model();
         var answered = new Answered(model, label(row.asked().path()), row.outcome().status());
         requests.computeIfAbsent(answered, each -> new LongAdder()).increment();
-        of(model).forEach((family, values) -> values.add(family.value.applyAsLong(row)));
+        Histogram[] values = of(model);
+        for (Family family : FAMILIES) values[family.ordinal()].add(family.value.applyAsLong(row));
     }
 
     private String label(String path) {
@@ -129,7 +129,7 @@ public final class Metrics {
 
     /** A model has become ready, from a stop or from sleep, within that time. */
     public void loaded(String model, long millis) {
-        of(model).get(Family.LOAD).add(millis);
+        of(model)[Family.LOAD.ordinal()].add(millis);
     }
 
     /** Writes all of it. */
@@ -143,11 +143,11 @@ public final class Metrics {
             page.sample(entry.getValue().sum(), "model", of.model, "path", of.path,
                 "status", String.valueOf(of.status));
         });
-        for (Family family : Family.values()) {
+        for (Family family : FAMILIES) {
             boolean counter = family.bounds.length == 0;
             if (counter) page.counter(family.title, family.help);
             else page.histogram(family.title, family.help);
-            models.forEach((model, values) -> values.get(family).write(page, model));
+            models.forEach((model, values) -> values[family.ordinal()].write(page, model));
         }
     }
 }

@@ -25,8 +25,7 @@ public final class MetricsPage {
 
     private void announce(String name, String type, String help) {
         metric = name;
-        text.append("# HELP ").append(name).append(' ').append(help).append('\n');
-        text.append("# TYPE ").append(name).append(' ').append(type).append('\n');
+        text.append("# HELP %s %s\n# TYPE %1$s %s\n".formatted(name, help, type));
     }
 
     /** A sample of the last metric, with names and values of labels. */
@@ -38,11 +37,11 @@ public final class MetricsPage {
     void sampleOf(String part, double value, String... labels) {
         text.append(metric).append(part);
         for (int i = 0; i < labels.length; i += 2) {
-            text.append(i == 0 ? '{' : ',').append(labels[i]).append("=\"");
-            text.append(quoted(labels[i + 1])).append('"');
+            String label = labels[i] + "=\"" + quoted(labels[i + 1]) + "\"";
+            text.append(i == 0 ? '{' : ',').append(label);
         }
         if (labels.length > 0) text.append('}');
-        text.append(' ').append(number(value)).append('\n');
+        text.append(" " + number(value) + "\n");
     }
 
     private static String quoted(String value) {

@@ -28,8 +28,8 @@ public final class JsonEdit {
     /** A run of bytes, not copied. */
     public record Slice(byte[] bytes, int offset, int length) {}
 
-    /** Where one member of an object stands: its key with quotes, and its value. */
-    private record Member(int keyStart, int keyEnd, int valueStart, int valueEnd) {}
+    /** A member of an object: its key, and where that and its value stand. */
+    private record Member(String key, int keyStart, int valueStart, int valueEnd) {}
 
     /** The edited text so far: what is made of the first {@code at} bytes. */
     private final class Pieces {
@@ -54,13 +54,15 @@ public final class JsonEdit {
     /** Finds the members of the object that is all of from..to. */
     private static final class Members extends JsonScanner {
         private final List<Member> list = new ArrayList<>();
+        private final byte[] bytes;
         private int open;
         private int keyStart;
-        private int keyEnd;
+        private String key;
         private int valueStart;
 
         Members(byte[] bytes, int from, int to) {
             super(1);
+            this.bytes = bytes;
             scanAll(bytes, from, to);
         }
 
@@ -78,13 +80,13 @@ public final class JsonEdit {
         @Override protected void end(Token token, int at) {
             if (depth() == 0) return;
             if (token == Token.KEY) {
-                keyEnd = at;
+                key = text(bytes, keyStart, at);
                 return;
             }
             if (list.size() == MAX_MEMBERS) {
                 throw wrong("more than " + MAX_MEMBERS + " keys in one object", at);
             }
-            list.add(new Member(keyStart, keyEnd, valueStart, at));
+            list.add(new Member(key, keyStart, valueStart, at));
         }
     }
 
@@ -123,13 +125,9 @@ public final class JsonEdit {
 
     private Member first(String key) {
         for (Member member : members.list) {
-            if (key(member).equals(key)) return member;
+            if (member.key.equals(key)) return member;
         }
         return null;
-    }
-
-    private String key(Member member) {
-        return JsonScanner.text(bytes, member.keyStart, member.keyEnd);
     }
 
     /** Adds {@code edit} for the keys of {@code path} to {@code edits}; the later one wins. */
@@ -165,7 +163,7 @@ public final class JsonEdit {
         int keptEnd = -1;       // where what stays ends so far, with what was cut behind it
         int cutFrom = -1;       // where a cut begins that waits for the member which follows it
         for (Member member : members.list) {
-            String key = key(member);
+            String key = member.key;
             Edit edit = edits.get(key);
             boolean edited = edit != null || top && key.equals("model");
             boolean again = edited && !seen.add(key);

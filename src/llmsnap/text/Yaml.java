@@ -298,11 +298,35 @@ public final class Yaml extends YamlScalars {
 
     // ---- flow collections
 
+    /** A list or a mapping; a list's item may be a single pair. */
     private YamlNode readFlow() {
         descend();
-        YamlNode node = peek() == '[' ? readFlowSeq(at) : readFlowMapping(at);
+        int open = at++;
+        boolean list = text.charAt(open) == '[';
+        char close = list ? ']' : '}';
+        List<YamlNode> items = new ArrayList<>();
+        var mapping = new MappingBuilder(place(open));
+        while (true) {
+            skipFlowSpace(open);
+            if (peek() == close) break;
+            int start = at;
+            YamlNode node = readFlowNode(open);
+            skipFlowSpace(open);
+            boolean pair = peek() == ':';
+            if (node instanceof Scalar key && (pair || !list)) {
+                if (list) mapping = new MappingBuilder(key.place());
+                mapping.add(key, pair ? readFlowValue(open) : new Scalar("", true, key.place()));
+                if (list) node = mapping.build();
+            } else if (!list) {
+                throw wrong("a key has to be text", start);
+            }
+            items.add(node);
+            if (peek() == ',') at++;
+            else if (peek() != close) throw wrong("expected ',' or '" + close + "'");
+        }
+        at++;
         depth--;
-        return node;
+        return list ? new Seq(items, place(open)) : mapping.build();
     }
 
     private void skipFlowSpace(int open) {
@@ -314,50 +338,6 @@ public final class Yaml extends YamlScalars {
             if (atDocumentEnd()) break;
         }
         if (atDocumentEnd()) throw unclosed(open);
-    }
-
-    private Seq readFlowSeq(int open) {
-        List<YamlNode> items = new ArrayList<>();
-        at++;
-        while (true) {
-            skipFlowSpace(open);
-            if (peek() == ']') break;
-            YamlNode item = readFlowNode(open);
-            skipFlowSpace(open);
-            if (peek() == ':' && item instanceof Scalar key) {
-                var pair = new MappingBuilder(key.place());
-                pair.add(key, readFlowValue(open));
-                item = pair.build();
-            }
-            items.add(item);
-            endFlowItem(']');
-        }
-        at++;
-        return new Seq(items, place(open));
-    }
-
-    private Mapping readFlowMapping(int open) {
-        var mapping = new MappingBuilder(place(open));
-        at++;
-        while (true) {
-            skipFlowSpace(open);
-            if (peek() == '}') break;
-            int start = at;
-            if (!(readFlowNode(open) instanceof Scalar key)) {
-                throw wrong("a key has to be text", start);
-            }
-            skipFlowSpace(open);
-            boolean hasValue = peek() == ':';
-            mapping.add(key, hasValue ? readFlowValue(open) : new Scalar("", true, key.place()));
-            endFlowItem('}');
-        }
-        at++;
-        return mapping.build();
-    }
-
-    private void endFlowItem(char close) {
-        if (peek() == ',') at++;
-        else if (peek() != close) throw wrong("expected ',' or '" + close + "'");
     }
 
     /** What follows a colon in a flow collection, and the space behind it. */

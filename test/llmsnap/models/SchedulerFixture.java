@@ -71,8 +71,12 @@ abstract class SchedulerFixture {
     void assertOutlook(String model, List<String> mustGo, List<String> busy) {
         var inTheWay = new Outlook.InTheWay(mustGo, busy, List.of());
         Outlook expected = new Outlook(scheduler.status(model), inTheWay, "", 0, "");
-        assertThat(scheduler.outlook(model, now)).isEqualTo(expected);
+        assertThat(outlook(model)).isEqualTo(expected);
         assertThat(position(model)).isZero();
+    }
+
+    Outlook outlook(String model) {
+        return scheduler.outlook(model, now, status -> status);
     }
 
     int position(String model) {

@@ -123,29 +123,20 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
         exchange.sendJson(obj("msg", "ok"));
     }
 
-    public void unload(Exchange exchange, String name)
-            throws Failure, InterruptedException {
+    public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
         pool.unload(List.of(id(name)));
         exchange.sendText("OK");
     }
 
     public void load(Exchange exchange, String name)
-            throws Failure, InterruptedException {
-        try {
-            pool.acquire(id(name), exchange.interruption).close();
-        } catch (Refused e) {
-            throw Failure.of(e);
-        }
+            throws Failure, Refused, InterruptedException {
+        pool.acquire(id(name), exchange.interruption).close();
         exchange.sendText("OK");
     }
 
     public void sleep(Exchange exchange, String name)
-            throws Failure, InterruptedException {
-        try {
-            pool.sleep(id(name));
-        } catch (Refused e) {
-            throw Failure.of(e);
-        }
+            throws Failure, Refused, InterruptedException {
+        pool.sleep(id(name));
         exchange.sendText("OK");
     }
 }

@@ -31,7 +31,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
      * Serves a request. When the server breaks off before the first byte of its answer, tries once
      * more: on a fresh start if its process is gone, else on a new connection.
      */
-    void pass(Exchange exchange, Outgoing request) throws Failure, InterruptedException {
+    void pass(Exchange exchange, Outgoing request)
+            throws Failure, Refused, InterruptedException {
         InFlight noted = note(exchange, request);
         try (WaitingStream waiting = waiting(exchange, request)) {
             try {
@@ -88,7 +89,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     }
 
     private void attempt(Exchange exchange, Outgoing request, InFlight noted, WaitingStream waiting)
-            throws Failure, InterruptedException {
+            throws Failure, Refused, InterruptedException {
         switch (request.to()) {
             case Target.Local local -> local(exchange, local.model(), request, noted, waiting);
             case Target.Remote remote -> {
@@ -100,7 +101,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     }
 
     private void local(Exchange exchange, Model model, Outgoing request, InFlight noted,
-            WaitingStream waiting) throws Failure, InterruptedException {
+            WaitingStream waiting) throws Failure, Refused, InterruptedException {
         try (Lease lease = pool.acquire(model.id(), exchange.interruption)) {
             noted.granted();
             exchange.progress.limitSilence(model.limits().requestSeconds());
@@ -122,8 +123,6 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
                 throw new Failure(e.status, e.cause, e.getMessage()
                     + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
             }
-        } catch (Refused e) {
-            throw Failure.of(e);
         }
     }
 

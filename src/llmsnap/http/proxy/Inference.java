@@ -16,6 +16,7 @@ import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
+import llmsnap.models.Refused;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 import llmsnap.text.JsonEdit.Edit;
@@ -31,14 +32,16 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     }
 
     /** A GET whose query names the model. */
-    public void get(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void get(Exchange exchange, String rest)
+            throws Failure, Refused, InterruptedException {
         Target to = find(Query.model(exchange));
         dispatcher.pass(exchange,
             new Outgoing(to, exchange.target(), Kind.REPEATABLE, null, BodyPublishers::noBody));
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
-    public void post(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void post(Exchange exchange, String rest)
+            throws Failure, Refused, InterruptedException {
         String type = exchange.header("Content-type");
         String boundary = Multipart.boundary(type);
         try (Body body = boundary == null ? bodies.read(exchange) : bodies.readForm(exchange)) {
@@ -124,7 +127,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     }
 
     /** {@code /upstream/ID/rest}: any request to a model's server as it is. */
-    public void upstream(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void upstream(Exchange exchange, String rest)
+            throws Failure, Refused, InterruptedException {
         // Behind /upstream/, which may be spelled %75pstream.
         String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");
         int end = idEnd(raw);

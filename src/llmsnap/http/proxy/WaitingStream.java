@@ -7,10 +7,10 @@ import static llmsnap.text.Json.obj;
 
 import java.util.List;
 import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
+import llmsnap.record.Guard;
 import llmsnap.text.Json;
 
 /**
@@ -26,8 +26,8 @@ final class WaitingStream implements AutoCloseable {
     private final String model;
     private final Supplier<String> text;
     /** Guards the fields below, and the client until the stream has ended. */
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition ended = lock.newCondition();
+    private final Guard guard = new Guard();
+    private final Condition ended = guard.newCondition();
     private boolean over;
     private String lastText = "";
 
@@ -46,7 +46,7 @@ final class WaitingStream implements AutoCloseable {
     private void run() {
         long everyMs = text == null ? COMMENT_EVERY_MS : TEXT_EVERY_MS;
         long start = System.nanoTime();
-        lock.lock();
+        guard.lock();
         try {
             while (!over) {
                 if (ended.await(everyMs, MILLISECONDS) || over) continue;
@@ -56,9 +56,9 @@ final class WaitingStream implements AutoCloseable {
         } catch (Failure e) {
             exchange.interruption.breakOff(e);
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // nobody interrupts it
         } finally {
-            lock.unlock();
+            guard.unlock();
         }
     }
 
@@ -93,12 +93,9 @@ final class WaitingStream implements AutoCloseable {
 
     /** From now on the answer is somebody else's. */
     @Override public void close() {
-        lock.lock();
-        try {
+        guard.run(() -> {
             over = true;
             ended.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 }

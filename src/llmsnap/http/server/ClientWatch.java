@@ -58,7 +58,7 @@ final class ClientWatch {
         long end = System.nanoTime() + nanos;
         do {
             for (Exchange exchange : exchanges) {
-                if (exchange.isEndless()) exchange.interruption.breakOff(Failure.of(SHUTTING_DOWN));
+                if (exchange.endless) exchange.interruption.breakOff(Failure.of(SHUTTING_DOWN));
             }
             MILLISECONDS.sleep(STOP_LOOK_MS);
         } while (!isEmpty() && System.nanoTime() < end);

@@ -34,14 +34,15 @@ public final class Exchange {
 
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
-    private final Failure.Form form;
+    private final String rawPath;
     public final Interruption interruption = new Interruption();
     public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };
     private boolean keyed;
-    private boolean quiet;
+    boolean quiet;
     private boolean closing;
-    private volatile boolean endless;
+    /** It goes on until the client or the server leaves: a stop does not wait for it. */
+    volatile boolean endless;
     private final AtomicBoolean committed = new AtomicBoolean();
     private volatile boolean ours;              // the answer is a stream of comments of ours so far
     private volatile int status;
@@ -51,8 +52,7 @@ public final class Exchange {
 
     Exchange(HttpExchange http) {
         this.http = http;
-        boolean anthropic = MESSAGES.matcher(rawPath()).lookingAt();
-        this.form = anthropic ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
+        this.rawPath = rawPath(http.getRequestURI());
     }
 
     // ---- the request
@@ -70,23 +70,21 @@ public final class Exchange {
         return is("GET") || is("HEAD");
     }
 
+    /** The path as it came, percent-encoded. {@link URI} takes "//a/b" for a host and a path. */
+    private static String rawPath(URI uri) {
+        String path = uri.getScheme() == null
+            ? uri.getRawSchemeSpecificPart().split("\\?", 2)[0] : uri.getRawPath();
+        return path == null || path.isEmpty() ? "/" : path;
+    }
+
     /** The path as it came, percent-encoded. */
     public String rawPath() {
-        String path = misread() + Objects.requireNonNullElse(http.getRequestURI().getRawPath(), "");
-        return path.isEmpty() ? "/" : path;
+        return rawPath;
     }
 
     /** The path, decoded. */
     String path() {
-        String host = misread().isEmpty() ? "" : URI.create(misread().substring(1)).getPath();
-        return host + Objects.requireNonNullElse(http.getRequestURI().getPath(), "");
-    }
-
-    /** Of a path that starts with two slashes, what {@link URI} takes for a host; else "". */
-    private String misread() {
-        URI uri = http.getRequestURI();
-        boolean misread = uri.getScheme() == null && uri.getRawAuthority() != null;
-        return misread ? "//" + uri.getRawAuthority() : "";
+        return rawPath.contains("%") ? URI.create("/." + rawPath).getPath().substring(2) : rawPath;
     }
 
     /** The query as it came, without the question mark; null when there is none. */
@@ -149,18 +147,9 @@ public final class Exchange {
         quiet = true;
     }
 
-    boolean isQuiet() {
-        return quiet;
-    }
-
     /** What follows on this connection cannot be told: it is closed after the answer. */
     public void closeAfterAnswer() {
         closing = true;
-    }
-
-    /** Whether it goes on until the client or the server leaves: a stop does not wait for it. */
-    boolean isEndless() {
-        return endless;
     }
 
     /** Who is told of the end. */
@@ -285,6 +274,8 @@ public final class Exchange {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }
+        boolean anthropic = MESSAGES.matcher(rawPath).lookingAt();
+        Failure.Form form = anthropic ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
         byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
         ending.end(why.status, why, body);
         if (ours) {
@@ -308,7 +299,8 @@ public final class Exchange {
     /** @param cut why the connection was cut, or null */
     String line(String cut) {
         long micros = NANOSECONDS.toMicros(System.nanoTime() - startNanos);
-        Failure broken = interruption.failure();
+        // Who leaves with all of the answer breaks nothing off.
+        Failure broken = left == 0 ? null : interruption.failure();
         String why = broken == null ? cut : broken.getMessage();
         return client().getAddress().getHostAddress() + " " + method() + " " + rawPath() + " "
             + (status == 0 ? "-" : status) + " " + bytesOut + " bytes "

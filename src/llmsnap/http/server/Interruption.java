@@ -3,9 +3,9 @@ package llmsnap.http.server;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 import static llmsnap.record.Cause.UNLOADED;
 
-import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.models.ModelPool;
 import llmsnap.models.Refusal;
+import llmsnap.record.Guard;
 
 /**
  * Breaks one exchange off, from any thread, until its handler is done: that interrupts the handler,
@@ -13,20 +13,17 @@ import llmsnap.models.Refusal;
  */
 public final class Interruption implements ModelPool.Client {
     private final Thread handler = Thread.currentThread();
-    private final ReentrantLock lock = new ReentrantLock();     // guards over, and the interrupt
+    private final Guard guard = new Guard();     // guards over, and the interrupt
     private boolean over;
     private volatile Failure failure;
 
     /** Breaks off for that reason; the first one counts. */
     public void breakOff(Failure why) {
-        lock.lock();
-        try {
+        guard.run(() -> {
             if (over || failure != null) return;
             failure = why;
             handler.interrupt();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     @Override public void breakOff(Refusal why) {
@@ -41,12 +38,9 @@ public final class Interruption implements ModelPool.Client {
 
     /** The handler is done: nothing interrupts its thread any more, which may be a pool's. */
     void end() {
-        lock.lock();
-        try {
+        guard.run(() -> {
             over = true;
             Thread.interrupted();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 }

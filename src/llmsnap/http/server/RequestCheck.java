@@ -6,8 +6,6 @@ import java.util.regex.Pattern;
 
 /** Refuses what the JDK's server lets through and HTTP does not: servers could differ about it. */
 final class RequestCheck {
-    private static final Pattern CONTROL = Pattern.compile("\\p{Cntrl}");
-    private static final Pattern CONTROL_BUT_TAB = Pattern.compile("[\\p{Cntrl}&&[^\t]]");
     private static final Pattern HOST =
         Pattern.compile("[0-9a-zA-Z._~!$&'()*+;=:\\[\\]%-]+");
 
@@ -30,7 +28,7 @@ final class RequestCheck {
     private static String wrong(Headers headers, boolean hostNeeded) {
         for (var header : headers.entrySet()) {
             for (String value : header.getValue()) {
-                if (!CONTROL_BUT_TAB.matcher(value).find()) continue;
+                if (!hasControl(value, '\t')) continue;
                 return "the header " + header.getKey() + " has a control character in it";
             }
         }
@@ -47,12 +45,20 @@ final class RequestCheck {
     /** The path that routes are found by: decoded, single slashes, none at the end. */
     static String path(Exchange exchange) throws Failure {
         String decoded = exchange.path();
-        if (CONTROL.matcher(decoded).find()) {
+        if (hasControl(decoded, -1)) {
             throw new Failure(400, "the path has a control character in it");
         }
-        String single = SLASHES.matcher(decoded).replaceAll("/");
-        boolean slash = single.endsWith("/") && single.length() > 1;
-        if (single.isEmpty()) return "/";
-        return slash ? single.substring(0, single.length() - 1) : single;
+        String path = decoded.contains("//") ? SLASHES.matcher(decoded).replaceAll("/") : decoded;
+        if (path.isEmpty()) return "/";
+        boolean slash = path.endsWith("/") && path.length() > 1;
+        return slash ? path.substring(0, path.length() - 1) : path;
+    }
+
+    private static boolean hasControl(String text, int allowed) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c != allowed && (c < ' ' || c == 127)) return true;
+        }
+        return false;
     }
 }

@@ -6,12 +6,13 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import llmsnap.http.server.Auth.Access;
+import llmsnap.models.Refused;
 
 /** A table of routes: which method and path leads where, and who may go there. */
 public final class Routes {
     /** Serves a request; {@code rest} is what the path has behind the route's own, decoded. */
     public interface Handler {
-        void serve(Exchange exchange, String rest) throws Failure, InterruptedException;
+        void serve(Exchange exchange, String rest) throws Failure, Refused, InterruptedException;
     }
 
     /** Methods that a route takes. */

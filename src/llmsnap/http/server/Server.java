@@ -13,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
+import llmsnap.models.Refused;
 import llmsnap.platform.JdkHttp;
 import llmsnap.record.Log;
 
@@ -105,7 +106,7 @@ public final class Server {
             watch.remove(exchange);
             lastEndNanos = System.nanoTime();
             exchange.interruption.end();
-            if (!exchange.isQuiet()) log.info(exchange.line(cut));
+            if (!exchange.quiet) log.info(exchange.line(cut));
         }
     }
 
@@ -114,6 +115,8 @@ public final class Server {
         try {
             route(exchange);
             return null;
+        } catch (Refused e) {
+            return Failure.of(e);
         } catch (Failure | InterruptedException e) {
             if (e instanceof Failure failure && failure.cause != CLIENT_LEFT) return failure;
             // Whoever is interrupted while he writes finds the connection closed.
@@ -131,7 +134,7 @@ public final class Server {
         log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + trace);
     }
 
-    private void route(Exchange exchange) throws Failure, InterruptedException {
+    private void route(Exchange exchange) throws Failure, Refused, InterruptedException {
         RequestCheck.check(exchange);
         String path = RequestCheck.path(exchange);
         if (exchange.is("OPTIONS")) {
