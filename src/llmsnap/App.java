@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.net.URI;
-import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
@@ -23,6 +22,7 @@ import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Dispatcher;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.proxy.ReverseProxy;
+import llmsnap.http.proxy.ReverseProxy.Clients;
 import llmsnap.http.server.Routes;
 import llmsnap.http.server.Server;
 import llmsnap.http.server.Tls;
@@ -48,7 +48,7 @@ final class App {
     private final Activity activity;
     private final ModelPool pool;
     private final Leftovers leftovers = new Leftovers();
-    private final CompletableFuture<HttpClient> client = new CompletableFuture<>();
+    private final CompletableFuture<Clients> clients = new CompletableFuture<>();
 
     /** @param version of this program, see {@link Main} */
     App(Arguments arguments, Config config, Properties version) {
@@ -57,7 +57,8 @@ final class App {
         this.log = new Log(config.settings().logging());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
-        var servers = new ModelServer.Factory(leftovers, log, client::join);
+        var servers = new ModelServer.Factory(leftovers, log,
+            () -> clients.join().patient());
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
@@ -101,7 +102,7 @@ final class App {
 
     private Server server(Tls tls, Reload reload) throws Exit {
         var routes = new Routes();
-        var dispatcher = new Dispatcher(pool, new ReverseProxy(client::join), activity);
+        var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity);
         var bodies = new BodyReader(arguments.maxBody());
         RouteTable.models(routes, new Inference(pool, bodies, dispatcher));
         RouteTable.control(routes, new ModelRoutes(pool, reload::now, version));
@@ -157,15 +158,15 @@ final class App {
     /** What would make the first request slow, done in the background once the port is open. */
     private void warmUp(Server server, String url) {
         try {
-            client.complete(ReverseProxy.newClient());
+            clients.complete(Clients.make());
             HttpRequest health = HttpRequest.newBuilder(URI.create(url + "/health")).build();
-            client.join().send(health, BodyHandlers.discarding());
+            clients.join().quick().send(health, BodyHandlers.discarding());
             ModelServer.warmUp();
             IdleHeap.watch(server::isQuietFor);
         } catch (IOException | InterruptedException e) {
             // then the first request pays for it
         } catch (RuntimeException | Error e) {
-            client.completeExceptionally(e);
+            clients.completeExceptionally(e);
         }
     }
 

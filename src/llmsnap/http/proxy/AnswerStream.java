@@ -8,25 +8,35 @@ import static llmsnap.record.Cause.NO_ANSWER;
 
 import com.sun.net.httpserver.Headers;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.net.ProtocolException;
+import java.net.http.HttpClient;
 import java.net.http.HttpHeaders;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.record.InFlight;
 
 /**
- * Passes the answer of a server on to the client, in the order of the protocol: its head in
- * {@link #apply}, its body piece by piece, the next one when this one was written.
+ * Passes the answer of a server on to the client. The HTTP client's threads only queue what comes;
+ * the request's own thread takes it, the head first, and writes it: a slow client keeps nobody up.
  */
-final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscriber<Void> {
+final class AnswerStream implements BodySubscriber<Void> {
+    /** What has come of the body at a time; without any its end, of which {@code error} tells. */
+    private record Piece(List<ByteBuffer> bytes, Throwable error) {}
+
+    /** How many pieces, of up to 16 KB, may come before the next is written. */
+    private static final int AHEAD = 16;
     private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
@@ -35,14 +45,13 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
     private final String server;
     private final InFlight noted;
     private final WaitingStream waiting;
-    private final CompletableFuture<Void> done = new CompletableFuture<>();
-    private Flow.Subscription subscription;
+    private final BlockingQueue<Piece> pieces = new LinkedBlockingQueue<>();
+    private volatile Flow.Subscription subscription;
+    private volatile boolean left;
     /** The body of an answer that cannot follow the stream already begun, else null. */
     private ByteArrayOutputStream kept;
     private int status;
-    /** The head of an answer has come and can be passed on. */
-    private volatile boolean answered;
-    private volatile Failure failure;
+    private boolean answered;       // a head has come that can be passed on
 
     /** @param server its name, in sentences */
     AnswerStream(Exchange exchange, String server, InFlight noted, WaitingStream waiting) {
@@ -52,18 +61,66 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         this.waiting = waiting;
     }
 
-    // ---- the head
-
-    @Override public BodySubscriber<Void> apply(HttpResponse.ResponseInfo info) {
+    /**
+     * Sends a request. Returns when its answer has passed completely.
+     *
+     * @throws Failure when there was none, or it broke off, or the client left
+     */
+    void pass(HttpClient client, HttpRequest request) throws Failure, InterruptedException {
+        boolean complete = false;
         try {
-            begin(info.statusCode(), info.headers());
-        } catch (Failure e) {
-            fail(e);
-        } catch (RuntimeException e) {
-            fail(notHttp(e.getMessage()));
+            HttpResponse<Void> head = client.send(request, info -> this);
+            begin(head.statusCode(), head.headers());
+            Piece piece = pieces.take();
+            for (int written = 1; piece.bytes != null; written++) {
+                for (ByteBuffer bytes : piece.bytes) take(bytes);
+                if (pieces.isEmpty()) exchange.flush();
+                if (written % (AHEAD / 2) == 0) subscription.request(AHEAD / 2);
+                piece = pieces.take();
+            }
+            complete = true;
+            end(piece.error);
+        } catch (IOException e) {
+            throw failure(e);
+        } catch (IllegalArgumentException e) {
+            throw notHttp(e.getMessage());
+        } finally {
+            if (!complete) leave();
         }
-        return this;
     }
+
+    /** Closes the connection: the server is not to work for nobody. */
+    private void leave() {
+        left = true;
+        if (subscription != null) subscription.cancel();
+    }
+
+    // ---- what comes, on the HTTP client's threads
+
+    /** At once: the head is all that the client is asked to wait for. */
+    @Override public CompletionStage<Void> getBody() {
+        return CompletableFuture.completedFuture(null);
+    }
+
+    @Override public void onSubscribe(Flow.Subscription subscription) {
+        this.subscription = subscription;
+        if (left) subscription.cancel();
+        else subscription.request(AHEAD);
+    }
+
+    @Override public void onNext(List<ByteBuffer> bytes) {
+        pieces.add(new Piece(bytes, null));
+    }
+
+    @Override public void onError(Throwable error) {
+        pieces.add(new Piece(null, error));
+    }
+
+    @Override public void onComplete() {
+        onError(null);
+    }
+
+    // ---- where it goes
 
     private void begin(int code, HttpHeaders headers) throws Failure {
         long length = length(code, headers);
@@ -112,29 +169,6 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         return sent("that HTTP does not allow: " + reason);
     }
 
-    // ---- the body
-
-    @Override public CompletionStage<Void> getBody() {
-        return done;
-    }
-
-    @Override public void onSubscribe(Flow.Subscription subscription) {
-        this.subscription = subscription;
-        if (done.isDone()) subscription.cancel();
-        else subscription.request(1);
-    }
-
-    @Override public void onNext(List<ByteBuffer> pieces) {
-        try {
-            for (ByteBuffer piece : pieces) take(piece);
-            exchange.flush();
-            subscription.request(1);
-        } catch (Failure e) {
-            subscription.cancel();      // closes the connection: it is not to work for nobody
-            fail(e);
-        }
-    }
-
     private void take(ByteBuffer piece) throws Failure {
         int most = kept == null ? piece.remaining() : MAX_KEPT_BYTES - kept.size();
         byte[] bytes = new byte[min(piece.remaining(), most)];
@@ -147,28 +181,16 @@ final class AnswerStream implements HttpResponse.BodyHandler<Void>, BodySubscrib
         }
     }
 
-    @Override public void onError(Throwable error) {
-        done.completeExceptionally(error);
+    private void end(Throwable error) throws Failure {
+        exchange.flush();       // what is cut off is cut where the server did it
+        if (error != null) throw failure(error);
+        if (kept == null) return;
+        throw new Failure(max(400, status),
+            server + " answered " + status + ": " + kept.toString(UTF_8).strip());
     }
 
-    @Override public void onComplete() {
-        if (kept != null) {
-            fail(new Failure(max(400, status),
-                server + " answered " + status + ": " + kept.toString(UTF_8).strip()));
-        }
-        done.complete(null);
-    }
-
-    // ---- what goes wrong
-
-    private void fail(Failure why) {
-        failure = why;
-        done.completeExceptionally(why);
-    }
-
-    /** What became of it, when the client says that. */
-    Failure failure(Exception e) {
-        if (failure != null) return failure;
+    /** What became of it, when the HTTP client says that. */
+    private Failure failure(Throwable e) {
         Throwable cause = e;
         boolean malformed = false;
         for (Throwable each = e; each != null; each = each.getCause()) {

@@ -1,11 +1,11 @@
 package llmsnap.http.proxy;
 
 import com.sun.net.httpserver.Headers;
-import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
@@ -14,7 +14,7 @@ import llmsnap.platform.JdkHttp;
 import llmsnap.record.InFlight;
 
 /** Sends a request on to a server; its answer goes back through an {@link AnswerStream}. */
-public record ReverseProxy(Supplier<HttpClient> client) {
+public record ReverseProxy(Supplier<Clients> clients) {
     /** What is said anew: encoded answers could not be read on the side. */
     private static final Set<String> OURS =
         Set.of("host", "content-length", "expect", "accept-encoding");
@@ -25,13 +25,23 @@ public record ReverseProxy(Supplier<HttpClient> client) {
      */
     record Upstream(URI base, String host, String name, String apiKey) {}
 
-    /** The client towards servers. Takes a moment: to be made once, after the port is open. */
-    public static HttpClient newClient() {
-        return HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .executor(JdkHttp.threads("upstream"))
-            .build();
+    /**
+     * The HTTP clients. The quick one does all of its work on one thread of its own, without a
+     * hand-over: nothing may block there, no TLS, no look-up of a name, no body yet to be read.
+     */
+    public record Clients(HttpClient quick, HttpClient patient) {
+        /** Takes a moment: to be made once, after the port is open. */
+        public static Clients make() {
+            return new Clients(client(Runnable::run), client(JdkHttp.threads("upstream")));
+        }
+
+        private static HttpClient client(Executor executor) {
+            return HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .followRedirects(HttpClient.Redirect.NEVER)
+                .executor(executor)
+                .build();
+        }
     }
 
     /**
@@ -50,13 +60,10 @@ public record ReverseProxy(Supplier<HttpClient> client) {
             request.setHeader("Authorization", "Bearer " + to.apiKey);
             request.setHeader("x-api-key", to.apiKey);
         }
-        var answer = new AnswerStream(exchange, to.name, noted, waiting);
-        try {
-            client.get().send(request.build(), answer);
-        } catch (IOException | IllegalArgumentException e) {
-            // the latter for a Content-Length that is no number
-            throw answer.failure(e);
-        }
+        boolean atHand = outgoing.asked() != null || exchange.isGet();
+        boolean local = outgoing.to() instanceof Target.Local && to.base.getScheme().equals("http");
+        HttpClient client = atHand && local ? clients.get().quick : clients.get().patient;
+        new AnswerStream(exchange, to.name, noted, waiting).pass(client, request.build());
     }
 
     private static void copyHeaders(Exchange exchange, HttpRequest.Builder to) {
