@@ -103,6 +103,18 @@ make_jar() {
     "$("$jdk/bin/java" -version 2>&1 | sed -n 1p))" >&2
 }
 
+# Whether the flags say what to run: a configuration, the demo, or only words.
+names_what_to_run() {
+  local flag
+  for flag in "$@"; do
+    case $flag in
+      -config|--config|-config=*|--config=*|-demo|--demo) return 0 ;;
+      -h|--h|-help|--help|-version|--version) return 0 ;;
+    esac
+  done
+  return 1
+}
+
 main() {
   local command=${1:-jar} jdk
   [ $# -gt 0 ] && shift
@@ -118,10 +130,7 @@ main() {
   make_jar "$jdk"
   case $command in
     run)
-      case " $*" in
-        *-config*|*-demo*|*-help*|*-version*) ;;
-        *) set -- --demo "$@" ;;
-      esac
+      if ! names_what_to_run "$@"; then set -- --demo "$@"; fi
       exec "$jdk/bin/java" -jar "$jar" "$@"
       ;;
     test) exec scripts/test.sh "$jdk" "$@" ;;

@@ -2,7 +2,7 @@ package llmsnap;
 
 import java.io.IOException;
 import java.net.BindException;
-import java.net.InetSocketAddress;
+import java.net.InetAddress;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
@@ -42,17 +42,25 @@ final class App {
     private static final int KILLED_STATUS = 130;
 
     private final Arguments arguments;
+    private final Path file;
     private final Properties version;
     private final Log log;
     private final Metrics metrics;
     private final Activity activity;
     private final ModelPool pool;
-    private final Leftovers leftovers = new Leftovers();
+    private final AtomicInteger signals = new AtomicInteger();
+    private final Leftovers leftovers;
     private final CompletableFuture<Clients> clients = new CompletableFuture<>();
 
-    /** @param version of this program, see {@link Main} */
-    App(Arguments arguments, Config config, Properties version) {
+    /**
+     * @param file the configuration's, null for the demo
+     * @param version of this program, see {@link Main}
+     */
+    App(Arguments arguments, Path file, Config config, Properties version) {
         this.arguments = arguments;
+        this.file = file;
+        String name = file == null ? "the demo" : file.toAbsolutePath().normalize().toString();
+        this.leftovers = new Leftovers(name + " " + arguments.listen());
         this.version = version;
         this.log = new Log(config.settings().logging());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
@@ -62,30 +70,26 @@ final class App {
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
-    /**
-     * Serves until a signal ends it.
-     *
-     * @param file the configuration's, null for the demo
-     * @param stamp of that file before it was read
-     */
-    void run(Path file, String stamp) throws Exit, InterruptedException {
+    /** Serves until a signal ends it. @param stamp of the file before it was read */
+    void run(String stamp) throws Exit, InterruptedException {
         Tls tls = tls();
         var reload = new Reload(new Reload.Sources(file, tls), pool, activity, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
         server.start();
-        String url = announce(server);
+        announce(server);
         log.startStdout();
-        Thread.ofPlatform().daemon().name("warm-up").start(() -> {
-            leftovers.end(log);
-            pool.config().settings().preload().forEach(this::preload);
-            warmUp(server, url);
-        });
+        inBackground("client", () -> clients.complete(Clients.make()));
+        inBackground("left-overs", () -> leftovers.end(log));
+        pool.config().settings().preload().forEach(this::preload);
+        inBackground("warm-up", () -> warmUp(server));
+        inBackground("heap", () -> IdleHeap.watch(server::isQuietFor));
         if (arguments.has("watch-config")) reload.watch(stamp);
         log.info("got " + signal.join() + ", stopping");
         Thread models = Thread.ofVirtual().start(this::stopModels);
         server.stop(SHUTDOWN_SECONDS);
         models.join();
+        if (signals.get() > 1) halt();      // they ended because they were killed
         log.info("stopped");
         log.flush();
     }
@@ -105,7 +109,7 @@ final class App {
         var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity);
         var bodies = new BodyReader(arguments.maxBody());
         RouteTable.models(routes, new Inference(pool, bodies, dispatcher));
-        RouteTable.control(routes, new ModelRoutes(pool, reload::now, version));
+        RouteTable.control(routes, new ModelRoutes(pool, bodies, reload::now, version));
         RouteTable.looking(routes, new Events(pool, activity, log),
             new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log));
         RouteTable.pages(routes, new StaticFiles());
@@ -120,25 +124,30 @@ final class App {
         }
     }
 
-    /** Prints the first lines. @return the address as a URL */
-    private String announce(Server server) throws Exit {
-        InetSocketAddress address = arguments.address();
-        boolean any = address.getAddress().isAnyLocalAddress();
+    private InetAddress address() throws Exit {
+        return arguments.address().getAddress();
+    }
+
+    private static String url(String scheme, String host, Server server) {
+        return new Address(scheme, "", server.port(), "").at(host);
+    }
+
+    /** Prints the first lines. */
+    private void announce(Server server) throws Exit {
+        boolean any = address().isAnyLocalAddress();
         String scheme = arguments.value("tls-cert-file") == null ? "http" : "https";
-        String url = new Address(scheme, "", server.port(), "")
-            .at(any ? "localhost" : arguments.host());
+        String url = url(scheme, any ? "localhost" : arguments.host(), server);
         int models = pool.config().models().size();
         System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url
             + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
         boolean open = pool.config().settings().apiKeys().isEmpty();
-        if (open && !address.getAddress().isLoopbackAddress()) {
+        if (open && !address().isLoopbackAddress()) {
             System.out.println("WARNING: anybody who can reach port " + server.port()
                 + " of this machine"
                 + " may use and control the models: set apiKeys in the configuration, or listen on"
                 + " 127.0.0.1");
         }
         System.out.flush();
-        return url;
     }
 
     /** Loads a model in the background; those that may live together load side by side. */
@@ -155,19 +164,32 @@ final class App {
         });
     }
 
-    /** What would make the first request slow, done in the background once the port is open. */
-    private void warmUp(Server server, String url) {
-        try {
-            clients.complete(Clients.make());
-            HttpRequest health = HttpRequest.newBuilder(URI.create(url + "/health")).build();
-            clients.join().quick().send(health, BodyHandlers.discarding());
-            ModelServer.warmUp();
-            IdleHeap.watch(server::isQuietFor);
-        } catch (IOException | InterruptedException e) {
-            // then the first request pays for it
-        } catch (RuntimeException | Error e) {
-            clients.completeExceptionally(e);
-        }
+    private interface Job {
+        void run() throws Exit, IOException, InterruptedException;
+    }
+
+    /** Each on a thread of its own: what fails in one, or takes long, is no matter to others. */
+    private void inBackground(String name, Job job) {
+        Thread.ofPlatform().daemon().name(name).start(() -> {
+            try {
+                job.run();
+            } catch (Exit | IOException | InterruptedException | RuntimeException e) {
+                log.debug(name + ": " + e);
+            } catch (Error e) {
+                log.error(name + ": " + e);
+                clients.completeExceptionally(e);
+            }
+        });
+    }
+
+    /** What would make the first swap and the first request slow. */
+    private void warmUp(Server server) throws Exit, IOException, InterruptedException {
+        ModelServer.warmUp();
+        // Our own certificate need not be one that we trust.
+        if (arguments.value("tls-cert-file") != null) return;
+        URI health = URI.create(url("http", address().getHostAddress(), server) + "/health");
+        clients.join().quick().send(HttpRequest.newBuilder(health).build(),
+            BodyHandlers.discarding());
     }
 
     /**
@@ -175,18 +197,21 @@ final class App {
      */
     private CompletableFuture<String> onSignals(Reload reload) {
         CompletableFuture<String> first = new CompletableFuture<>();
-        var count = new AtomicInteger();
         Signals.handle(name -> {
             if (name.equals("SIGHUP")) {
                 Thread.ofVirtual().start(reload::unasked);
-            } else if (count.incrementAndGet() == 1) {
+            } else if (signals.incrementAndGet() == 1) {
                 first.complete(name);
             } else {
                 pool.killAll();
-                Runtime.getRuntime().halt(KILLED_STATUS);
+                halt();
             }
         });
         return first;
+    }
+
+    private static void halt() {
+        Runtime.getRuntime().halt(KILLED_STATUS);
     }
 
     private void stopModels() {

@@ -96,7 +96,7 @@ record Arguments(Map<String, String> values) {
         return values.get(flag);
     }
 
-    /** Host and port; a missing host means every interface. */
+    /** Host and port; a colon without a host means every interface, a port alone this machine. */
     String listen() {
         return values.getOrDefault("listen", "127.0.0.1:8080");
     }
@@ -110,13 +110,17 @@ record Arguments(Map<String, String> values) {
                 + " is no size; write bytes, or a number with KB, MB or GB");
         }
         int power = " KMGT".indexOf((matcher.group(2) + " ").toUpperCase(Locale.ROOT).charAt(0));
-        return Long.parseLong(matcher.group(1)) << 10 * power;
+        long number = Long.parseLong(matcher.group(1));
+        if (number > Long.MAX_VALUE >> 10 * power) {
+            throw new Exit(2, "--max-body " + size + " is more than any machine has");
+        }
+        return number << 10 * power;
     }
 
     /** The host to listen on, without brackets; "" for every interface. */
     String host() {
         int colon = listen().lastIndexOf(':');
-        return colon < 0 ? "" : listen().substring(0, colon).replaceAll("^\\[|]$", "");
+        return colon < 0 ? "127.0.0.1" : listen().substring(0, colon).replaceAll("^\\[|]$", "");
     }
 
     /** The port to listen on; 0 lets the system choose. */

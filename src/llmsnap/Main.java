@@ -55,7 +55,7 @@ public final class Main {
         if (arguments.address().isUnresolved()) {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
-        new App(arguments, config, version).run(file, stamp);
+        new App(arguments, file, config, version).run(stamp);
     }
 
     private static Config read(Path file, boolean unnamed) throws Exit {

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.config.Config;
+import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Problems.Problem;
@@ -104,9 +105,22 @@ final class Reload {
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
         if (result.config() == null) throw failed(printed(result.errors()));
+        if (losesAll(result.config())) {
+            throw failed(List.of(file + " has no model any more, or only groups without one;"
+                + " models that are loaded would all go: restart llmsnap if that is meant"));
+        }
         if (sources.tls != null) sources.tls.reload();
         Json.Obj report = apply(result.config());
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
+    }
+
+    /** Whether it looks like half a file: there were models, and now there are none. */
+    private boolean losesAll(Config to) {
+        List<Group> groups = to.groups().byName().values().stream()
+            .filter(group -> !group.name().equals(Config.DEFAULT_GROUP)).toList();
+        boolean emptyGroups = !groups.isEmpty()
+            && groups.stream().allMatch(group -> group.members().isEmpty());
+        return !pool.config().models().isEmpty() && (to.models().isEmpty() || emptyGroups);
     }
 
     private List<String> printed(List<Problem> problems) {

@@ -1,5 +1,6 @@
 package llmsnap.config;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -98,6 +99,13 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * Edits of request bodies: those for every name, and those for names with edits of their own.
      */
     public record Filters(Map<String, Edit> always, Map<String, Map<String, Edit>> byName) {
+        /** The same, but the server sees {@code name} as the model. */
+        public Filters naming(String name) {
+            Map<String, Edit> edits = new LinkedHashMap<>(always);
+            edits.put("model", new Edit.Set(new Json.Str(name)));
+            return new Filters(edits, Map.of());
+        }
+
         /** The edits for a request that used {@code name}. */
         public Map<String, Edit> forName(String name) {
             return byName.getOrDefault(name, always);

@@ -127,7 +127,9 @@ final class ModelReader {
         int ttl = fields.whole("ttl", -1, -1);
         return new Limits(
             ttl < 0 ? defaults.ttl : ttl,
-            defaults.healthCheck,
+            fields.has("healthCheckTimeout")
+                ? fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", 0)
+                : defaults.healthCheck,
             fields.whole("requestTimeout", 0, 0),
             fields.positive("concurrencyLimit", MAX_REQUESTS));
     }

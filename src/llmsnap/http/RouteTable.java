@@ -30,11 +30,13 @@ public final class RouteTable {
 
     /** Inference: everything under /v1/ that is posted goes to the model it names. */
     public static void models(Routes routes, Inference inference) {
-        routes.use(POST, "/v1/*", inference::post);
-        for (String path : MODEL_PATHS) {
-            if (!path.startsWith("/v1/")) routes.use(POST, path, inference::post);
+        for (String path : MODEL_PATHS) routes.use(POST, path, inference::post);
+        for (String path : Inference.VERSIONLESS) routes.use(POST, path, inference::post);
+        for (String path : Set.of("/v1/*", "/v/*", "/sdapi/v1/*")) {
+            routes.use(POST, path, inference::post);
         }
         routes.use(GET, "/v1/audio/voices", inference::get);
+        routes.use(GET, "/sdapi/v1/*", inference::get);
         routes.use(GET, "/props", inference::get);
         routes.control(ANY, "/upstream/*", inference::upstream);
     }

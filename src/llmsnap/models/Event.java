@@ -32,6 +32,8 @@ public sealed interface Event {
     /** Nothing is left of that run. */
     record Gone(String model, int run) implements Event {}
 
+    record UnloadAll(long ticket) implements Event {}
+
     record Unload(List<String> models, long ticket) implements Event {}
 
     record PutToSleep(String model, long ticket) implements Event {}

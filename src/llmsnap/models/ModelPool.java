@@ -2,11 +2,9 @@ package llmsnap.models;
 
 import static java.lang.Math.max;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
-import static llmsnap.models.ModelState.READY;
 import static llmsnap.models.ModelState.STOPPED;
 
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -171,10 +169,19 @@ public final class ModelPool {
         });
     }
 
-    /** Stops models, whatever they are at, and waits until they are gone. */
-    public void unload(Collection<String> models) throws InterruptedException {
+    /** Stops a model, whatever it is at, and waits until it is gone. */
+    public void unload(String model) throws InterruptedException {
+        unload(id -> new Event.Unload(List.of(model), id));
+    }
+
+    /** Stops all models, also those that the configuration has lost. */
+    public void unloadAll() throws InterruptedException {
+        unload(Event.UnloadAll::new);
+    }
+
+    private void unload(LongFunction<Event> event) throws InterruptedException {
         try {
-            queue("", NOBODY, id -> new Event.Unload(List.copyOf(models), id)).await();
+            queue("", NOBODY, event).await();
         } catch (Refused e) {
             throw new IllegalStateException(e);
         }
@@ -256,22 +263,31 @@ public final class ModelPool {
 
     private void send(Event event) {
         locked(() -> {
-            report(event);
             long changes = scheduler.changes();
             long now = nowMs();
-            ModelStatus loading = event instanceof Event.Ready ready
-                ? scheduler.status(ready.model()) : null;
-            for (Effect effect : scheduler.on(event, now)) carryOut(effect);
-            if (loading != null) reportLoaded(loading, now);
-            if (changes == scheduler.changes()) return null;
+            long since = event instanceof Event.Ready ready ? sinceMs(ready.model()) : 0;
+            List<Effect> effects = scheduler.on(event, now);
+            boolean changed = changes != scheduler.changes();
+            // Late reports of what is over change nothing, and are no news.
+            if (changed) report(event, now - since);
+            for (Effect effect : effects) carryOut(effect);
+            if (!changed) return null;
             for (Listener listener : listeners) listener.changed(scheduler.brief(), this::now);
             return null;
         });
     }
 
-    private void report(Event event) {
+    private long sinceMs(String model) {
+        ModelStatus status = scheduler.status(model);
+        return status == null ? 0 : status.clock().stateSinceMs();
+    }
+
+    private void report(Event event, long tookMs) {
         switch (event) {
-            case Event.Ready ready -> info(ready.model(), "ready");
+            case Event.Ready ready -> {
+                info(ready.model(), String.format("ready after %.1f s", tookMs / 1000.0));
+                loaded.accept(ready.model(), tookMs);
+            }
             case Event.Slept slept -> info(slept.model(), "asleep");
             case Event.CallFailed failed -> warn(failed.model(), failed.why() + "; stopping it");
             case Event.Failed failed -> warn(failed.model(), failed.why());
@@ -286,12 +302,6 @@ public final class ModelPool {
 
     private void warn(String model, String what) {
         warn.accept("model " + model + ": " + what);
-    }
-
-    private void reportLoaded(ModelStatus before, long now) {
-        boolean ready = scheduler.status(before.id()).state() == READY;
-        if (!ready || before.state() == READY) return;
-        loaded.accept(before.id(), now - before.clock().stateSinceMs());
     }
 
     private void carryOut(Effect effect) {

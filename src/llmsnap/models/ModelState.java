@@ -21,6 +21,11 @@ public enum ModelState {
         return this == STARTING || this == WAKING;
     }
 
+    /** Whether a request for it needs no load of its own. */
+    public boolean isServing() {
+        return this == READY || isLoading();
+    }
+
     /** Whether it is on its way out, to a stop or to sleep. */
     public boolean isLeaving() {
         return this == STOPPING || this == SLEEP_PENDING;

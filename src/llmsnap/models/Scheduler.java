@@ -53,9 +53,6 @@ public final class Scheduler {
     /** A time that does not come. */
     static final long NEVER = Long.MAX_VALUE;
 
-    private static final int START_FAILURES = 3;
-    private static final long FAILURE_WINDOW_MS = 60_000;
-    private static final long BACK_OFF_MS = 10_000;
     private static final long SHUTDOWN_GRACE_MS = 5_000;
     /**
      * How long a model stays after its last request, within the grace, when others wait: the next
@@ -149,7 +146,8 @@ public final class Scheduler {
             case Event.Failed failed -> failed(slot(failed.model()), failed);
             case Event.Gone gone -> gone(slot(gone.model()), gone.run());
             case Event.Unload unload -> unload(unload.models(), unload.ticket());
-            case Event.PutToSleep sleep -> putToSleep(slot(sleep.model()), sleep.ticket());
+            case Event.UnloadAll all -> unload(List.copyOf(slots.keySet()), all.ticket());
+            case Event.PutToSleep sleep -> putToSleep(sleep.model(), sleep.ticket());
             case Event.Shutdown shutdown -> shutdown();
             case Event.Tick tick -> tick();
         }
@@ -183,6 +181,7 @@ public final class Scheduler {
                 + " requests, its concurrencyLimit; try again in a moment");
         } else if (slot.is(READY) && slot.leave == NO && queue.isEmpty()) {
             grant(slot, ticket);
+            clearTheWay(slot);
         } else {
             if (slot.waiting.isEmpty()) slot.firstWaitMs = nowMs;
             slot.waiting.add(ticket);
@@ -261,10 +260,7 @@ public final class Scheduler {
     }
 
     private void startFailed(Slot slot, String why) {
-        slot.lastFailure = why;
-        slot.failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
-        slot.failuresMs.add(nowMs);
-        if (slot.failuresMs.size() >= START_FAILURES) slot.backOffUntilMs = nowMs + BACK_OFF_MS;
+        slot.startFailed(why, nowMs);
         refuseWaiting(slot, START_FAILED, why);
     }
 
@@ -345,8 +341,11 @@ public final class Scheduler {
         slot.inFlight.clear();
     }
 
-    private void putToSleep(Slot slot, long ticket) {
-        if (slot.model.launch().sleep() == null) {
+    private void putToSleep(String model, long ticket) {
+        Slot slot = slots.get(model);
+        if (slot == null) {
+            refuse(ticket, REMOVED, removed(model));
+        } else if (slot.model.launch().sleep() == null) {
             refuse(ticket, NO_SLEEP_MODE, the(slot) + " has no sleepMode");
         } else if (slot.is(ASLEEP)) {
             effects.add(new Effect.Done(ticket));
@@ -433,15 +432,8 @@ public final class Scheduler {
         effects.add(new Effect.Timer(atMs));
     }
 
-    private long ttlEndMs(Slot slot) {
-        int ttl = slot.model.limits().ttlSeconds();
-        boolean counts = ttl > 0 && (slot.is(READY) || slot.is(ASLEEP)) && slot.isIdle()
-            && slot.waiting.isEmpty();
-        return counts ? slot.idleSinceMs + ttl * 1000L : NEVER;
-    }
-
     private void armTtl(Slot slot) {
-        arm(ttlEndMs(slot));
+        arm(slot.ttlEndMs());
     }
 
     private void tick() {
@@ -455,7 +447,7 @@ public final class Scheduler {
         }
         arm(shutdownAtMs);
         for (Slot slot : slots.values()) {
-            long endMs = ttlEndMs(slot);
+            long endMs = slot.ttlEndMs();
             if (endMs > nowMs) arm(endMs);
             else stop(slot, "idle for its ttl of " + slot.model.limits().ttlSeconds() + " s");
         }
@@ -491,14 +483,31 @@ public final class Scheduler {
         slot.waiting.forEach(ticket -> grant(slot, ticket));
         slot.waiting.clear();
         queue.remove(slot);
+        clearTheWay(slot);
         return true;
+    }
+
+    /** What a model does not tolerate beside it goes also when it came later, once it is idle. */
+    private void clearTheWay(Slot slot) {
+        if (slot.clearedAtChange == changes) return;
+        for (Slot other : mustGo(slot)) {
+            if (!other.is(READY) || other.leave != NO) continue;
+            other.leave = SLEEP;
+            other.leaveWhy = roomFor(slot);
+            if (other.isIdle()) putAway(other, other.leaveWhy);
+        }
+        slot.clearedAtChange = changes;
+    }
+
+    private static String roomFor(Slot slot) {
+        return "to make room for " + slot.model.id();
     }
 
     /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
     private boolean load(Slot slot, List<Slot> ahead) {
         if (ahead.stream().anyMatch(first -> excludes(first, slot))) return false;
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
-            refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + START_FAILURES
+            refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + Slot.START_FAILURES
                 + " times in a row and is not tried again for "
                 + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: "
                 + slot.lastFailure);
@@ -507,7 +516,7 @@ public final class Scheduler {
         List<Slot> mustGo = mustGo(slot);
         if (isHeldUp(slot, mustGo)) return false;
         for (Slot other : mustGo) {
-            if (!other.state.isLeaving()) putAway(other, "to make room for " + slot.model.id());
+            if (!other.state.isLeaving()) putAway(other, roomFor(slot));
         }
         slot.madeRoom |= !mustGo.isEmpty();
         if (!mustGo.isEmpty()) return false;

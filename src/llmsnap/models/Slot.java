@@ -1,5 +1,7 @@
 package llmsnap.models;
 
+import static llmsnap.models.ModelState.ASLEEP;
+import static llmsnap.models.ModelState.READY;
 import static llmsnap.models.ModelState.STOPPED;
 
 import java.util.ArrayList;
@@ -13,6 +15,10 @@ import llmsnap.config.Config.Model;
  * ms.
  */
 final class Slot {
+    static final int START_FAILURES = 3;
+    private static final long FAILURE_WINDOW_MS = 60_000;
+    private static final long BACK_OFF_MS = 10_000;
+
     /** What a model should become once its requests in flight have ended. */
     enum Leave { NO, SLEEP, STOP }
 
@@ -35,6 +41,8 @@ final class Slot {
     /** Others had to go for the load that comes. */
     boolean madeRoom;
     long firstWaitMs;
+    /** The scheduler's change at which all that it evicts was last seen to be going. */
+    long clearedAtChange = -1;
     long backOffUntilMs;
     String lastFailure = "";
     final Set<Long> waiting = new LinkedHashSet<>();
@@ -59,6 +67,20 @@ final class Slot {
     /** Whether a report of that run means something. */
     boolean runs(int reported) {
         return run == reported && state != STOPPED;
+    }
+
+    void startFailed(String why, long nowMs) {
+        lastFailure = why;
+        failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
+        failuresMs.add(nowMs);
+        if (failuresMs.size() >= START_FAILURES) backOffUntilMs = nowMs + BACK_OFF_MS;
+    }
+
+    /** When its ttl is over; {@link Scheduler#NEVER} while none counts. */
+    long ttlEndMs() {
+        int ttl = model.limits().ttlSeconds();
+        boolean counts = ttl > 0 && (is(READY) || is(ASLEEP)) && isIdle() && waiting.isEmpty();
+        return counts ? idleSinceMs + ttl * 1000L : Scheduler.NEVER;
     }
 
     /** @param position in the queue */

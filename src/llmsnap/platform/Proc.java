@@ -58,6 +58,25 @@ public final class Proc {
         }
     }
 
+    /** The number of this process's PID namespace: pids of others mean other processes; or "0". */
+    public static String pidNamespace() {
+        try {
+            return Files.readSymbolicLink(PROC.resolve("self/ns/pid")).toString()
+                .replaceAll("[^0-9]", "");
+        } catch (IOException | UnsupportedOperationException e) {
+            return "0";
+        }
+    }
+
+    /** The name of a process, as the kernel keeps it: 15 bytes of it; "" of one that is gone. */
+    public static String name(long pid) {
+        try {
+            return read(Path.of(String.valueOf(pid), "comm")).strip();
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
     /**
      * When a process started, in ticks since the machine did; "" of one that is gone or a zombie.
      */

@@ -1,5 +1,7 @@
 package llmsnap.process;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -8,24 +10,30 @@ import llmsnap.record.Log;
 
 /**
  * Ends the models of an earlier server that was killed. Every process carries, in its environment,
- * the pid and the start time of the server it belongs to; only when that very process is gone it is
- * a left-over. Other servers' models and strangers are never touched. On Linux only: elsewhere
- * nobody may look into other processes' environments.
+ * the pid and the start time of the server it belongs to, the PID namespace in which these mean
+ * something, and which configuration that server had. Only when it had ours and is gone itself it
+ * is a left-over: models of other servers, of containers and strangers are never touched. On Linux
+ * only: elsewhere nobody may look into other processes' environments.
  */
 public final class Leftovers {
-    private static final Pattern OWNER =
-        Pattern.compile("\0" + ProcessTree.MARK + "=(([0-9]+)-([0-9]+)\\.[0-9]+)\0");
+    private static final Pattern OWNER = Pattern.compile("\0" + ProcessTree.MARK
+        + "=((([0-9]{1,18})-([0-9]{1,18})-[0-9]{1,18}-[0-9a-f]{1,16})\\.[0-9]{1,18})\0");
+    private static final Pattern MODEL = Pattern.compile("\0" + ProcessTree.MODEL + "=([^\0]*)\0");
+    private static final long PATIENCE_MS = 2_000;
 
+    private final String home;
     private final String instance;
     private final CountDownLatch ended = new CountDownLatch(1);
 
-    public Leftovers() {
+    /** @param identity of the configuration: the same after a restart, no other server's */
+    public Leftovers(String identity) {
         long pid = ProcessHandle.current().pid();
         String started = Proc.startTime(pid);
-        this.instance = pid + "-" + (started.isEmpty() ? "0" : started);
+        this.home = "-" + Proc.pidNamespace() + "-" + Integer.toHexString(identity.hashCode());
+        this.instance = pid + "-" + (started.isEmpty() ? "0" : started) + home;
     }
 
-    /** This server's pid and start time, with which its processes are marked. */
+    /** What this server's processes are marked with. */
     String instance() {
         return instance;
     }
@@ -34,11 +42,15 @@ public final class Leftovers {
     public void end(Log log) {
         try {
             for (long pid : Proc.pids()) {
-                Matcher owner = OWNER.matcher(Proc.environment(pid));
-                if (!owner.find()) continue;
-                String started = Proc.startTime(Long.parseLong(owner.group(2)));
-                if (started.equals(owner.group(3))) continue;
-                log.warn("ending process " + pid + ", left behind by an llmsnap that is gone");
+                String environment = Proc.environment(pid);
+                Matcher owner = OWNER.matcher(environment);
+                if (!owner.find() || !owner.group(2).endsWith(home)) continue;
+                String started = Proc.startTime(Long.parseLong(owner.group(3)));
+                if (started.equals(owner.group(4))) continue;
+                Matcher model = MODEL.matcher(environment);
+                log.warn("ending " + Proc.name(pid) + " " + pid + " (model "
+                    + (model.find() ? model.group(1) : "?") + "), left by llmsnap "
+                    + owner.group(3) + " which died without stopping it");
                 ProcessHandle.of(pid).ifPresent(process -> {
                     var tree = new ProcessTree(process, owner.group(1));
                     tree.kill();
@@ -50,8 +62,8 @@ public final class Leftovers {
         }
     }
 
-    /** Waits until {@link #end} is through. */
+    /** Waits until {@link #end} is through; not for ever: a process may be stuck in the kernel. */
     void awaitEnd() throws InterruptedException {
-        ended.await();
+        ended.await(PATIENCE_MS, MILLISECONDS);
     }
 }

@@ -80,6 +80,7 @@ public final class ModelServer implements ModelRun {
     /** Where this run's part of the model's log begins. */
     private final long logBefore;
     private volatile Process process;
+    private volatile boolean ready;
     private volatile ProcessTree tree;
     /** Who starts, wakes or puts to sleep. */
     private volatile Thread worker;
@@ -139,6 +140,7 @@ public final class ModelServer implements ModelRun {
                 awaitPort();
                 if (!spawn()) return;
                 awaitReady();
+                ready = true;
                 report.accept(new Event.Ready(model.id(), run));
             } catch (StartFailed e) {
                 failed(e.getMessage());
@@ -191,6 +193,7 @@ public final class ModelServer implements ModelRun {
         ProcessBuilder builder = command(model.cmd()).redirectInput(nothing);
         String mark = factory.leftovers.instance() + "." + RUNS.incrementAndGet();
         builder.environment().put(ProcessTree.MARK, mark);
+        builder.environment().put(ProcessTree.MODEL, model.id());
         Process started;
         try {
             started = builder.start();
@@ -327,7 +330,10 @@ public final class ModelServer implements ModelRun {
         boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;
         String how = signalled ? "was ended by signal " + (code - FIRST_SIGNAL_STATUS)
             : "exited with code " + code;
-        String why = "the server of " + the() + " " + how + "; " + lastLines();
+        boolean gone = code == 0 && !ready;
+        String hint = gone ? "; the command must stay in the foreground (no & and no docker -d)"
+            : "";
+        String why = "the server of " + the() + " " + how + hint + "; " + lastLines();
         report.accept(new Event.Failed(model.id(), run, why));
         ended.countDown();
         tree.endSurvivors(false);

@@ -1,8 +1,11 @@
 package llmsnap.process;
 
-import java.util.LinkedHashSet;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 import llmsnap.platform.Proc;
 
@@ -14,14 +17,17 @@ import llmsnap.platform.Proc;
 final class ProcessTree {
     /** The variable that marks the processes of one run: its value is unique. */
     static final String MARK = "LLMSNAP_RUN";
+    /** The variable with the model's id. */
+    static final String MODEL = "LLMSNAP_MODEL";
     private static final long POLITE_MS = 250;
     private static final long KILLED_MS = 500;
+    private static final long LOOK_MS = 2_000;
     private static final int ROUNDS = 20;
 
     private final ProcessHandle root;
     private final String mark;
     /** Others of the tree; a handle knows its process's start time. */
-    private final Set<ProcessHandle> seen = new LinkedHashSet<>();
+    private final Set<ProcessHandle> seen = ConcurrentHashMap.newKeySet();
 
     ProcessTree(ProcessHandle root, String mark) {
         this.root = root;
@@ -33,12 +39,20 @@ final class ProcessTree {
         root.descendants().forEach(seen::add);
     }
 
-    /** Notes the processes that carry the mark. Takes some milliseconds. */
+    /**
+     * Notes the processes that carry the mark. Takes some milliseconds; when one is stuck in the
+     * kernel its environment cannot be read, and the look goes on without us.
+     */
     void noteMarked() {
-        for (long pid : Proc.pids()) {
-            boolean marked = pid != root.pid() && Proc.environment(pid).contains(mark);
-            if (marked) ProcessHandle.of(pid).ifPresent(seen::add);
-        }
+        CompletableFuture<Void> look = new CompletableFuture<>();
+        Thread.ofPlatform().daemon().name("look " + root.pid()).start(() -> {
+            for (long pid : Proc.pids()) {
+                boolean marked = pid != root.pid() && Proc.environment(pid).contains(mark);
+                if (marked) ProcessHandle.of(pid).ifPresent(seen::add);
+            }
+            look.complete(null);
+        });
+        look.completeOnTimeout(null, LOOK_MS, MILLISECONDS).join();
     }
 
     /** Whether no process but the root was ever seen. */

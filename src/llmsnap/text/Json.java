@@ -200,6 +200,15 @@ public sealed interface Json {
         return parse(bytes, bytes.length);
     }
 
+    /** The same; null for what is none. */
+    static Json parseOrNull(String text) {
+        try {
+            return parse(text);
+        } catch (Malformed e) {
+            return null;
+        }
+    }
+
     /** Reads one JSON value from the first bytes. @throws Malformed as for a text */
     static Json parse(byte[] bytes, int length) {
         var tree = new Tree(bytes);

@@ -9,9 +9,10 @@ import java.util.Properties;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
+import llmsnap.http.proxy.Body;
+import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Query;
 import llmsnap.http.proxy.Target;
-import llmsnap.http.server.Cors;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -22,7 +23,8 @@ import llmsnap.models.Refused;
 import llmsnap.text.Json;
 
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
-public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version) {
+public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
+        Properties version) {
     /** Reads the configuration again. */
     public interface Reloader {
         /** @return what changed @throws Failure with the problems */
@@ -44,7 +46,6 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
     // ---- what there is
 
     public void list(Exchange exchange, String rest) throws Failure {
-        Cors.allow(exchange);
         Config config = pool.config();
         List<Json.Obj> list = new ArrayList<>();
         for (ModelStatus status : pool.statuses()) {
@@ -63,7 +64,6 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
     }
 
     public void one(Exchange exchange, String name) throws Failure {
-        Cors.allow(exchange);
         if (Target.find(name, pool.config()) instanceof Target.Remote remote) {
             exchange.sendJson(ModelJson.listed(name, remote.peer()));
         } else {
@@ -77,8 +77,10 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
         return found;
     }
 
+    /** The model's id; one that the configuration has lost may still be loaded. */
     private String id(String name) throws Failure {
-        return Target.model(name, pool.config()).id();
+        boolean lost = pool.config().model(name) == null && pool.status(name) != null;
+        return lost ? name : Target.model(name, pool.config()).id();
     }
 
     public void running(Exchange exchange, String rest) throws Failure {
@@ -107,24 +109,26 @@ public record ModelRoutes(ModelPool pool, Reloader reloader, Properties version)
         exchange.sendJson(reloader.reload());
     }
 
-    private void unloadAll() throws InterruptedException {
-        pool.unload(pool.config().models().keySet());
-    }
-
     /** For scripts: answers with text. */
     public void unloadAllByGet(Exchange exchange, String rest)
             throws Failure, InterruptedException {
-        unloadAll();
+        pool.unloadAll();
         exchange.sendText("OK");
     }
 
+    /** All models, or the one that a JSON body names as llama.cpp's router is asked. */
     public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
-        unloadAll();
+        String model;
+        try (Body body = bodies.read(exchange)) {
+            model = body.size() == 0 ? null : body.json().text("model");
+        }
+        if (model == null) pool.unloadAll();
+        else pool.unload(id(model));
         exchange.sendJson(obj("msg", "ok"));
     }
 
     public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
-        pool.unload(List.of(id(name)));
+        pool.unload(id(name));
         exchange.sendText("OK");
     }
 

@@ -9,23 +9,31 @@ import static llmsnap.record.Cause.NO_ANSWER;
 import com.sun.net.httpserver.Headers;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
 import java.net.ProtocolException;
+import java.net.UnknownHostException;
 import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
+import llmsnap.http.server.RequestCheck;
 import llmsnap.record.InFlight;
+import llmsnap.text.Json;
 
 /**
  * Passes the answer of a server on to the client. The HTTP client's threads only queue what comes;
@@ -124,13 +132,22 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     private void begin(int code, HttpHeaders headers) throws Failure {
         long length = length(code, headers);
-        boolean events = headers.firstValue("content-type").orElse("").startsWith(EVENTS);
+        boolean events = headers.firstValue("content-type").orElse("").strip()
+            .regionMatches(true, 0, EVENTS, 0, EVENTS.length());
         status = code;
         answered = true;
         waiting.close();
         if (!exchange.isCommitted()) {
             Headers to = exchange.responseHeaders();
-            ConnectionHeaders.copy(headers.map(), "content-length"::equals, to::add);
+            Predicate<String> ours = name -> name.equals("content-length")
+                || name.equals("access-control-allow-origin") && to.containsKey(name);
+            ConnectionHeaders.copy(headers.map(), ours, (name, value) -> {
+                // A carriage return alone would begin another header for many who read it.
+                if (RequestCheck.hasControl(name + value, '\t')) {
+                    throw new IllegalArgumentException("a control character in its header " + name);
+                }
+                to.add(name, value);
+            });
             if (events) to.set("X-Accel-Buffering", "no");
             noted.answerBegins(headers.map(), length);
             exchange.commit(code, length);
@@ -185,17 +202,22 @@ final class AnswerStream implements BodySubscriber<Void> {
         exchange.flush();       // what is cut off is cut where the server did it
         if (error != null) throw failure(error);
         if (kept == null) return;
-        throw new Failure(max(400, status),
-            server + " answered " + status + ": " + kept.toString(UTF_8).strip());
+        String text = kept.toString(UTF_8).strip();
+        var failure = new Failure(max(400, status), server + " answered " + status + ": " + text);
+        Json.Obj its = Json.parseOrNull(text) instanceof Json.Obj body
+            && body.at("error") instanceof Json.Obj object ? object : null;
+        throw its == null ? failure : failure.instead(its);
     }
 
     /** What became of it, when the HTTP client says that. */
     private Failure failure(Throwable e) {
         Throwable cause = e;
+        String unreachable = null;
         boolean malformed = false;
         for (Throwable each = e; each != null; each = each.getCause()) {
             malformed |= each instanceof ProtocolException
                 || each instanceof IllegalArgumentException;
+            if (unreachable == null) unreachable = unreachable(each);
             cause = each;
         }
         String message = cause.getMessage();
@@ -205,7 +227,21 @@ final class AnswerStream implements BodySubscriber<Void> {
         }
         // Something came back: asking again would run the request twice.
         if (malformed) return notHttp(reason);
-        return new Failure(502, NO_ANSWER,
-            server + " broke the connection off before it answered (" + reason + ")");
+        String what = unreachable == null
+            ? " broke the connection off before it answered (" + reason + ")"
+            : " cannot be reached: " + unreachable;
+        return new Failure(502, NO_ANSWER, server + what);
+    }
+
+    /** Why there was no connection; null when that was not the reason. */
+    private static String unreachable(Throwable e) {
+        return switch (e) {
+            case UnresolvedAddressException unknown -> "there is no such host";
+            case UnknownHostException unknown -> "there is no such host";
+            case HttpConnectTimeoutException late -> "it did not take the connection in time";
+            case NoRouteToHostException nowhere -> "no way leads there";
+            case ConnectException refused when refused.getCause() == null -> "connection refused";
+            default -> null;
+        };
     }
 }

@@ -12,7 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.InflaterInputStream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 
@@ -27,6 +31,8 @@ public final class BodyReader {
     private static final int FIRST_UNKNOWN_BYTES = 8 << 10;
     private static final int SECOND_BYTES = 64 << 20;
     private static final int COPY_BYTES = 64 << 10;
+    private static final Set<String> UNDONE =
+        Set.of("", "identity", "gzip", "x-gzip", "deflate");
     private static final int MAX_ARRAY = Integer.MAX_VALUE - 16;
 
     private final long maxBytes;
@@ -39,7 +45,9 @@ public final class BodyReader {
 
         void take(long more) throws Failure {
             bytes += more;
-            if (allBytes.addAndGet(more) > maxAllBytes) throw tooMuch();
+            if (allBytes.addAndGet(more) <= maxAllBytes) return;
+            if (bytes > maxAllBytes) throw tooLarge(bytes, maxAllBytes, "java -Xmx");
+            throw tooMuch();
         }
 
         void free() {
@@ -54,7 +62,7 @@ public final class BodyReader {
     }
 
     /** Reads a body. @throws Failure 413 when it is over a bound, 400 when it cannot be read */
-    Body read(Exchange exchange) throws Failure {
+    public Body read(Exchange exchange) throws Failure {
         var room = new Room();
         return complete(exchange, room::free, () -> read(exchange, room));
     }
@@ -80,10 +88,15 @@ public final class BodyReader {
     }
 
     private Body read(Exchange exchange, Room room) throws IOException, Failure {
-        long declared = exchange.contentLength();
+        String encoding = encoding(exchange);
+        long declared = encoding.isEmpty() ? exchange.contentLength() : -1;
         long most = declared >= 0 ? declared : MAX_ARRAY;
         if (declared > maxBytes) throw tooLarge(declared);
-        InputStream in = exchange.body();
+        InputStream in = switch (encoding) {
+            case "" -> exchange.body();
+            case "gzip", "x-gzip" -> new GZIPInputStream(exchange.body());
+            default -> new InflaterInputStream(exchange.body());
+        };
         // A large body gets its room when a part of it has come: one that is only announced takes
         // little.
         byte[] bytes = new byte[(int) min(most, declared < 0 ? FIRST_UNKNOWN_BYTES : FIRST_BYTES)];
@@ -109,6 +122,16 @@ public final class BodyReader {
         return new Body(bytes, null, read, room::free);
     }
 
+    /** The Content-Encoding that has to be undone, or "". @throws Failure for one that cannot be */
+    private static String encoding(Exchange exchange) throws Failure {
+        String encoding = exchange.header("Content-encoding");
+        String word = encoding == null ? "" : encoding.strip().toLowerCase(Locale.ROOT);
+        if (UNDONE.contains(word)) return word.equals("identity") ? "" : word;
+        exchange.responseHeaders().set("Accept-Encoding", "gzip, deflate");
+        throw new Failure(415, "the Content-Encoding \"" + encoding
+            + "\" of the request is not understood, only gzip and deflate");
+    }
+
     private static void checkComplete(long read, long declared) throws IOException {
         if (read >= declared) return;
         throw new IOException("the client sent " + read + " of " + declared + " bytes");
@@ -117,16 +140,29 @@ public final class BodyReader {
     /** Reads a form, a large one into a temporary file. @throws Failure as {@link #read} */
     Body readForm(Exchange exchange) throws Failure {
         long declared = exchange.contentLength();
-        if (declared >= 0 && declared <= FORM_IN_MEMORY_BYTES) return read(exchange);
+        boolean small = declared >= 0 && declared <= FORM_IN_MEMORY_BYTES;
+        if (small || !encoding(exchange).isEmpty()) return read(exchange);
         if (declared > maxBytes) throw tooLarge(declared);
-        return complete(exchange, () -> { }, () -> {
+        FileChannel file = temporaryFile();
+        Runnable close = () -> close(file);
+        return complete(exchange, close,
+            () -> new Body(null, file, spill(exchange, file), close));
+    }
+
+    private static FileChannel temporaryFile() throws Failure {
+        try {
             Path path = Files.createTempFile("llmsnap", ".form");
-            FileChannel file = FileChannel.open(path, StandardOpenOption.READ,
-                StandardOpenOption.WRITE, StandardOpenOption.DELETE_ON_CLOSE);
-            Runnable close = () -> close(file);
-            return complete(exchange, close,
-                () -> new Body(null, file, spill(exchange, file), close));
-        });
+            return FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE,
+                StandardOpenOption.DELETE_ON_CLOSE);
+        } catch (IOException e) {
+            throw noRoom(e);
+        }
+    }
+
+    private static Failure noRoom(IOException e) {
+        return new Failure(507, "a large form goes through a temporary file, for which there is no"
+            + " room in " + System.getProperty("java.io.tmpdir") + " (" + e.getMessage()
+            + "); make some, or name another folder with java -Djava.io.tmpdir=DIR");
     }
 
     private long spill(Exchange exchange, FileChannel file) throws IOException, Failure {
@@ -136,7 +172,11 @@ public final class BodyReader {
         for (int n; (n = in.read(buffer)) >= 0; size += n) {
             if (size + n > maxBytes) throw tooLarge(size + n);
             ByteBuffer piece = ByteBuffer.wrap(buffer, 0, n);
-            while (piece.hasRemaining()) file.write(piece);
+            try {
+                while (piece.hasRemaining()) file.write(piece);
+            } catch (IOException e) {
+                throw noRoom(e);
+            }
         }
         checkComplete(size, exchange.contentLength());
         return size;
@@ -153,7 +193,8 @@ public final class BodyReader {
     /** A small body is read at once; null for one that is to be passed on as it comes. */
     Body readSmall(Exchange exchange) throws Failure {
         long length = exchange.contentLength();
-        return length >= 0 && length <= READ_AT_ONCE_BYTES ? read(exchange) : null;
+        boolean plain = exchange.header("Content-encoding") == null;
+        return plain && length >= 0 && length <= READ_AT_ONCE_BYTES ? read(exchange) : null;
     }
 
     /** The body as it comes, read while it is sent on. */
@@ -166,12 +207,17 @@ public final class BodyReader {
 
     /** The refusal of a body that the heap has no room for. */
     Failure tooMuch() {
-        return new Failure(413, "the request bodies in memory are over " + maxAllBytes / (1 << 20)
-            + " MB; start llmsnap with a larger heap (java -Xmx) or send less at a time");
+        return new Failure(503, "the request bodies in memory are over " + maxAllBytes / (1 << 20)
+            + " MB for now; try again in a moment, or start llmsnap with a larger heap"
+            + " (java -Xmx)");
     }
 
     private Failure tooLarge(long length) {
+        return tooLarge(length, maxBytes, "--max-body");
+    }
+
+    private static Failure tooLarge(long length, long most, String how) {
         return new Failure(413, "the request body of " + length + " bytes is over the limit of "
-            + maxBytes + " (--max-body)");
+            + most + " (" + how + ")");
     }
 }

@@ -48,7 +48,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     /** POSTs are requests for a model's work; other methods only look. */
     private InFlight note(Exchange exchange, Outgoing request) {
         if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
-        InFlight noted = activity.begin(request.to().id(), exchange.target(),
+        String path = exchange.plainPath() + exchange.queryPart();
+        InFlight noted = activity.begin(request.to().id(), path,
             () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         Body asked = request.asked();
         if (asked != null) {
@@ -67,7 +68,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
         String id = request.to().id();
         boolean told = request.to() instanceof Target.Local local
             && local.model().sendLoadingState()
-            && exchange.rawPath().endsWith("/v1/chat/completions");
+            && exchange.plainPath().endsWith("/chat/completions");
         var stream = new WaitingStream(exchange, id, told ? waitsFor(id) : null);
         return request.kind() == Outgoing.Kind.STREAM ? stream.start() : stream;
     }

@@ -9,6 +9,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.config.Config;
@@ -16,6 +17,7 @@ import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
+import llmsnap.models.ModelStatus;
 import llmsnap.models.Refused;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
@@ -25,7 +27,25 @@ import llmsnap.text.Malformed;
 
 /** The routes that lead to a model: finds out which one is meant, and edits the request's body. */
 public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher) {
+    /** Routes that answer an event stream when they are asked for one; others may do it or not. */
+    private static final Pattern STREAMS = Pattern.compile("(/+(v1|v))?/+(chat/completions"
+        + "|completions|responses|messages|completion|infill)/*");
+    /** Longer ones are not looked for: looking at each part of a path costs its length again. */
+    private static final int MAX_ID_CHARS = 1_000;
+    /** Routes that are also served without their /v1. */
+    public static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
+        "/responses", "/messages", "/messages/count_tokens", "/embeddings");
+    private static final Pattern LOOK = Pattern.compile("/(props|slots|metrics|health)"
+        + "|.*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
     private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
+
+    /** The path as servers know it: many clients leave the version out; /v/ is for their own. */
+    private static String target(Exchange exchange) {
+        String path = exchange.plainPath();
+        if (VERSIONLESS.contains(path)) path = "/v1" + path;
+        else if (path.startsWith("/v/")) path = path.substring(2);
+        return path + exchange.queryPart();
+    }
 
     private Target find(String name) throws Failure {
         return Target.find(name, pool.config());
@@ -35,8 +55,10 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     public void get(Exchange exchange, String rest)
             throws Failure, Refused, InterruptedException {
         Target to = find(Query.model(exchange));
+        boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
+        if (looks && to instanceof Target.Local) checkLoaded(to.id());
         dispatcher.pass(exchange,
-            new Outgoing(to, exchange.target(), Kind.REPEATABLE, null, BodyPublishers::noBody));
+            new Outgoing(to, target(exchange), Kind.REPEATABLE, null, BodyPublishers::noBody));
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
@@ -64,7 +86,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
 
     private Outgoing json(Exchange exchange, Body body) throws Failure {
         try {
-            JsonEdit edit = JsonEdit.read(body.bytes(), (int) body.size());
+            JsonEdit edit = body.json();
             String name = edit.text("model");
             if (name == null || name.isEmpty()) {
                 throw Failure.missingModel(
@@ -72,11 +94,11 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             }
             Target to = find(name);
             List<Slice> slices = edit.edited(to.filters().forName(name));
-            Kind kind = edit.isTrue("stream") ? Kind.STREAM : Kind.REPEATABLE;
-            return new Outgoing(to, exchange.target(), kind, body, () -> publisher(slices));
+            boolean stream = edit.isTrue("stream") && STREAMS.matcher(exchange.rawPath()).matches();
+            Kind kind = stream ? Kind.STREAM : Kind.REPEATABLE;
+            return new Outgoing(to, target(exchange), kind, body, () -> publisher(slices));
         } catch (Malformed e) {
-            throw new Failure(400, "the request body is not a JSON object: " + e.getMessage())
-                .as("invalid_json", null);
+            throw Body.noJson(e);
         } catch (OutOfMemoryError e) {
             throw bodies.tooMuch();
         }
@@ -103,7 +125,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
         pieces.add(form.publisher(at, form.size()));
         Body asked = form.bytes() == null ? null : form;
-        return new Outgoing(to, exchange.target(), Kind.REPEATABLE, asked,
+        return new Outgoing(to, target(exchange), Kind.REPEATABLE, asked,
             () -> BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
     }
 
@@ -115,7 +137,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         String sent = sentName(to, name);
         String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
         String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
-        return new Outgoing(to, exchange.target(), Kind.REPEATABLE, body,
+        return new Outgoing(to, target(exchange), Kind.REPEATABLE, body,
             () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
     }
 
@@ -144,6 +166,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
                 "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
                 + " model's server itself, see /running for its address");
         }
+        checkLook(exchange, to, raw.substring(end));
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
             Kind kind = exchange.isGet() ? Kind.REPEATABLE : Kind.ONCE;
             String path = raw.substring(end) + exchange.queryPart();
@@ -153,12 +176,26 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
     }
 
+    /** A look at a model that is not loaded does not load it: browsers fetch icons unasked. */
+    private void checkLook(Exchange exchange, Target to, String path) throws Failure {
+        boolean look = exchange.isGet() && LOOK.matcher(path).matches();
+        if (look && to instanceof Target.Local) checkLoaded(to.id());
+    }
+
+    private void checkLoaded(String id) throws Failure {
+        ModelStatus status = pool.status(id);
+        if (status == null || status.state().isServing()) return;
+        throw new Failure(409, "the model \"" + id
+            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id + " does").as("model_not_loaded", "model");
+    }
+
     /** Where the longest id that there is ends; where the first segment does when there is none. */
     private int idEnd(String raw) throws Failure {
         Config config = pool.config();
         String segments = raw + "/";
         int longest = segments.indexOf('/');
-        for (int end = longest; end >= 0; end = segments.indexOf('/', end + 1)) {
+        int most = MAX_ID_CHARS;
+        for (int end = longest; end >= 0 && end <= most; end = segments.indexOf('/', end + 1)) {
             String id = Query.decodePath(raw.substring(0, end));
             if (Target.findOrNull(id, config) != null) longest = end;
         }

@@ -92,7 +92,12 @@ final class Multipart {
     private long next(long at) {
         if (latin(at, 2).equals("--")) return END;
         long i = at;
-        while (latin(i, 1).matches("[ \t]")) i++;
+        for (String text = latin(i, 2); text.isBlank(); text = latin(i, MAX_HEAD_BYTES)) {
+            int blanks = 0;
+            while (blanks < text.length() && " \t".indexOf(text.charAt(blanks)) >= 0) blanks++;
+            i += blanks;
+            if (blanks == 0 || blanks < text.length()) break;
+        }
         return latin(i, 2).equals("\r\n") ? i + 2 : NO_DELIMITER;
     }
 
@@ -118,8 +123,11 @@ final class Multipart {
     }
 
     private static boolean isModel(String head) {
-        for (String line : head.split("\r\n")) {
-            if (!line.toLowerCase(Locale.ROOT).matches("content-disposition\\s*:.*")) continue;
+        // A line that begins with a blank goes on with the one before it.
+        for (String line : head.replaceAll("\r\n(?=[ \t])", "").split("\r\n")) {
+            int colon = line.indexOf(':');
+            String name = colon < 0 ? "" : line.substring(0, colon).strip();
+            if (!name.equalsIgnoreCase("content-disposition")) continue;
             Map<String, String> parameters = parameters(line);
             boolean file = parameters.containsKey("filename")
                 || parameters.containsKey("filename*");

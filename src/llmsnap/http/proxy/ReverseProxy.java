@@ -4,6 +4,7 @@ import com.sun.net.httpserver.Headers;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.function.Predicate;
@@ -18,6 +19,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
     /** What is said anew: encoded answers could not be read on the side. */
     private static final Set<String> OURS =
         Set.of("host", "content-length", "expect", "accept-encoding");
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
 
     /**
@@ -39,6 +41,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
             return HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .followRedirects(HttpClient.Redirect.NEVER)
+                .connectTimeout(CONNECT_TIMEOUT)
                 .executor(executor)
                 .build();
         }
@@ -54,7 +57,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
             WaitingStream waiting) throws Failure, InterruptedException {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(to.base + outgoing.path()))
             .method(exchange.method(), outgoing.body().get());
-        copyHeaders(exchange, request);
+        copyHeaders(exchange, outgoing.asked() != null, request);
         if (to.host != null) request.setHeader("Host", to.host);
         if (!to.apiKey.isEmpty()) {
             request.setHeader("Authorization", "Bearer " + to.apiKey);
@@ -66,10 +69,12 @@ public record ReverseProxy(Supplier<Clients> clients) {
         new AnswerStream(exchange, to.name, noted, waiting).pass(client, request.build());
     }
 
-    private static void copyHeaders(Exchange exchange, HttpRequest.Builder to) {
+    /** @param whole the body was read and its encoding undone */
+    private static void copyHeaders(Exchange exchange, boolean whole, HttpRequest.Builder to) {
         Headers from = exchange.requestHeaders();
-        Predicate<String> ours =
-            name -> OURS.contains(name) || exchange.isKeyed() && KEYS.contains(name);
+        Predicate<String> ours = name -> OURS.contains(name)
+            || whole && name.equals("content-encoding")
+            || exchange.isKeyed() && KEYS.contains(name);
         ConnectionHeaders.copy(from, ours, (name, value) -> {
             try {
                 to.header(name, value);

@@ -28,9 +28,10 @@ public sealed interface Target {
         }
     }
 
-    record Remote(Peer peer, String id) implements Target {
+    /** @param name the peer's own, which {@code id} may have the peer's before it */
+    record Remote(Peer peer, String id, String name) implements Target {
         @Override public Filters filters() {
-            return peer.filters();
+            return name.equals(id) ? peer.filters() : peer.filters().naming(name);
         }
     }
 
@@ -39,7 +40,13 @@ public sealed interface Target {
         Model model = config.model(name);
         if (model != null) return new Local(model);
         Peer peer = config.peer(name);
-        return peer == null ? null : new Remote(peer, name);
+        if (peer != null) return new Remote(peer, name, name);
+        // PEER/MODEL reaches also what another peer of that model comes before.
+        int slash = name.indexOf('/');
+        Peer named = slash < 0 ? null : config.peers().byId().get(name.substring(0, slash));
+        String its = name.substring(slash + 1);
+        boolean has = named != null && named.models().contains(its);
+        return has ? new Remote(named, name, its) : null;
     }
 
     /** What {@code name} stands for. @throws Failure 404 with near names, or some that there are */

@@ -53,6 +53,11 @@ final class ClientWatch {
         return exchanges.isEmpty();
     }
 
+    /** Whether there are none but those that go on until their client leaves. */
+    boolean isQuiet() {
+        return exchanges.stream().allMatch(exchange -> exchange.endless);
+    }
+
     /** Waits until no exchange is left, at most {@code nanos}; endless ones are broken off. */
     void awaitEmpty(long nanos) throws InterruptedException {
         long end = System.nanoTime() + nanos;

@@ -1,29 +1,46 @@
 package llmsnap.http.server;
 
 import com.sun.net.httpserver.Headers;
+import java.util.Arrays;
+import java.util.stream.Collectors;
 
 /** What pages of other sites are told of what they may read and send. */
 public final class Cors {
-    private static final String NAMES =
-        "[A-Za-z0-9!#$%&'*+.^_`|~-]+(\\s*,\\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*";
+    private static final String USUAL = "Content-Type, Authorization, Accept, X-Requested-With";
+    private static final String TOKEN_MARKS = "!#$%&'*+.^_`|~-";
 
     private Cors() {}
 
     /** Any page may ask what it may send; what it may do is decided when it does. */
     static void answerPreflight(Exchange exchange) throws Failure {
         String asked = exchange.header("Access-Control-Request-Headers");
-        boolean valid = asked != null && asked.matches(NAMES);
-        String allowed = valid ? asked : "Content-Type, Authorization, Accept, X-Requested-With";
+        String allowed = asked == null ? "" : valid(asked);
+        if (allowed.isEmpty()) allowed = USUAL;
         Headers headers = exchange.responseHeaders();
         headers.set("Access-Control-Allow-Origin", "*");
         headers.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS");
         headers.set("Access-Control-Allow-Headers", allowed);
         headers.set("Access-Control-Max-Age", "86400");
+        if (exchange.header("Access-Control-Request-Private-Network") != null) {
+            headers.set("Access-Control-Allow-Private-Network", "true");
+        }
         exchange.commit(204, 0);
     }
 
+    /** The names of a list that are names of headers. */
+    private static String valid(String list) {
+        return Arrays.stream(list.split(",")).map(String::strip)
+            .filter(name -> !name.isEmpty() && name.chars().allMatch(Cors::isTokenChar))
+            .collect(Collectors.joining(", "));
+    }
+
+    private static boolean isTokenChar(int c) {
+        boolean letter = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9';
+        return letter || TOKEN_MARKS.indexOf(c) >= 0;
+    }
+
     /** The page that asks may read the answer. */
-    public static void allow(Exchange exchange) {
+    static void allow(Exchange exchange) {
         String origin = exchange.header("Origin");
         if (origin != null) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
     }

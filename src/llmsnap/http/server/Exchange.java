@@ -13,7 +13,9 @@ import java.net.InetSocketAddress;
 import java.net.URI;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
 
@@ -30,7 +32,10 @@ public final class Exchange {
         void end(int status, Failure failure, byte[] said);
     }
 
-    private static final Pattern MESSAGES = Pattern.compile("/+v1/messages");
+    private static final Pattern FORM = Pattern.compile("(?:/+v1?)?/+(messages|responses)\\b.*");
+
+    /** A later try may do better. */
+    private static final Set<Integer> RETRY = Set.of(429, 503);
 
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
@@ -97,9 +102,11 @@ public final class Exchange {
         return rawQuery() == null ? "" : "?" + rawQuery();
     }
 
-    /** Path and query as they came. */
-    public String target() {
-        return rawPath() + queryPart();
+    /** The path that its route was found by: single slashes, none at the end; percent-encoded. */
+    public String plainPath() {
+        String single = rawPath.contains("//") ? rawPath.replaceAll("/+", "/") : rawPath;
+        boolean slash = single.endsWith("/") && single.length() > 1;
+        return slash ? single.substring(0, single.length() - 1) : single;
     }
 
     public Headers requestHeaders() {
@@ -274,16 +281,21 @@ public final class Exchange {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }
-        boolean anthropic = MESSAGES.matcher(rawPath).lookingAt();
-        Failure.Form form = anthropic ? Failure.Form.ANTHROPIC : Failure.Form.OPENAI;
+        Failure.Form form = form();
         byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
         ending.end(why.status, why, body);
         if (ours) {
             write(body);
             return;
         }
-        if (why.status == 429) responseHeaders().set("Retry-After", "1");
+        if (RETRY.contains(why.status)) responseHeaders().set("Retry-After", "1");
         send(why.status, "application/json", body);
+    }
+
+    private Failure.Form form() {
+        Matcher form = FORM.matcher(rawPath);
+        if (!form.matches()) return Failure.Form.OPENAI;
+        return form.group(1).equals("messages") ? Failure.Form.ANTHROPIC : Failure.Form.RESPONSES;
     }
 
     /** Ends the answer properly. @throws IOException to close the connection */

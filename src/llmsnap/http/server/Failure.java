@@ -21,27 +21,34 @@ public final class Failure extends Exception {
     private static final int CLIENT_CLOSED = 499;
 
     /** How a route's clients expect errors. */
-    enum Form { OPENAI, ANTHROPIC }
+    enum Form { OPENAI, RESPONSES, ANTHROPIC }
 
     public final int status;
     public final Cause cause;
     private final String code;      // OpenAI's machine-readable word, or null
     private final String param;     // which parameter is to blame, or null
     private final transient Json.Obj more;      // members beside the error
+    private final transient Json.Obj given;     // the model's server's own error, or null
 
     public Failure(int status, String message) {
         this(status, REFUSED, message);
     }
 
     public Failure(int status, Cause cause, String message) {
-        this(status, cause, message, null, null, Json.EMPTY);
-    }
-
-    private Failure(int status, Cause cause, String message, String code, String param,
-            Json.Obj more) {
         super(message, null, false, false);
         this.status = status;
         this.cause = cause;
+        this.code = null;
+        this.param = null;
+        this.more = Json.EMPTY;
+        this.given = null;
+    }
+
+    private Failure(Failure from, String code, String param, Json.Obj more, Json.Obj given) {
+        super(from.getMessage(), null, false, false);
+        this.status = from.status;
+        this.cause = from.cause;
+        this.given = given;
         this.code = code;
         this.param = param;
         this.more = more;
@@ -49,12 +56,17 @@ public final class Failure extends Exception {
 
     /** The same with OpenAI's word for it, and the parameter to blame or null. */
     public Failure as(String word, String parameter) {
-        return new Failure(status, cause, getMessage(), word, parameter, more);
+        return new Failure(this, word, parameter, more, given);
     }
 
     /** The same with another member beside the error. */
     public Failure with(String key, Object value) {
-        return new Failure(status, cause, getMessage(), code, param, more.with(key, value));
+        return new Failure(this, code, param, more.with(key, value), given);
+    }
+
+    /** The same with the error object of a model's server, which its client knows to read. */
+    public Failure instead(Json.Obj error) {
+        return new Failure(this, code, param, more, error);
     }
 
     /** The request names no model, {@code how} it should. */
@@ -100,24 +112,30 @@ public final class Failure extends Exception {
         Json.Obj body = switch (form) {
             case ANTHROPIC -> obj(
                 "type", "error",
-                "error", obj("type", anthropicType(), "message", getMessage()));
-            case OPENAI -> obj("error", obj(
-                "message", getMessage(),
-                "type", openAiType(),
-                "param", param,
-                "code", code));
+                "error", given != null ? given
+                    : obj("type", anthropicType(), "message", getMessage()));
+            case OPENAI, RESPONSES -> obj("error", error());
         };
         Map<String, Json> all = new LinkedHashMap<>(body.entries());
         all.putAll(more.entries());
         return new Json.Obj(all);
     }
 
+    private Json.Obj error() {
+        return given != null ? given : obj(
+            "message", getMessage(),
+            "type", openAiType(),
+            "param", param,
+            "code", code);
+    }
+
     /** The failure as the last event of a stream. */
     String event(Form form) {
-        String data = "data: " + body(form) + "\n\n";
         return switch (form) {
-            case ANTHROPIC -> "event: error\n" + data;
-            case OPENAI -> data + "data: [DONE]\n\n";
+            case ANTHROPIC -> "event: error\ndata: " + body(form) + "\n\n";
+            // Its own type goes: an event of the Responses API says there what it is.
+            case RESPONSES -> "event: error\ndata: " + error().with("type", "error") + "\n\n";
+            case OPENAI -> "data: " + body(form) + "\n\ndata: [DONE]\n\n";
         };
     }
 

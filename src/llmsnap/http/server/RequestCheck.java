@@ -2,10 +2,11 @@ package llmsnap.http.server;
 
 import com.sun.net.httpserver.Headers;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /** Refuses what the JDK's server lets through and HTTP does not: servers could differ about it. */
-final class RequestCheck {
+public final class RequestCheck {
     private static final Pattern HOST =
         Pattern.compile("[0-9a-zA-Z._~!$&'()*+;=:\\[\\]%-]+");
 
@@ -38,7 +39,7 @@ final class RequestCheck {
         if (!validHost) return "a request needs exactly one valid Host header";
         List<String> lengths = headers.get("Content-length");
         boolean oneLength = lengths == null
-            || lengths.size() == 1 && LENGTH.matcher(lengths.getFirst()).matches();
+            || Set.copyOf(lengths).size() == 1 && LENGTH.matcher(lengths.getFirst()).matches();
         return oneLength ? null : "the Content-Length is not one number";
     }
 
@@ -54,7 +55,8 @@ final class RequestCheck {
         return slash ? path.substring(0, path.length() - 1) : path;
     }
 
-    private static boolean hasControl(String text, int allowed) {
+    /** Whether there is a control character in {@code text}, but {@code allowed} (-1: none is). */
+    public static boolean hasControl(String text, int allowed) {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             if (c != allowed && (c < ' ' || c == 127)) return true;

@@ -84,7 +84,9 @@ public final class Routes {
             String rest = route.rest(path);
             if (rest == null) continue;
             if (route.methods.has(method)) return new Match(route.access, route.handler, rest);
-            allowed.addAll(route.methods.names);
+            // What is behind a path of ours for models' servers may be no route at all.
+            boolean known = !route.isPrefix() || route.access != Access.USE;
+            if (known) allowed.addAll(route.methods.names);
         }
         if (allowed.isEmpty()) {
             throw Failure.notFound("there is no " + path + " here; README lists the routes");

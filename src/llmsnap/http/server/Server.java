@@ -70,7 +70,7 @@ public final class Server {
     /** Whether no request was served for {@code millis}. */
     public boolean isQuietFor(long millis) {
         long quiet = System.nanoTime() - lastEndNanos;
-        return watch.isEmpty() && quiet > MILLISECONDS.toNanos(millis);
+        return watch.isQuiet() && quiet > MILLISECONDS.toNanos(millis);
     }
 
     /**
@@ -143,6 +143,8 @@ public final class Server {
         }
         boolean slash = exchange.rawPath().endsWith("/");
         Routes.Match match = routes.find(exchange.method(), path, slash);
+        // Also on a refusal: without it a page sees only that something failed.
+        if (match.access() == Auth.Access.USE) Cors.allow(exchange);
         exchange.admit(Auth.check(match.access(), exchange, apiKeys.get()));
         match.handler().serve(exchange, match.rest());
     }
