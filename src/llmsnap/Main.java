@@ -12,10 +12,12 @@ import java.util.Map;
 import java.util.Properties;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Problems;
 import llmsnap.config.Summary;
 
 /** Reads the arguments and the configuration, has an {@link App} run, and exits. */
 public final class Main {
+    private static final int MAX_WARNINGS = 3;
     private static final String DEFAULT_CONFIG = "config.yaml";
 
     private Main() {}
@@ -48,8 +50,10 @@ public final class Main {
         String name = arguments.value("config");
         Path file = demo ? null : Path.of(requireNonNullElse(name, DEFAULT_CONFIG));
         String stamp = demo ? "" : Reload.stamp(file);
-        Config config = demo ? read("the demo", Demo.yaml()) : read(file, name == null);
-        if (arguments.has("check-config")) {
+        boolean check = arguments.has("check-config");
+        Config config = demo ? read("the demo", Demo.yaml(), check)
+            : read(file, name == null, check);
+        if (check) {
             throw new Exit(0, Summary.of(config) + "the configuration is valid");
         }
         if (arguments.address().isUnresolved()) {
@@ -58,9 +62,9 @@ public final class Main {
         new App(arguments, file, config, version).run(stamp);
     }
 
-    private static Config read(Path file, boolean unnamed) throws Exit {
+    private static Config read(Path file, boolean unnamed, boolean check) throws Exit {
         try {
-            return read(file.toString(), Files.readAllBytes(file));
+            return read(file.toString(), Files.readAllBytes(file), check);
         } catch (NoSuchFileException e) {
             String hint = " here; name one with --config FILE, or try llmsnap without one: --demo";
             throw new Exit(1, "there is no file " + file + (unnamed ? hint : ""));
@@ -70,10 +74,16 @@ public final class Main {
     }
 
     /** Reads a configuration; its problems go to stderr, one per line. */
-    private static Config read(String file, byte[] text) throws Exit {
+    private static Config read(String file, byte[] text, boolean check) throws Exit {
         ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of());
-        result.warnings().forEach(problem -> System.err.println(problem.at(file) + " (warning)"));
-        result.errors().forEach(problem -> System.err.println(problem.at(file)));
+        List<String> warnings = Problems.grouped(result.warnings(), file);
+        int shown = check || warnings.size() <= MAX_WARNINGS ? warnings.size() : MAX_WARNINGS - 1;
+        warnings.stream().limit(shown).forEach(each -> System.err.println(each + " (warning)"));
+        if (shown < warnings.size()) {
+            System.err.println(file + ": " + (warnings.size() - shown) + " more warnings;"
+                + " --check-config shows all");
+        }
+        Problems.grouped(result.errors(), file).forEach(System.err::println);
         if (result.config() != null) return result.config();
         int count = result.errors().size();
         String errors = count == 1 ? "an error" : count + " errors";

@@ -48,6 +48,11 @@ export class LogText {
 		this.#add(at >= length ? lines.slice(length && at) : ['--- connected again ---', ...lines]);
 	}
 
+	/** The line that is still being written, as a terminal would show it now. */
+	get unfinished() {
+		return shorten(this.#begun.slice(this.#begun.lastIndexOf('\r', this.#begun.length - 2) + 1));
+	}
+
 	clear() {
 		this.first += this.lines.length;
 		this.lines = [];

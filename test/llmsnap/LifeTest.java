@@ -345,7 +345,7 @@ class LifeTest {
             assertThat(llmsnap.output())
                 .contains("cmdStop exited with code 3")
                 .contains("model hangs: cmdStop did not end within 1 s")
-                .contains("model none: cmdStop cannot be run");
+                .contains("model none: cmdStop: there is no program");
         }
         Running.await(
             "the hanging command went",

@@ -67,7 +67,7 @@ public final class ConfigReader {
             YamlNode root = Yaml.parse(utf8);
             if (root == null) root = new Mapping(Map.of(), new Place(1, 1));
             if (root instanceof Mapping mapping) {
-                config = top(new Fields((Mapping) environment.in(mapping), "", problems));
+                config = top(new Fields(environment.in(mapping), "", problems));
             } else {
                 problems.error(root.place(),
                     "the file has to be a mapping (models: ...), this is " + Fields.kind(root));
@@ -79,18 +79,21 @@ public final class ConfigReader {
         return new Result(errors.isEmpty() ? config : null, errors, problems.warnings());
     }
 
-    private Config top(Fields top) {
-        Map<String, Json> macros = Macros.read(top, problems);
+    private Config top(Fields file) {
+        Map<String, Json> macros = Macros.read(file, problems);
+        Macros global = Macros.of(macros, Map.of(), null);
+        Fields top = file.expanded(new MacroTree(global, problems, Set.of())::in);
+        top.has("macros");
         readModels(top, macros);
         models.keySet().forEach(id -> names.put(id, id));
         models.values().forEach(this::nameModel);
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        Peers peers = peers(top, new Expander(Macros.of(macros, Map.of(), null), problems,
-            Set.of()));
+        Peers peers = peers(top, new Expander(problems));
         var config = new Config(models, names, groups, peers, settings(top));
         top.deprecated("logRequests",
             "\"logRequests\" is deprecated and ignored; every request is logged at level info");
-        top.deprecated("profiles", "\"profiles\" is deprecated and ignored; use groups");
+        top.deprecated("profiles", "\"profiles\", sets of models by name, are not known here and"
+            + " ignored; groups say which models may be loaded together");
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
         }

@@ -23,27 +23,39 @@ record Environment(UnaryOperator<String> variables, Problems problems) {
     private static final Pattern USE = Pattern.compile("\\$\\{env\\.([^}]*)}");
     private static final Set<String> COMMANDS = Set.of("cmd", "cmdStop");
 
-    YamlNode in(YamlNode node) {
+    /** Where in a file a mapping stands. */
+    private enum Level { TOP, MODELS, MODEL, OTHER }
+
+    Mapping in(Mapping file) {
+        return (Mapping) in(file, Level.TOP);
+    }
+
+    private YamlNode in(YamlNode node, Level level) {
         return switch (node) {
             case Scalar scalar -> in(scalar);
-            case Seq seq -> new Seq(seq.items().stream().map(this::in).toList(), seq.place());
+            case Seq seq -> new Seq(
+                seq.items().stream().map(item -> in(item, Level.OTHER)).toList(), seq.place());
             case Mapping mapping -> {
                 Map<String, Entry> entries = new LinkedHashMap<>();
-                mapping.entries().values().forEach(entry -> add(entry, entries));
+                mapping.entries().values().forEach(entry -> add(entry, level, entries));
                 yield new Mapping(entries, mapping.place());
             }
         };
     }
 
-    private void add(Entry entry, Map<String, Entry> entries) {
+    private void add(Entry entry, Level level, Map<String, Entry> entries) {
         Scalar key = in(entry.key());
         YamlNode value = entry.value();
-        if (COMMANDS.contains(key.text()) && value instanceof Scalar command) {
+        boolean models = level == Level.TOP && key.text().equals("models");
+        Level inside = models ? Level.MODELS : Level.OTHER;
+        if (level == Level.MODELS) inside = Level.MODEL;
+        boolean command = level == Level.MODEL && COMMANDS.contains(key.text());
+        if (command && value instanceof Scalar scalar) {
             // What a comment in a command mentions need not be set.
-            String text = Words.withoutComments(command.text());
-            value = new Scalar(text, command.plain(), command.place());
+            String text = Words.withoutComments(scalar.text());
+            value = new Scalar(text, scalar.plain(), scalar.place());
         }
-        if (entries.put(key.text(), new Entry(key, in(value))) != null) {
+        if (entries.put(key.text(), new Entry(key, in(value, inside))) != null) {
             problems.error(key.place(), "the key \"" + key.text() + "\" is there twice");
         }
     }

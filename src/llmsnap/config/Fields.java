@@ -1,5 +1,7 @@
 package llmsnap.config;
 
+import static java.util.Map.entry;
+
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -8,6 +10,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import llmsnap.text.Json;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
@@ -22,17 +25,22 @@ import llmsnap.text.YamlNode.Seq;
  */
 final class Fields {
     /** Keys of llama-swap that have no meaning here, and what to do instead. */
-    private static final Map<String, String> ELSEWHERE = Map.of(
-        "timeouts", "use requestTimeout and healthCheckTimeout instead",
-        "matrix", "use groups to say which models may be loaded together",
-        "use", "groups are always used",
-        "scheduler", "waiting requests are served in the order of their arrival, see swapGrace",
-        "selectors", "use aliases or setParamsByID",
-        "capabilities", "put them under metadata to see them in /v1/models",
-        "compat", "requests are passed on as they came",
-        "performance", "there is nothing to tune here",
-        "ui", "the UI needs no settings",
-        "store", "activity is kept in memory, see metricsMaxInMemory");
+    private static final Map<String, String> ELSEWHERE = Map.ofEntries(
+        entry("timeouts", "it has times for parts of a request; requestTimeout bounds the longest"
+            + " silence of a model's server, healthCheckTimeout its start"),
+        entry("matrix", "use groups to say which models may be loaded together"),
+        entry("use", "groups are always used"),
+        entry("scheduler", "waiting requests are served in the order of their arrival, see"
+            + " swapGrace"),
+        entry("selectors", "it names sets of models; a request has to name one model or alias"),
+        entry("upstream", "what it says of paths and answers holds for no model here"),
+        entry("capabilities", "it says what a model can do; under metadata it shows in /v1/models"),
+        entry("compat", "requests are passed on as they came"),
+        entry("performance", "there is nothing to tune here"),
+        entry("ui", "the UI needs no settings"),
+        entry("store", "activity is kept in memory, see metricsMaxInMemory"));
+    /** Keys for what the command line says. */
+    private static final Set<String> FLAGS = Set.of("listen", "port", "host", "address");
 
     private final Mapping mapping;
     private final String path;
@@ -52,6 +60,11 @@ final class Fields {
             case Seq seq -> "a list";
             case Mapping inner -> "a mapping";
         };
+    }
+
+    /** The same with its macros replaced. */
+    Fields expanded(UnaryOperator<Mapping> macros) {
+        return new Fields(macros.apply(mapping), path, problems);
     }
 
     /** Where this mapping stands. */
@@ -228,6 +241,11 @@ final class Fields {
         mapping.entries().forEach((key, entry) -> {
             if (known.contains(key)) return;
             String elsewhere = ELSEWHERE.get(key);
+            if (path.isEmpty() && FLAGS.contains(key)) {
+                problems.warn(entry.key().place(),
+                    "unknown key \"" + key + "\", ignored; it is the flag --listen HOST:PORT");
+                return;
+            }
             problems.warn(entry.key().place(), elsewhere == null
                 ? "unknown key \"" + key + "\", ignored" + Nearest.hint(key, known)
                 : "llama-swap's \"" + key + "\" is not supported here, ignored; " + elsewhere);

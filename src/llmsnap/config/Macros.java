@@ -6,7 +6,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
@@ -24,7 +23,7 @@ final class Macros {
     private static final Pattern NAME = Pattern.compile("[a-zA-Z0-9_-]{1,63}");
     private static final Set<String> RESERVED = Set.of("PORT", "MODEL_ID", "PID");
     private static final Pattern USE = Pattern.compile("\\$\\{([a-zA-Z0-9_-]+)}");
-    private static final int MAX_TEXT = 1023;
+    private static final int MAX_TEXT = 64 * 1024;
     private static final int MAX_EXPANDED_CHARS = 1 << 20;
     private static final int MAX_EXPANSIONS = 10_000;
 
@@ -61,21 +60,26 @@ final class Macros {
         Map<String, Json> macros = new LinkedHashMap<>();
         fields.mapping("macros").entries().forEach((name, entry) -> {
             Place place = entry.key().place();
-            String wrong = wrong(name, entry.value());
-            boolean badName = !NAME.matcher(name).matches() || RESERVED.contains(name);
-            if (wrong != null) problems.error(badName ? place : entry.value().place(), wrong);
+            String badName = wrong(name);
+            String wrong = badName == null ? wrong(name, entry.value()) : badName;
+            if (badName == null) place = entry.value().place();
+            if (wrong != null) problems.error(place, wrong);
             else macros.put(name, ((Scalar) entry.value()).value());
         });
         return macros;
     }
 
-    /** What is wrong with a definition, or null. */
-    private static String wrong(String name, YamlNode value) {
+    /** What is wrong with a name, or null. */
+    private static String wrong(String name) {
         if (!NAME.matcher(name).matches()) {
             return "the macro name \"" + name
                 + "\" is not made of letters, digits, _ and -, at most 63";
         }
-        if (RESERVED.contains(name)) return "the macro name " + name + " is reserved";
+        return RESERVED.contains(name) ? "the macro name " + name + " is reserved" : null;
+    }
+
+    /** What is wrong with a value, or null. */
+    private static String wrong(String name, YamlNode value) {
         if (!(value instanceof Scalar scalar) || scalar.isNull()) {
             return "the macro " + name + " has to be text, a number or a bool";
         }
@@ -87,12 +91,13 @@ final class Macros {
             : null;
     }
 
-    /**
-     * {@code text} with every macro replaced that can be.
-     *
-     * @param unknown takes, for each that cannot, a sentence that names it and says why
-     */
-    String expand(String text, Consumer<String> unknown) {
+    /** Takes a macro that cannot be replaced: which, and a sentence that says why. */
+    interface Unknown {
+        void accept(String name, String why);
+    }
+
+    /** {@code text} with every macro replaced that can be. */
+    String expand(String text, Unknown unknown) {
         if (!text.contains("${")) return text;
         var out = new StringBuilder();
         expansions = 0;
@@ -112,7 +117,7 @@ final class Macros {
     }
 
     private void expand(String text, Macro inside, List<String> open, StringBuilder out,
-            Consumer<String> unknown) {
+            Unknown unknown) {
         Matcher matcher = USE.matcher(text);
         int end = 0;
         while (matcher.find()) {
@@ -123,15 +128,15 @@ final class Macros {
             boolean later = name.equals("PORT") || name.equals("PID");
             if (later || macro == null) {
                 out.append(matcher.group());
-                if (!later) unknown.accept("nothing defines ${" + name + "}");
+                if (!later) unknown.accept(name, "nothing defines ${" + name + "}");
             } else if (open.contains(name)) {
-                unknown.accept("the macro " + name + " uses itself");
+                unknown.accept(name, "the macro " + name + " uses itself");
             } else if (!macro.mayBeUsedIn(inside)) {
-                unknown.accept("the macro " + name
+                unknown.accept(name, "the macro " + name
                     + " is used by one that is defined before it; move it up");
             } else if (out.length() > MAX_EXPANDED_CHARS || ++expansions > MAX_EXPANSIONS) {
                 boolean first = expansions <= MAX_EXPANSIONS + 1;
-                if (first) unknown.accept("macros expand to far too much text");
+                if (first) unknown.accept(name, "macros expand to far too much text");
                 expansions = MAX_EXPANSIONS + 1;
                 return;
             } else {

@@ -58,9 +58,11 @@ final class ModelReader {
         this.place = place;
         this.defaults = defaults;
         this.problems = problems;
-        this.fields = fields;
         Map<String, Json> own = Macros.read(fields, problems);
-        this.expander = new Expander(Macros.of(globalMacros, own, id), problems, LENIENT);
+        Macros macros = Macros.of(globalMacros, own, id);
+        this.fields = fields.expanded(new MacroTree(macros, problems, LENIENT)::in);
+        this.fields.has("macros");
+        this.expander = new Expander(problems);
     }
 
     /** The error of a model without that: at its {@code key} or, when it has none, its id. */
@@ -70,18 +72,19 @@ final class ModelReader {
     }
 
     boolean usesPort() {
-        return raw("cmd").stream().anyMatch(expander::usesPort);
+        return raw("cmd").stream().anyMatch(text -> text.contains("${PORT}"));
     }
 
     /** A command before its macros are replaced: one text to split, or the words of a list. */
     private List<String> raw(String key) {
         if (fields.take(key) instanceof Seq) return fields.texts(key);
-        return List.of(Words.withoutComments(fields.text(key, "")));
+        return List.of(fields.text(key, ""));
     }
 
     private List<String> command(String key) {
         List<String> words = new ArrayList<>();
-        for (String text : raw(key)) {
+        List<String> raw = raw(key);
+        for (String text : raw) {
             String expanded = expander.text(text, fields.place(key), key);
             try {
                 if (fields.take(key) instanceof Seq) words.add(expanded);
@@ -91,18 +94,22 @@ final class ModelReader {
                 words.add("?");
             }
         }
+        boolean list = fields.take(key) instanceof Seq;
+        CommandCheck.warnings(list ? "" : String.join("\n", raw), words)
+            .forEach(warning -> fields.warn(key, key + ": " + warning));
         return List.copyOf(words);
     }
 
     Model read() {
         List<String> cmd = command("cmd");
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
-        if (empty) missing("cmd", "has no cmd; say which command starts it");
+        boolean attached = empty && !fields.has("cmd") && fields.has("proxy");
+        if (empty && !attached) missing("cmd", "has no cmd; say which command starts it");
         var command = new Command(cmd, command("cmdStop"), env());
         String check = expander.field(fields, "checkEndpoint", "/health");
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
-        var launch = new Launch(command, proxy(), expander.port(), endpoint, sleep(),
+        var launch = new Launch(command, proxy(cmd), expander.port(), endpoint, sleep(),
             fields.positive("unloadTimeout", defaults.unload));
         String useModelName = expander.field(fields, "useModelName", "");
         Filters filters = new FilterReader(expander, problems).read(fields, useModelName);
@@ -134,10 +141,14 @@ final class ModelReader {
             fields.positive("concurrencyLimit", MAX_REQUESTS));
     }
 
-    private Address proxy() {
+    private Address proxy(List<String> cmd) {
         int port = expander.port();
         if (port == 0 && !fields.has("proxy")) {
-            missing("proxy", "needs a proxy URL, or a cmd that uses ${PORT}");
+            int at = cmd.indexOf("--port");
+            boolean fixed = at >= 0 && at + 1 < cmd.size() && cmd.get(at + 1).matches("[0-9]+");
+            missing("proxy", fixed ? "needs to know its port: write --port ${PORT}, or add proxy:"
+                + " http://127.0.0.1:" + cmd.get(at + 1)
+                : "needs a proxy URL, or a cmd that uses ${PORT}");
         }
         return expander.proxy(fields, "http://localhost:" + Math.max(port, 1));
     }

@@ -1,8 +1,11 @@
 package llmsnap.config;
 
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import llmsnap.text.Place;
 
@@ -14,6 +17,16 @@ public final class Problems {
         public String at(String file) {
             return file + ":" + place.line() + ":" + place.column() + ": " + message;
         }
+    }
+
+    /** The same without repeating a sentence: the first place, and how many there are. */
+    public static List<String> grouped(List<Problem> problems, String file) {
+        Map<String, List<Problem>> byMessage = new LinkedHashMap<>();
+        for (Problem problem : problems) {
+            byMessage.computeIfAbsent(problem.message, each -> new ArrayList<>()).add(problem);
+        }
+        return byMessage.values().stream().map(same -> same.getFirst().at(file)
+            + (same.size() == 1 ? "" : " (" + same.size() + " places)")).toList();
     }
 
     private final Set<Problem> errors = new LinkedHashSet<>();

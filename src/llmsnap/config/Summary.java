@@ -40,7 +40,9 @@ public final class Summary {
         line("put away by", launch.sleep() == null ? "stopping it" : "sleep");
         List<String> evicted = config.models().keySet().stream()
             .filter(other -> Eviction.evicts(config, model.id(), other)).toList();
-        line("unloads", evicted.isEmpty() ? "no other model" : String.join(", ", evicted));
+        boolean all = evicted.size() > 1 && evicted.size() == config.models().size() - 1;
+        line("unloads", evicted.isEmpty() ? "no other model"
+            : all ? "all others" : String.join(", ", evicted));
     }
 
     private void group(Group group) {

@@ -170,14 +170,14 @@ public final class Scheduler {
     private void request(String model, long ticket) {
         Slot slot = slots.get(model);
         if (slot == null || slot.removed) {
-            refuse(ticket, REMOVED, removed(model));
+            refuse(ticket, REMOVED, Slot.removed(model));
             return;
         }
         int limit = slot.model.limits().requests();
         if (isShuttingDown()) {
             refuse(ticket, SHUTTING_DOWN, "llmsnap is shutting down");
         } else if (slot.inFlight.size() + slot.waiting.size() >= limit) {
-            refuse(ticket, LIMIT, the(slot) + " already has " + limit
+            refuse(ticket, LIMIT, slot.the() + " already has " + limit
                 + " requests, its concurrencyLimit; try again in a moment");
         } else if (slot.is(READY) && slot.leave == NO && queue.isEmpty()) {
             grant(slot, ticket);
@@ -187,14 +187,6 @@ public final class Scheduler {
             slot.waiting.add(ticket);
             queue.add(slot);
         }
-    }
-
-    private static String the(Slot slot) {
-        return "the model \"" + slot.model.id() + "\"";
-    }
-
-    private static String removed(String model) {
-        return "the model \"" + model + "\" was removed from the configuration";
     }
 
     private void grant(Slot slot, long ticket) {
@@ -330,7 +322,7 @@ public final class Scheduler {
 
     private void unload(Slot slot) {
         if (slot.state.isLoading()) {
-            refuseWaiting(slot, UNLOADED, the(slot) + " was unloaded while it was loading");
+            refuseWaiting(slot, UNLOADED, slot.the() + " was unloaded while it was loading");
         }
         breakOff(slot, UNLOADED);
         stop(slot, "unloaded on request");
@@ -344,9 +336,9 @@ public final class Scheduler {
     private void putToSleep(String model, long ticket) {
         Slot slot = slots.get(model);
         if (slot == null) {
-            refuse(ticket, REMOVED, removed(model));
+            refuse(ticket, REMOVED, Slot.removed(model));
         } else if (slot.model.launch().sleep() == null) {
-            refuse(ticket, NO_SLEEP_MODE, the(slot) + " has no sleepMode");
+            refuse(ticket, NO_SLEEP_MODE, slot.the() + " has no sleepMode");
         } else if (slot.is(ASLEEP)) {
             effects.add(new Effect.Done(ticket));
         } else if (slot.is(READY) || slot.is(SLEEP_PENDING)) {
@@ -355,7 +347,7 @@ public final class Scheduler {
             if (slot.is(READY) && slot.isIdle()) putAway(slot, slot.leaveWhy);
             else slot.leave = SLEEP;
         } else {
-            refuse(ticket, NOT_LOADED, the(slot) + " is not loaded, it is " + slot.state.label);
+            refuse(ticket, NOT_LOADED, slot.the() + " is not loaded, it is " + slot.state.label);
         }
     }
 
@@ -371,7 +363,7 @@ public final class Scheduler {
             reconfigure(slot, model);
         }
         for (Slot lost : before.values()) {
-            refuseWaiting(lost, REMOVED, removed(lost.model.id()));
+            refuseWaiting(lost, REMOVED, Slot.removed(lost.model.id()));
             if (lost.is(STOPPED)) continue;
             slots.put(lost.model.id(), lost);
             lost.removed = true;
@@ -507,7 +499,7 @@ public final class Scheduler {
     private boolean load(Slot slot, List<Slot> ahead) {
         if (ahead.stream().anyMatch(first -> excludes(first, slot))) return false;
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
-            refuseWaiting(slot, START_FAILED, the(slot) + " failed to start " + Slot.START_FAILURES
+            refuseWaiting(slot, START_FAILED, slot.the() + " failed to start " + Slot.START_FAILURES
                 + " times in a row and is not tried again for "
                 + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: "
                 + slot.lastFailure);

@@ -56,6 +56,14 @@ final class Slot {
         this.model = model;
     }
 
+    String the() {
+        return "the model \"" + model.id() + "\"";
+    }
+
+    static String removed(String model) {
+        return "the model \"" + model + "\" was removed from the configuration";
+    }
+
     boolean isIdle() {
         return inFlight.isEmpty();
     }

@@ -1,5 +1,6 @@
 package llmsnap.process;
 
+import static java.lang.Math.max;
 import static java.lang.Math.min;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
@@ -19,6 +20,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
@@ -40,8 +45,16 @@ public final class ModelServer implements ModelRun {
     private static final long LAST_OUTPUT_MS = 100;
     private static final long EXIT_REPORT_MS = 2_000;
     private static final long KILLED_SECONDS = 5;
-    private static final int LAST_LINES = 8;
-    private static final int LAST_LINES_BYTES = 2_000;
+    private static final int LAST_LINES = 15;
+    private static final int LAST_LINES_BYTES = 20_000;
+    private static final long TELL_NANOS = SECONDS.toNanos(10);
+    private static final int MAX_LINE = 300;
+    private static final Pattern TELLING =
+        Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
+    private static final int MAX_LOG_LINES = 500;
+    private static final int MAX_LOG_BYTES = 50_000;
+    private static final Pattern LISTENS =
+        Pattern.compile("(?i)listening[^\n]{0,60}?:([0-9]{2,5})\\b");
     private static final int FIRST_SIGNAL_STATUS = 128;
     private static final int SIGNALS = 64;
     private static final AtomicLong RUNS = new AtomicLong();
@@ -105,6 +118,7 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
+        if (isAttached() && !endpoint.accepts()) failed(the() + " does not answer any more");
         Process started = process;
         boolean exited = started == null || started.waitFor(millis, MILLISECONDS);
         return exited && ended.await(EXIT_REPORT_MS, MILLISECONDS);
@@ -112,8 +126,20 @@ public final class ModelServer implements ModelRun {
 
     @Override public String lastLines() {
         LogBuffer log = factory.log.model(model.id());
-        String lines = log.lastLines(LAST_LINES, LAST_LINES_BYTES, logBefore);
-        return lines.isBlank() ? "it logged nothing" : "its last lines:\n" + lines;
+        List<String> lines = log.lastLines(MAX_LOG_LINES, LAST_LINES_BYTES, logBefore).lines()
+            .filter(line -> !line.isBlank()).toList();
+        // What went wrong may stand before pages of help.
+        List<String> telling = lines.stream().limit(max(0, lines.size() - LAST_LINES))
+            .filter(line -> TELLING.matcher(line).find()).limit(LAST_LINES / 2).toList();
+        int rest = LAST_LINES - telling.size();
+        String all = Stream.concat(telling.stream(),
+            lines.stream().skip(max(0, lines.size() - rest))).map(ModelServer::shortened)
+            .collect(Collectors.joining("\n"));
+        return all.isEmpty() ? "it logged nothing" : "its last lines:\n" + all;
+    }
+
+    private static String shortened(String line) {
+        return line.length() <= MAX_LINE ? line : line.substring(0, MAX_LINE) + "...";
     }
 
     /**
@@ -137,8 +163,10 @@ public final class ModelServer implements ModelRun {
         work("start", () -> {
             try {
                 factory.leftovers.awaitEnd();
-                awaitPort();
-                if (!spawn()) return;
+                if (!isAttached()) {
+                    awaitPort();
+                    if (!spawn()) return;
+                }
                 awaitReady();
                 ready = true;
                 report.accept(new Event.Ready(model.id(), run));
@@ -171,6 +199,11 @@ public final class ModelServer implements ModelRun {
             }
         });
         worker.start();
+    }
+
+    /** Somebody else starts it and stops it: it is only asked. */
+    private boolean isAttached() {
+        return model.cmd().isEmpty();
     }
 
     /** A port that a model has just left may take a moment to be free; a stranger's is an error. */
@@ -256,28 +289,50 @@ public final class ModelServer implements ModelRun {
         int timeout = model.limits().healthCheckSeconds();
         String check = launch.checkEndpoint();
         long start = System.nanoTime();
+        long toldNanos = 0;
         long probeMs = FIRST_PROBE_MS;  // one that accepts before it can answer may let probes hang
         while (true) {
+            String met = "connection refused";
             if (endpoint.accepts()) {
                 if (check == null) return;
                 try {
-                    if (endpoint.status(new Call("GET", check, "", 0), probeMs) == 200) return;
+                    int status = endpoint.status(new Call("GET", check, "", 0), probeMs);
+                    if (status == 200) return;
+                    met = "it answered " + status;
                 } catch (HttpTimeoutException e) {
+                    met = "it took the connection and did not answer within " + probeMs + " ms";
                     probeMs = min(probeMs * 2, MAX_PROBE_MS);
                 } catch (IOException e) {
-                    // not yet
+                    met = "it broke the connection off";
                 }
             }
             long passed = System.nanoTime() - start;
+            if (passed > toldNanos + TELL_NANOS) {
+                toldNanos = passed;
+                factory.log.info("model " + model.id() + ": loading for " + NANOSECONDS
+                    .toSeconds(passed) + " s, its last line: " + factory.log.model(model.id())
+                    .lastLines(1, LAST_LINES_BYTES, logBefore));
+            }
             if (passed > SECONDS.toNanos(timeout)) {
                 throw new StartFailed(the() + " did not get ready within " + timeout
                     + " s (healthCheckTimeout): no 200 from " + model.proxy()
-                    + (check == null ? "" : check) + "; " + lastLines());
+                    + (check == null ? "" : check) + ", " + met + listensElsewhere() + "; "
+                    + lastLines());
             }
             // Half a percent of the time passed: little is lost when it is quick, little asked when
             // slow.
             NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
         }
+    }
+
+    /** What its log says of another port than the one that is asked. */
+    private String listensElsewhere() {
+        Matcher port = LISTENS.matcher(factory.log.model(model.id())
+            .lastLines(MAX_LOG_LINES, MAX_LOG_BYTES, logBefore));
+        String last = "";
+        while (port.find()) last = port.group(1);
+        boolean other = !last.isEmpty() && !last.equals(String.valueOf(model.proxy().port()));
+        return other ? "; its log says it listens on " + last : "";
     }
 
     // ---- sleep and wake
@@ -328,7 +383,8 @@ public final class ModelServer implements ModelRun {
         }
         int code = process.exitValue();
         boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;
-        String how = signalled ? "was ended by signal " + (code - FIRST_SIGNAL_STATUS)
+        int signal = code - FIRST_SIGNAL_STATUS;
+        String how = signalled ? "was ended by signal " + signal + signalName(signal)
             : "exited with code " + code;
         boolean gone = code == 0 && !ready;
         String hint = gone ? "; the command must stay in the foreground (no & and no docker -d)"
@@ -338,6 +394,16 @@ public final class ModelServer implements ModelRun {
         ended.countDown();
         tree.endSurvivors(false);
         report.accept(new Event.Gone(model.id(), run));
+    }
+
+    private static String signalName(int signal) {
+        return switch (signal) {
+            case 6 -> " (SIGABRT)";
+            case 9 -> " (SIGKILL: when nobody did that, the machine was out of memory)";
+            case 11 -> " (SIGSEGV)";
+            case 15 -> " (SIGTERM)";
+            default -> "";
+        };
     }
 
     @Override public void stop() {
@@ -398,7 +464,7 @@ public final class ModelServer implements ModelRun {
             stopper = command(words).start();
             stopper.getOutputStream().close();
         } catch (IOException e) {
-            warn("cmdStop cannot be run: " + e.getMessage());
+            warn("cmdStop: " + reason(e, words.getFirst()) + "; SIGTERM was sent instead");
             return false;
         }
         readOutput(stopper, new CountDownLatch(1));

@@ -154,6 +154,17 @@ public final class LogBuffer {
             }
         }
 
+        /** How many bytes wait to be read. */
+        public int left() {
+            return guard.get(() -> {
+                int left = 0;
+                for (long i = max(next, firstPiece()); i < endPiece; i++) {
+                    left += pieces.get(i).bytes.length;
+                }
+                return left;
+            });
+        }
+
         /** Whether something waits to be read. */
         public boolean hasMore() {
             return guard.get(() -> next < endPiece);

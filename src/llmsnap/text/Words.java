@@ -3,6 +3,7 @@ package llmsnap.text;
 import static java.lang.Math.max;
 import static java.lang.Math.min;
 
+import java.io.File;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -10,6 +11,8 @@ import java.util.stream.Collectors;
 
 /** Command lines as words. No shell runs: there are no variables, no globbing, no pipes. */
 public final class Words {
+    /** There a backslash belongs to a path. */
+    private static final boolean WINDOWS = File.separatorChar == '\\';
     private static final int CONTEXT_BEFORE = 10;
     private static final int CONTEXT_BEHIND = 20;
 
@@ -25,7 +28,8 @@ public final class Words {
     public static List<String> split(String command) {
         List<String> words = new ArrayList<>();
         StringBuilder word = null;     // null: between words; an empty quoted word is a word
-        String text = command.replace("\r\n", "\n");
+        // Blanks behind a backslash at a line's end cannot be seen: nobody means them.
+        String text = command.replace("\r\n", "\n").replaceAll("\\\\[ \t]+\n", "\\\\\n");
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             boolean lineJoin = text.startsWith("\\\n", i);
@@ -39,7 +43,8 @@ public final class Words {
             if (c == '\'' || c == '"') {
                 i = quoted(text, i, word);
             } else {
-                if (c == '\\' && i + 1 < text.length()) i++;
+                boolean escape = c == '\\' && !WINDOWS;
+                if (escape && i + 1 < text.length()) i++;
                 word.append(text.charAt(i));
             }
         }
@@ -54,7 +59,7 @@ public final class Words {
             char c = text.charAt(i);
             if (c == quote) return i;
             char next = i + 1 < text.length() ? text.charAt(i + 1) : 0;
-            if (quote == '"' && c == '\\' && "\\\"$`\n".indexOf(next) >= 0) {
+            if (quote == '"' && c == '\\' && !WINDOWS && "\\\"$`\n".indexOf(next) >= 0) {
                 i++;
                 if (next != '\n') word.append(next);
             } else {

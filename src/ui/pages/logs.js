@@ -55,6 +55,7 @@ function create(page) {
 		onscroll: scrolled,
 		onwheel: ({ deltaY }) => deltaY < 0 && setFollow(false),
 	});
+	const begun = h('div'); // the line that is still being written
 	const info = h('span.muted');
 	const wrong = h('span.bad', { role: 'status' });
 	let reading = null; // a model's own log: its name, its lines, and how to stop reading
@@ -102,11 +103,21 @@ function create(page) {
 		try {
 			const path = `logs/stream/${idPath(mine.name.slice(OWN.length))}`;
 			const answer = await call('GET', path, { signal: mine.stop.signal });
-			const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-			let first = true;
-			for (let piece; !(piece = await reader.read()).done; first = false) {
-				if (first) mine.log.resume(piece.value);
-				else mine.log.append(piece.value);
+			const reader = answer.body.getReader();
+			const decoder = new TextDecoder();
+			let left = Number(answer.headers.get('x-history-bytes'));
+			let history = '';
+			for (let piece; !(piece = await reader.read()).done; ) {
+				const text = decoder.decode(piece.value, { stream: true });
+				if (left < 0) {
+					mine.log.append(text);
+				} else {
+					history += text;
+					left -= piece.value.length;
+					if (left > 0) continue;
+					mine.log.resume(history);
+					left = -1;
+				}
 				update();
 			}
 		} catch (error) {
@@ -157,6 +168,7 @@ function create(page) {
 	function draw() {
 		const shown = log();
 		if (drawn?.log !== shown || drawn.filter !== filter.value) begin(shown);
+		begun.remove();
 		while (box.firstChild && box.firstChild.end <= shown.first) box.firstChild.remove();
 		drawn.next = Math.max(drawn.next, shown.first);
 		drawLines(shown);
@@ -165,6 +177,8 @@ function create(page) {
 		for (const each of box.children) lines += each.count;
 		const all = lines === shown.lines.length ? '' : ` of ${count(shown.lines.length)}`;
 		setText(info, `${count(lines)}${all} lines`);
+		begun.replaceChildren(...coloured(shown.unfinished));
+		box.append(begun);
 		if (!follows()) return;
 		box.scrollTop = box.scrollHeight;
 		scrolledBy = box.scrollTop;

@@ -422,14 +422,15 @@ class ConfigReaderTest {
                 timeouts: {}
             """))
             .containsExactly(
-                "f:1:1: unknown key \"listen\", ignored",
+                "f:1:1: unknown key \"listen\", ignored; it is the flag --listen HOST:PORT",
                 """
                     f:2:1: unknown key "health_check_timeout", ignored; did you mean \
                     "healthCheckTimeout"?""",
                 """
                     f:6:5: unknown key "cmdstop", ignored; did you mean "cmdStop"?""",
-                "f:7:5: llama-swap's \"timeouts\" is not supported here, ignored; use"
-                    + " requestTimeout and healthCheckTimeout instead");
+                "f:7:5: llama-swap's \"timeouts\" is not supported here, ignored; it has times for"
+                    + " parts of a request; requestTimeout bounds the longest silence of a model's"
+                    + " server, healthCheckTimeout its start");
         assertThat(warnings("""
             logLevel: loud
             logTimeFormat: x

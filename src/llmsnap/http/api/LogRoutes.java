@@ -27,6 +27,8 @@ public record LogRoutes(ModelPool pool, Log log) {
         boolean history = !("&" + exchange.rawQuery() + "&").matches(".*&no-history[=&].*");
         LogBuffer.Reader reader = buffer(which).reader(history);
         exchange.responseHeaders().set("X-Content-Type-Options", "nosniff");
+        // Who connects again tells from it what it has already.
+        exchange.responseHeaders().set("X-History-Bytes", String.valueOf(reader.left()));
         exchange.beginEndless(TEXT);
         while (!exchange.is("HEAD") && exchange.interruption.failure() == null) {
             byte[] bytes = reader.read(PIECE_BYTES, PATIENCE_MS);

@@ -59,9 +59,10 @@ final class ModelJson {
 
     static Json.Obj running(ModelStatus status) {
         Model model = status.model();
+        boolean attached = model.cmd().isEmpty() && status.state() == ModelState.READY;
         return obj(
             "model", model.id(),
-            "state", status.state().label,
+            "state", attached ? "attached" : status.state().label,
             "cmd", String.join(" ", model.cmd()),
             "proxy", model.proxy().toString(),
             "ttl", model.limits().ttlSeconds(),

@@ -5,6 +5,7 @@ import static java.lang.Math.min;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static llmsnap.record.Cause.BROKE_OFF;
 import static llmsnap.record.Cause.NO_ANSWER;
+import static llmsnap.record.Cause.SILENT;
 
 import com.sun.net.httpserver.Headers;
 import java.io.ByteArrayOutputStream;
@@ -59,6 +60,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     /** The body of an answer that cannot follow the stream already begun, else null. */
     private ByteArrayOutputStream kept;
     private int status;
+    private long length;
     private boolean answered;       // a head has come that can be passed on
 
     /** @param server its name, in sentences */
@@ -79,12 +81,13 @@ final class AnswerStream implements BodySubscriber<Void> {
         try {
             HttpResponse<Void> head = client.send(request, info -> this);
             begin(head.statusCode(), head.headers());
-            Piece piece = pieces.take();
+            Piece piece = next();
             for (int written = 1; piece.bytes != null; written++) {
+                commit();
                 for (ByteBuffer bytes : piece.bytes) take(bytes);
                 if (pieces.isEmpty()) exchange.flush();
                 if (written % (AHEAD / 2) == 0) subscription.request(AHEAD / 2);
-                piece = pieces.take();
+                piece = next();
             }
             complete = true;
             end(piece.error);
@@ -95,6 +98,17 @@ final class AnswerStream implements BodySubscriber<Void> {
         } finally {
             if (!complete) leave();
         }
+    }
+
+    /** What has come passes, also when the request was broken off meanwhile. */
+    private Piece next() throws InterruptedException {
+        Piece piece = pieces.poll();
+        return piece == null ? pieces.take() : piece;
+    }
+
+    /** Sends the head: of an answer with a length with its first piece, of a stream at once. */
+    private void commit() throws Failure {
+        if (!exchange.isCommitted()) exchange.commit(status, length);
     }
 
     /** Closes the connection: the server is not to work for nobody. */
@@ -131,7 +145,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     // ---- where it goes
 
     private void begin(int code, HttpHeaders headers) throws Failure {
-        long length = length(code, headers);
+        length = length(code, headers);
         boolean events = headers.firstValue("content-type").orElse("").strip()
             .regionMatches(true, 0, EVENTS, 0, EVENTS.length());
         status = code;
@@ -150,7 +164,7 @@ final class AnswerStream implements BodySubscriber<Void> {
             });
             if (events) to.set("X-Accel-Buffering", "no");
             noted.answerBegins(headers.map(), length);
-            exchange.commit(code, length);
+            if (length < 0) commit();
         } else if (code == 200 && events) {
             noted.answerBegins(headers.map(), length);
             exchange.handOver();
@@ -199,7 +213,8 @@ final class AnswerStream implements BodySubscriber<Void> {
     }
 
     private void end(Throwable error) throws Failure {
-        exchange.flush();       // what is cut off is cut where the server did it
+        if (error == null) commit();
+        if (exchange.isCommitted()) exchange.flush();   // what is cut is cut where the server did
         if (error != null) throw failure(error);
         if (kept == null) return;
         String text = kept.toString(UTF_8).strip();
@@ -217,7 +232,8 @@ final class AnswerStream implements BodySubscriber<Void> {
         for (Throwable each = e; each != null; each = each.getCause()) {
             malformed |= each instanceof ProtocolException
                 || each instanceof IllegalArgumentException;
-            if (unreachable == null) unreachable = unreachable(each);
+            String why = unreachable(each);
+            if (why != null) unreachable = why;
             cause = each;
         }
         String message = cause.getMessage();
@@ -226,21 +242,23 @@ final class AnswerStream implements BodySubscriber<Void> {
             return new Failure(502, BROKE_OFF, server + " broke its answer off (" + reason + ")");
         }
         // Something came back: asking again would run the request twice.
-        if (malformed) return notHttp(reason);
+        if (malformed && unreachable == null) return notHttp(reason);
         String what = unreachable == null
             ? " broke the connection off before it answered (" + reason + ")"
             : " cannot be reached: " + unreachable;
-        return new Failure(502, NO_ANSWER, server + what);
+        // Who takes no connection for so long is not asked twice.
+        boolean late = e instanceof HttpConnectTimeoutException;
+        return new Failure(502, late ? SILENT : NO_ANSWER, server + what);
     }
 
     /** Why there was no connection; null when that was not the reason. */
     private static String unreachable(Throwable e) {
         return switch (e) {
-            case UnresolvedAddressException unknown -> "there is no such host";
-            case UnknownHostException unknown -> "there is no such host";
+            case UnresolvedAddressException unknown -> "there is no host of that name";
+            case UnknownHostException unknown -> "there is no host of that name";
             case HttpConnectTimeoutException late -> "it did not take the connection in time";
             case NoRouteToHostException nowhere -> "no way leads there";
-            case ConnectException refused when refused.getCause() == null -> "connection refused";
+            case ConnectException refused -> "connection refused";
             default -> null;
         };
     }

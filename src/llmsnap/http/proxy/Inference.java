@@ -106,7 +106,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
 
     private static BodyPublisher publisher(List<Slice> slices) {
         return BodyPublishers.concat(slices.stream()
-            .map(slice -> BodyPublishers.ofByteArray(slice.bytes(), slice.offset(), slice.length()))
+            .map(slice -> new Body(slice.bytes(), null, slice.bytes().length, () -> { })
+                .publisher(slice.offset(), slice.offset() + slice.length()))
             .toArray(BodyPublisher[]::new));
     }
 
@@ -186,7 +187,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         ModelStatus status = pool.status(id);
         if (status == null || status.state().isServing()) return;
         throw new Failure(409, "the model \"" + id
-            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id + " does").as("model_not_loaded", "model");
+            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id + " does")
+            .as("model_not_loaded", "model");
     }
 
     /** Where the longest id that there is ends; where the first segment does when there is none. */

@@ -85,6 +85,7 @@ final class ClientWatch {
         long now = System.nanoTime();
         Map<Exchange, String> old = new HashMap<>();
         for (Exchange exchange : exchanges) {
+            exchange.interruption.insist();
             Failure silence = exchange.progress.silence(now);
             if (silence != null) exchange.interruption.breakOff(silence);
             boolean young = now - exchange.startNanos <= YOUNG_NANOS;

@@ -179,11 +179,14 @@ public final class Exchange {
         void run() throws IOException;
     }
 
-    private static void sending(Sending work) throws Failure {
+    private void sending(Sending work) throws Failure {
+        interruption.beginWrite();
         try {
             work.run();
         } catch (IOException e) {
             throw Failure.of(CLIENT_LEFT);
+        } finally {
+            interruption.endWrite();
         }
     }
 
@@ -193,6 +196,7 @@ public final class Exchange {
      * @param length of the body in bytes, -1 when it is not known: it is streamed
      */
     public void commit(int code, long length) throws Failure {
+        interruption.check();
         // A failure and an answer may race.
         if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);
         status = code;
@@ -216,7 +220,10 @@ public final class Exchange {
     public void write(byte[] bytes) throws Failure {
         if (left >= 0) {
             left -= bytes.length;
-            if (left == 0) ending.end(status, null, null);
+            if (left == 0) {
+                interruption.end();     // it is whole: nothing breaks it off any more
+                ending.end(status, null, null);
+            }
         }
         progress.writing();
         sending(() -> out.write(bytes));
@@ -281,6 +288,7 @@ public final class Exchange {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }
+        interruption.end();         // the reason is on its way
         Failure.Form form = form();
         byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
         ending.end(why.status, why, body);

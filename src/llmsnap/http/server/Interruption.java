@@ -15,6 +15,7 @@ public final class Interruption implements ModelPool.Client {
     private final Thread handler = Thread.currentThread();
     private final Guard guard = new Guard();     // guards over, and the interrupt
     private boolean over;
+    private boolean writing;
     private volatile Failure failure;
 
     /** Breaks off for that reason; the first one counts. */
@@ -22,7 +23,7 @@ public final class Interruption implements ModelPool.Client {
         guard.run(() -> {
             if (over || failure != null) return;
             failure = why;
-            handler.interrupt();
+            if (!writing) handler.interrupt();
         });
     }
 
@@ -31,12 +32,43 @@ public final class Interruption implements ModelPool.Client {
         breakOff(Failure.of(shutdown ? SHUTTING_DOWN : UNLOADED));
     }
 
+    /** @throws Failure when it was broken off */
+    void check() throws Failure {
+        boolean broken = guard.get(() -> failure != null && !over);
+        if (broken) throw failure;
+    }
+
+    /**
+     * Something is about to be written to the client: an interrupt in the middle of that would
+     * close the connection, and the client would not learn why. It comes when that was written.
+     */
+    void beginWrite() {
+        guard.run(() -> {
+            writing = true;
+            Thread.interrupted();
+        });
+    }
+
+    void endWrite() {
+        guard.run(() -> {
+            writing = false;
+            if (failure != null && !over) handler.interrupt();
+        });
+    }
+
+    /** Breaks off a write, too, which may wait for a client that reads nothing. */
+    void insist() {
+        guard.run(() -> {
+            if (failure != null && writing && !over) handler.interrupt();
+        });
+    }
+
     /** Why it was broken off, or null. */
     public Failure failure() {
         return failure;
     }
 
-    /** The handler is done: nothing interrupts its thread any more, which may be a pool's. */
+    /** From now on, or the handler is done: nothing interrupts its thread any more, which may be a pool's. */
     void end() {
         guard.run(() -> {
             over = true;
