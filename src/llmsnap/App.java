@@ -29,6 +29,7 @@ import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
 import llmsnap.models.Refused;
 import llmsnap.platform.IdleHeap;
+import llmsnap.platform.Proc;
 import llmsnap.platform.Signals;
 import llmsnap.process.Leftovers;
 import llmsnap.process.ModelServer;
@@ -62,7 +63,7 @@ final class App {
         String name = file == null ? "the demo" : file.toAbsolutePath().normalize().toString();
         this.leftovers = new Leftovers(name + " " + arguments.listen());
         this.version = version;
-        this.log = new Log(config.settings().logging());
+        this.log = new Log(config.settings().logging(), Proc.isTerminal());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
         var servers = new ModelServer.Factory(leftovers, log,
@@ -115,7 +116,7 @@ final class App {
         RouteTable.pages(routes, new StaticFiles());
         try {
             return new Server(arguments.address(), tls, routes,
-                () -> pool.config().settings().apiKeys(), log);
+                () -> pool.config().settings().entry(), log);
         } catch (BindException e) {
             throw new Exit(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage()
                 + "; choose another address with --listen HOST:PORT");
@@ -140,7 +141,7 @@ final class App {
         int models = pool.config().models().size();
         System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url
             + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
-        boolean open = pool.config().settings().apiKeys().isEmpty();
+        boolean open = pool.config().settings().entry().apiKeys().isEmpty();
         if (open && !address().isLoopbackAddress()) {
             System.out.println("WARNING: anybody who can reach port " + server.port()
                 + " of this machine"

@@ -14,6 +14,7 @@ import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Problems;
 import llmsnap.config.Summary;
+import llmsnap.platform.Ports;
 
 /** Reads the arguments and the configuration, has an {@link App} run, and exits. */
 public final class Main {
@@ -75,7 +76,8 @@ public final class Main {
 
     /** Reads a configuration; its problems go to stderr, one per line. */
     private static Config read(String file, byte[] text, boolean check) throws Exit {
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of());
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of(),
+            Ports::isHeld);
         List<String> warnings = Problems.grouped(result.warnings(), file);
         int shown = check || warnings.size() <= MAX_WARNINGS ? warnings.size() : MAX_WARNINGS - 1;
         warnings.stream().limit(shown).forEach(each -> System.err.println(each + " (warning)"));

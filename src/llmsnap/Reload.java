@@ -22,6 +22,7 @@ import llmsnap.config.Problems.Problem;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
+import llmsnap.platform.Ports;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
@@ -101,7 +102,8 @@ final class Reload {
         byte[] text = Files.readAllBytes(file);
         boolean empty = new String(text, UTF_8).isBlank();
         if (empty) throw failed(List.of(file + " is empty: not written yet?"));
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports);
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports,
+            Ports::isHeld);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
         if (result.config() == null) throw failed(printed(result.errors()));
@@ -169,6 +171,9 @@ final class Reload {
                     TimeUnit.MILLISECONDS.sleep(LOOK_MS);
                     String now = sources.stamp();
                     boolean settled = now.equals(before) && !now.equals(loaded) && !now.isEmpty();
+                    if (now.isEmpty() && !before.isEmpty()) {
+                        log.warn("the configuration file is gone; what it said stays in force");
+                    }
                     before = now;
                     if (!settled) continue;
                     loaded = now;

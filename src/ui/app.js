@@ -67,6 +67,8 @@ function connection() {
 	setText(byId('connection-text'), state.connected ? 'connected' : state.problem || 'connecting');
 	if (state.version) setText(byId('version'), `llmsnap ${state.version}`);
 	document.body.classList.toggle('stale', !state.connected);
+	setText(byId('refused'), state.refused ?? '');
+	setHidden(byId('refused'), !state.refused);
 	title();
 }
 

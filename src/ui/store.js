@@ -122,6 +122,8 @@ const take = {
 		for (const model of list) {
 			model.sinceAt = now - (model.since_ms ?? 0);
 			model.idleAt = now - (model.idle_ms ?? 0);
+			model.failedAt = now - (model.failed_ms ?? 0);
+			model.backOffAt = now + (model.back_off_ms ?? 0);
 			const old = before.get(model.id);
 			const same = old?.state === model.state && old.pid === model.pid;
 			if (same) model.idleAt = Math.max(model.idleAt, old.idleAt);
@@ -212,7 +214,8 @@ export async function connect() {
 		state.version = (await (await call('GET', 'api/version')).json()).version;
 		open();
 	} catch (error) {
-		if (error.status === 401 || error.status === 403) connection(false, error.message);
-		else later(error.message);
+		if (error.status !== 401 && error.status !== 403) return later(error.message);
+		state.refused = error.message;
+		connection(false, 'refused');
 	}
 }

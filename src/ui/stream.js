@@ -45,7 +45,10 @@ export function pieces({ type, delta, choices, content }) {
 export function assembled(text) {
 	if (!/^(data|event|:)/m.test(text)) return null;
 	const whole = piece();
+	let failed = '';
 	for (const event of events(text)) {
+		const { error } = event.response ?? event;
+		if (error) failed = `[error]\n${error.message ?? error}`;
 		const part = pieces(event);
 		for (const key of Object.keys(whole)) whole[key] += part[key];
 	}
@@ -54,6 +57,7 @@ export function assembled(text) {
 		reasoning && `[reasoning]\n${reasoning}`,
 		answer && (reasoning || calls) ? `[answer]\n${answer}` : answer,
 		calls && `[tool calls]\n${calls}`,
+		failed,
 	];
 	return parts.filter(Boolean).join('\n\n') || null;
 }

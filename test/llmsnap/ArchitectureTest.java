@@ -26,7 +26,7 @@ class ArchitectureTest {
         "record", Set.of("text", "config"),
         "models", Set.of("config"),
         "process", Set.of("models", "config", "record", "platform"),
-        "http/server", Set.of("text", "models", "record", "platform"),
+        "http/server", Set.of("text", "config", "models", "record", "platform"),
         "http/proxy", Set.of("http/server", "text", "config", "models", "record", "platform"),
         "http/api", Set.of("http/server", "http/proxy", "text", "config", "models", "record"),
         "http", Set.of("http/server", "http/proxy", "http/api"));

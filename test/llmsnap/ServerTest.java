@@ -402,7 +402,7 @@ class ServerTest {
                             .getBytes(StandardCharsets.US_ASCII));
                 Running.await("loading", () -> llmsnap.running().contains("b:starting"));
             }
-            Running.await("noticed", () -> llmsnap.output().contains("(the client left)"));
+            Running.await("noticed", () -> llmsnap.output().contains(": the client left"));
             assertThat(llmsnap.chat("a").statusCode())
                 .isEqualTo(200); // b loads for nobody and makes room
         }

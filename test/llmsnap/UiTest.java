@@ -200,6 +200,7 @@ class UiTest extends UiFixture {
         try (Running llmsnap =
                         Running.start("models: {loud: {cmd: '${sim} --print " + lines + "'}}\n");
             Browser.Page page = open(llmsnap, "/ui/logs")) {
+            llmsnap.get("/api/version");
             page.awaitText("GET /api/version");
             llmsnap.chat("loud");
             page.awaitText("model loud: ready");

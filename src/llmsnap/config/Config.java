@@ -118,8 +118,16 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * @param preload ids of the models to load at start
      * @param swapGraceSeconds how long requests may still pass one that waits for another model
      */
-    public record Settings(List<String> preload, List<String> apiKeys, int swapGraceSeconds,
+    public record Settings(List<String> preload, Entry entry, int swapGraceSeconds,
             Logging logging, Kept kept, boolean includeAliasesInList) {}
+
+    /**
+     * Who may come in.
+     *
+     * @param allowedHosts names by which browsers may call this server, in lower case; one that
+     *     begins with a dot stands for all below it
+     */
+    public record Entry(List<String> apiKeys, List<String> allowedHosts) {}
 
     /** How many ended requests are kept, and how much of what was said. */
     public record Kept(int rows, int captureMb) {}

@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Groups;
@@ -40,11 +41,14 @@ public final class ConfigReader {
     private final Problems problems = new Problems();
     private final Environment environment;
     private final Map<String, Integer> keptPorts;
+    private final IntPredicate heldPorts;
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final Map<String, String> names = new LinkedHashMap<>();
 
-    private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts) {
+    private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts,
+            IntPredicate heldPorts) {
+        this.heldPorts = heldPorts;
         this.environment = new Environment(environment, problems);
         this.keptPorts = keptPorts;
     }
@@ -55,10 +59,16 @@ public final class ConfigReader {
      * @param environment the value of an environment variable, or null
      * @param keptPorts ports by model id to hand out again, so that a reload moves no model that
      *     stays; empty at start
+     * @param heldPorts whether somebody listens there: such a port is not handed out
      */
     public static Result read(byte[] utf8, UnaryOperator<String> environment,
-            Map<String, Integer> keptPorts) {
-        return DeepStack.call(() -> new ConfigReader(environment, keptPorts).read(utf8));
+            Map<String, Integer> keptPorts, IntPredicate heldPorts) {
+        return DeepStack.call(
+            () -> new ConfigReader(environment, keptPorts, heldPorts).read(utf8));
+    }
+
+    private boolean isHeld(int port) {
+        return port <= Address.MAX_PORT && heldPorts.test(port);
     }
 
     private Result read(byte[] utf8) {
@@ -123,7 +133,7 @@ public final class ConfigReader {
             if (!reader.usesPort()) continue;
             Integer port = keptPorts.get(id);
             if (port == null) {
-                while (taken.contains(next)) next++;
+                while (taken.contains(next) || isHeld(next)) next++;
                 port = next++;
             }
             if (port > Address.MAX_PORT) {
@@ -193,9 +203,11 @@ public final class ConfigReader {
             choice(top, "logLevel", Config.Level.INFO),
             timeFormat(top),
             choice(top, "logToStdout", Config.Stdout.PROXY));
+        var entry = new Config.Entry(apiKeys(top), top.texts("allowedHosts").stream()
+            .map(name -> name.toLowerCase(Locale.ROOT)).toList());
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
         var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
-        return new Settings(List.copyOf(preload), apiKeys(top), top.whole("swapGrace", 2, 0),
+        return new Settings(List.copyOf(preload), entry, top.whole("swapGrace", 2, 0),
             logging,
             kept, top.flag("includeAliasesInList", false));
     }

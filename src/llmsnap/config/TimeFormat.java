@@ -21,6 +21,7 @@ public final class TimeFormat {
         add("rfc1123", "EEE, dd MMM yyyy HH:mm:ss zzz");
         add("rfc1123z", "EEE, dd MMM yyyy HH:mm:ss xx");
         add("rfc3339", "yyyy-MM-dd'T'HH:mm:ssXXX");
+        add("timeonly", "HH:mm:ss");
         add("kitchen", "h:mma");
         add("stamp", "MMM ppd HH:mm:ss");
         add("stampmilli", "MMM ppd HH:mm:ss.SSS");

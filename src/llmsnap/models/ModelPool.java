@@ -107,7 +107,7 @@ public final class ModelPool {
     private final Map<String, ModelRun> runs = new HashMap<>();
     private final CountDownLatch allStopped = new CountDownLatch(1);
     private final List<Listener> listeners = new CopyOnWriteArrayList<>();
-    private long timerMs = Scheduler.NEVER;
+    private long timerMs = Slot.NEVER;
     private long lastTicket;
 
     /**
@@ -133,7 +133,7 @@ public final class ModelPool {
     private void tick(long atMs) {
         locked(() -> {
             if (atMs != timerMs) return null;       // replaced by an earlier one
-            timerMs = Scheduler.NEVER;
+            timerMs = Slot.NEVER;
             send(new Event.Tick());
             return null;
         });

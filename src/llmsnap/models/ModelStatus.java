@@ -19,8 +19,13 @@ public record ModelStatus(Model model, ModelState state, long pid, Requests requ
      * @param swaps how often others had to go for it
      * @param loadMs how long its last start took, -1 before the first
      * @param lastStop why it last went or fell asleep, "" when it never did
+     * @param trouble that it has now
      */
-    public record History(int starts, int swaps, long loadMs, String lastStop, long lastStopMs) {}
+    public record History(int starts, int swaps, long loadMs, String lastStop, long lastStopMs,
+            Trouble trouble) {}
+
+    /** Why it failed, "" when it has not since it was last loaded; then it may have to wait. */
+    public record Trouble(String why, long sinceMs, long backOffUntilMs) {}
 
     /** Times in ms, of one clock that never goes back. */
     public record Clock(long nowMs, long stateSinceMs, long idleSinceMs) {}

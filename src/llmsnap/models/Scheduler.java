@@ -50,9 +50,6 @@ import llmsnap.config.Eviction;
  * {@link #settle}.
  */
 public final class Scheduler {
-    /** A time that does not come. */
-    static final long NEVER = Long.MAX_VALUE;
-
     private static final long SHUTDOWN_GRACE_MS = 5_000;
     /**
      * How long a model stays after its last request, within the grace, when others wait: the next
@@ -69,9 +66,9 @@ public final class Scheduler {
     private long changes;
     private final Set<Slot> changed = new HashSet<>();
     private final Map<String, ModelState> brief = new LinkedHashMap<>();
-    private long timerMs = NEVER;
+    private long timerMs = Slot.NEVER;
     /** When requests in flight are broken off. */
-    private long shutdownAtMs = NEVER;
+    private long shutdownAtMs = Slot.NEVER;
 
     public Scheduler(Config config) {
         this.config = config;
@@ -162,7 +159,7 @@ public final class Scheduler {
     }
 
     private boolean isShuttingDown() {
-        return shutdownAtMs != NEVER;
+        return shutdownAtMs != Slot.NEVER;
     }
 
     // ---- requests
@@ -228,6 +225,7 @@ public final class Scheduler {
         become(slot, READY);
         slot.idleSinceMs = nowMs;
         slot.failuresMs.clear();
+        slot.trouble = "";
         armTtl(slot);
     }
 
@@ -245,6 +243,7 @@ public final class Scheduler {
 
     private void failed(Slot slot, Event.Failed failed) {
         if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
+        slot.failed(failed.why(), nowMs);
         if (slot.is(STARTING)) startFailed(slot, failed.why());
         leave(slot, STOPPING, failed.why());
         // They see their connections break; what they release later is unknown by then.
@@ -429,7 +428,7 @@ public final class Scheduler {
     }
 
     private void tick() {
-        timerMs = NEVER;
+        timerMs = Slot.NEVER;
         if (nowMs >= shutdownAtMs) {
             for (Slot slot : slots.values()) {
                 breakOff(slot, SHUTTING_DOWN);

@@ -11,10 +11,12 @@ import java.util.Set;
 import llmsnap.config.Config.Model;
 
 /**
- * What the {@link Scheduler} knows of one model; nobody else writes it. Times are in its clock's
+ * What the scheduler knows of one model; nobody else writes it. Times are in its clock's
  * ms.
  */
 final class Slot {
+    /** A time that does not come. */
+    static final long NEVER = Long.MAX_VALUE;
     static final int START_FAILURES = 3;
     private static final long FAILURE_WINDOW_MS = 60_000;
     private static final long BACK_OFF_MS = 10_000;
@@ -45,6 +47,9 @@ final class Slot {
     long clearedAtChange = -1;
     long backOffUntilMs;
     String lastFailure = "";
+    /** Why it failed, until it is loaded again. */
+    String trouble = "";
+    long troubleMs;
     final Set<Long> waiting = new LinkedHashSet<>();
     final Set<Long> inFlight = new LinkedHashSet<>();
     /** Control calls that are answered when the model has come to rest. */
@@ -77,6 +82,11 @@ final class Slot {
         return run == reported && state != STOPPED;
     }
 
+    void failed(String why, long nowMs) {
+        trouble = why;
+        troubleMs = nowMs;
+    }
+
     void startFailed(String why, long nowMs) {
         lastFailure = why;
         failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
@@ -84,18 +94,19 @@ final class Slot {
         if (failuresMs.size() >= START_FAILURES) backOffUntilMs = nowMs + BACK_OFF_MS;
     }
 
-    /** When its ttl is over; {@link Scheduler#NEVER} while none counts. */
+    /** When its ttl is over; {@link #NEVER} while none counts. */
     long ttlEndMs() {
         int ttl = model.limits().ttlSeconds();
         boolean counts = ttl > 0 && (is(READY) || is(ASLEEP)) && isIdle() && waiting.isEmpty();
-        return counts ? idleSinceMs + ttl * 1000L : Scheduler.NEVER;
+        return counts ? idleSinceMs + ttl * 1000L : NEVER;
     }
 
     /** @param position in the queue */
     ModelStatus status(int position) {
         return new ModelStatus(model, state, 0,
             new ModelStatus.Requests(inFlight.size(), waiting.size(), position),
-            new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs),
+            new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs,
+                new ModelStatus.Trouble(trouble, troubleMs, backOffUntilMs)),
             new ModelStatus.Clock(0, stateSinceMs, idleSinceMs));
     }
 }

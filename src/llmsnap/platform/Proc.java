@@ -58,6 +58,16 @@ public final class Proc {
         }
     }
 
+    /** Whether stdout is a terminal. */
+    public static boolean isTerminal() {
+        try {
+            String out = Files.readSymbolicLink(PROC.resolve("self/fd/1")).toString();
+            return out.startsWith("/dev/pts/") || out.startsWith("/dev/tty");
+        } catch (IOException | UnsupportedOperationException e) {
+            return false;
+        }
+    }
+
     /** The number of this process's PID namespace: pids of others mean other processes; or "0". */
     public static String pidNamespace() {
         try {

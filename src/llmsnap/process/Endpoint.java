@@ -3,7 +3,6 @@ package llmsnap.process;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -16,6 +15,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
+import llmsnap.platform.Ports;
 
 /** Where a model's server answers: its port, and the calls that ask how it is. */
 final class Endpoint {
@@ -35,19 +35,9 @@ final class Endpoint {
         return base;
     }
 
-    /**
-     * Whether somebody listens on its port: asked by listening for a moment, which nobody notices.
-     */
+    /** Whether somebody listens on its port. */
     boolean isPortTaken() {
-        for (InetAddress address : addresses()) {
-            try (var socket = new ServerSocket()) {
-                socket.setReuseAddress(true);
-                socket.bind(new InetSocketAddress(address, proxy.port()));
-            } catch (IOException e) {
-                if (String.valueOf(e.getMessage()).contains("in use")) return true;
-            }
-        }
-        return false;
+        return addresses().stream().anyMatch(address -> Ports.isHeld(address, proxy.port()));
     }
 
     /** localhost may be 127.0.0.1 or ::1: servers choose one. */

@@ -12,6 +12,10 @@ public enum Cause {
     /** The model's server broke the connection off before the first byte of its answer. */
     NO_ANSWER,
     BROKE_OFF,
+    /** The model's server answered, or ended its stream, with an error. */
+    MODEL_ERROR,
+    /** There is no model of that name. */
+    NO_MODEL,
     /** With an answer of our own that says what is wrong. */
     REFUSED;
 

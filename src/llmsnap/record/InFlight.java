@@ -29,6 +29,7 @@ public final class InFlight {
     private final Captures.Draft draft;
     private volatile Usage usage;
     private boolean over;
+    private volatile Row row;       // when it is over
     private volatile long waitingSinceNanos = System.nanoTime();    // 0 while a model is at it
     private volatile long grantedNanos;
     private volatile long queueNanos;
@@ -138,18 +139,43 @@ public final class InFlight {
                 read(said, 0, said.length);
             }
             over = true;
-            Row.Outcome outcome = new Row.Outcome(status, cause, cut(error, MAX_ERROR));
-            ended.accept(row(outcome), draft.finish(id, pathAndQuery));
+            Usage.Fault fault = usage == null ? null : usage.fault();
+            boolean said500 = error.isEmpty() && (fault != null || status >= 400);
+            var outcome = said500 ? fault(status, fault)
+                : new Row.Outcome(status, cause, cut(error, MAX_ERROR));
+            row = row(outcome);
+            ended.accept(row, draft.finish(id, pathAndQuery));
         });
         changed.run();
     }
 
+    /** What the model's own server said went wrong. */
+    private static Row.Outcome fault(int status, Usage.Fault fault) {
+        String message = fault == null ? "the model's server answered " + status : fault.message();
+        int shown = status >= 400 ? status : fault.status();
+        return new Row.Outcome(shown, Cause.MODEL_ERROR, cut(message, MAX_ERROR));
+    }
+
     private Row row(Row.Outcome outcome) {
         Usage.Counts counts = usage == null ? Usage.NOTHING : usage.counts();
-        long serverMs = counts.speeds().serverMs();
-        long durationMs = serverMs >= 0 ? serverMs : durationMs();
+        boolean estimated = usage != null && usage.isEstimated();
+        if (estimated) counts = counts.with(usage.textPieces());
+        var tokens = new Row.Tokens(counts, estimated);
+        // The server's clock does not see its own queue, nor a slow client.
+        long durationMs = max(counts.speeds().serverMs(), durationMs());
         var times = new Row.Times(System.currentTimeMillis(), durationMs, ttftMs(), queueMs());
-        return new Row(id, new Row.Asked(model, path), outcome, counts, times, false);
+        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, false);
+    }
+
+    /** What became of it, in a few words; "" while it is not over. */
+    public String summary() {
+        Row ended = row;
+        if (ended == null) return "";
+        Usage.Counts counts = ended.tokens().counts();
+        if (counts.output() <= 0) return model;
+        double speed = counts.outputPerSecond(ended.times().generationMs());
+        return String.format("%s %s%d tok %.0f tok/s", model,
+            ended.tokens().estimated() ? "~" : "", counts.output(), speed);
     }
 
     // ---- for those who look

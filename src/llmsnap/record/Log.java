@@ -11,6 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import llmsnap.config.Config.Level;
 import llmsnap.config.Config.Logging;
 import llmsnap.config.Config.Stdout;
@@ -30,6 +31,8 @@ public final class Log {
     private static final long STDOUT_PAUSE_NANOS = 10_000_000;
     private static final int FLUSH_LOOKS = 50;
     private static final long FLUSH_PAUSE_MS = 4;
+    private static final int MAX_LINE = 500;
+    private static final String CLOCK = "timeonly";
     private static final Pattern CONTROL = Pattern.compile("[\\p{Cntrl}&&[^\t]]");
 
     /** The server's own lines. */
@@ -41,11 +44,15 @@ public final class Log {
     /** The same as {@link #shown}, with room for a slow terminal. */
     private final LogBuffer stdout = new LogBuffer(STDOUT_BYTES);
     private final Map<String, LogBuffer> models = new ConcurrentHashMap<>();
+    private final Map<String, Boolean> open = new ConcurrentHashMap<>();    // has a line begun
+    private final boolean terminal;
     private volatile Logging logging;
     private final AtomicLong toStdout = new AtomicLong();
 
-    public Log(Logging logging) {
+    /** @param terminal whether a person reads stdout: then lines have their time */
+    public Log(Logging logging, boolean terminal) {
         this.logging = logging;
+        this.terminal = terminal;
     }
 
     /** What is logged where, from now on. */
@@ -82,18 +89,43 @@ public final class Log {
 
     private void write(Level level, String line) {
         if (level.compareTo(logging.level()) < 0) return;
-        // a path may hold anything; a line stays one
-        String text = "[" + level + "] " + CONTROL.matcher(line).replaceAll(" ") + "\n";
-        byte[] bytes = (TimeFormat.stamp(logging.timeFormat()) + text).getBytes(UTF_8);
+        String text = "[" + level + "] " + lines(line) + "\n";
+        String time = logging.timeFormat().isEmpty() && terminal ? CLOCK : logging.timeFormat();
+        byte[] bytes = (TimeFormat.stamp(time) + text).getBytes(UTF_8);
         proxy.append(bytes, 0, bytes.length);
         show(Stdout.PROXY, bytes, bytes.length);
+    }
+
+    /** A path may hold anything; several lines stay several, none of them endless. */
+    private static String lines(String text) {
+        if (text.length() <= MAX_LINE && text.chars().noneMatch(c -> c < ' ' || c == 0x7f)) {
+            return text;
+        }
+        return text.lines().map(line -> CONTROL.matcher(line).replaceAll(" "))
+            .map(line -> line.length() <= MAX_LINE ? line : line.substring(0, MAX_LINE) + "...")
+            .collect(Collectors.joining("\n    "));
     }
 
     /** Adds what a model's server wrote. */
     public void upstream(String model, byte[] bytes, int length) {
         model(model).append(bytes, 0, length);
         upstream.append(bytes, 0, length);
-        show(Stdout.UPSTREAM, bytes, length);
+        if (logging.toStdout() != Stdout.BOTH) {
+            show(Stdout.UPSTREAM, bytes, length);
+            return;
+        }
+        byte[] prefixed = prefixed(model, bytes, length);
+        show(Stdout.UPSTREAM, prefixed, prefixed.length);
+    }
+
+    /** The same with the model's id before each line, as far as it begins in this piece. */
+    private byte[] prefixed(String model, byte[] bytes, int length) {
+        String text = new String(bytes, 0, length, UTF_8);
+        boolean begun = open.getOrDefault(model, false);
+        open.put(model, !text.endsWith("\n"));
+        String all = (begun ? "" : model + ": ") + text.replace("\n", "\n" + model + ": ");
+        boolean ends = text.endsWith("\n");
+        return (ends ? all.substring(0, all.length() - model.length() - 2) : all).getBytes(UTF_8);
     }
 
     private void show(Stdout kind, byte[] bytes, int length) {

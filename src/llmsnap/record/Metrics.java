@@ -25,10 +25,11 @@ public final class Metrics {
             "Requests that failed, whose answer broke off, or whose client left.",
             row -> row.outcome().error().isEmpty() ? 0 : 1),
         PROMPT("prompt_tokens_total", "Tokens of prompts; from servers that report timings, those"
-            + " that were not cached.", row -> row.tokens().prompt()),
+            + " that were not cached.", row -> row.tokens().counts().prompt()),
         CACHED("cached_tokens_total", "Tokens of prompts that came from a cache.",
-            row -> row.tokens().cached()),
-        GENERATED("generated_tokens_total", "Tokens generated.", row -> row.tokens().output()),
+            row -> row.tokens().counts().cached()),
+        GENERATED("generated_tokens_total", "Tokens generated.",
+            row -> row.tokens().counts().output()),
         QUEUE("queue_seconds", "Time that requests waited for their model, its load included.",
             row -> row.times().queueMs(), 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
         LOAD("load_seconds", "Time that models took to become ready, from a stop or from sleep.",
@@ -113,7 +114,9 @@ public final class Metrics {
 
     /** A request has ended. */
     public void count(Row row) {
-        String model = row.asked().model();
+        // Names that do not exist are no labels: everybody may make some.
+        boolean unknown = row.outcome().cause() == Cause.NO_MODEL;
+        String model = unknown ? "unknown" : row.asked().model();
         var answered = new Answered(model, label(row.asked().path()), row.outcome().status());
         requests.computeIfAbsent(answered, each -> new LongAdder()).increment();
         Histogram[] values = of(model);

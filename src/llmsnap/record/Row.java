@@ -5,7 +5,7 @@ package llmsnap.record;
  *
  * @param hasCapture whether what was said is kept
  */
-public record Row(long id, Asked asked, Outcome outcome, Usage.Counts tokens, Times times,
+public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times times,
         boolean hasCapture) {
     /**
      * @param model its id, whatever name was used for it
@@ -26,7 +26,15 @@ public record Row(long id, Asked asked, Outcome outcome, Usage.Counts tokens, Ti
      * @param ttftMs until the first piece of text, from that same moment; streams only
      * @param queueMs waiting for the model: in the queue, and while it loaded
      */
-    public record Times(long endedMs, long durationMs, long ttftMs, long queueMs) {}
+    public record Times(long endedMs, long durationMs, long ttftMs, long queueMs) {
+        /** What is left for the generation, where it is known when that began. */
+        public long generationMs() {
+            return durationMs - Math.max(0, ttftMs);
+        }
+    }
+
+    /** @param estimated the server did not count: pieces of its stream stand for tokens */
+    public record Tokens(Usage.Counts counts, boolean estimated) {}
 
     Row with(boolean capture) {
         return new Row(id, asked, outcome, tokens, times, capture);

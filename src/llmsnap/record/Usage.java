@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static llmsnap.record.Usage.Key.CHOICES;
 import static llmsnap.record.Usage.Key.CONTENT;
 import static llmsnap.record.Usage.Key.DELTA;
+import static llmsnap.record.Usage.Key.ERROR;
 import static llmsnap.record.Usage.Key.MESSAGE;
 import static llmsnap.record.Usage.Key.OTHER;
 import static llmsnap.record.Usage.Key.RESPONSE;
@@ -40,7 +41,7 @@ public final class Usage {
 
     /** What stands under a key; for keys that mean nothing here OTHER. */
     enum Key {
-        OTHER, USAGE, TIMINGS, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
+        OTHER, USAGE, TIMINGS, ERROR, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
     }
 
     /**
@@ -50,7 +51,11 @@ public final class Usage {
      * @param reasoning those of {@code output} that were reasoning
      */
     public record Counts(long prompt, long cached, long output, long reasoning, Speeds speeds) {
-        /** The speed of generation; where the server says none what the tokens took in all. */
+        Counts with(long tokens) {
+            return new Counts(prompt, cached, tokens, reasoning, speeds);
+        }
+
+        /** The speed of generation; where the server says none what the tokens took. */
         public double outputPerSecond(long durationMs) {
             boolean said = speeds.output >= 0 || output <= 0;
             return said ? speeds.output : output * 1000.0 / max(1, durationMs);
@@ -64,9 +69,17 @@ public final class Usage {
      */
     public record Speeds(double prompt, double output, long serverMs) {}
 
+    /**
+     * What the server says went wrong, in an answer or as an event of a stream.
+     *
+     * @param status of that error, 500 where it has none
+     */
+    record Fault(int status, String message) {}
+
     private final boolean stream;
     private final Scanner scanner = new Scanner();
     private Counts counts = NOTHING;
+    private Fault fault;                // the last one; null: none
     private boolean timed;              // timings were seen: usage says nothing new
     private volatile long textPieces;   // others look at it, too
 
@@ -90,6 +103,16 @@ public final class Usage {
     /** What was found so far. */
     Counts counts() {
         return counts;
+    }
+
+    /** What went wrong; null for nothing. */
+    Fault fault() {
+        return fault;
+    }
+
+    /** Whether tokens are known from the pieces of the stream alone. */
+    boolean isEstimated() {
+        return counts.output < 0 && textPieces > 0;
     }
 
     /** How many events of a stream had a piece of generated text: about the tokens so far. */
@@ -198,7 +221,8 @@ public final class Usage {
                 textSeen = false;
             }
             if (countedDepth >= 0) return;
-            boolean counted = token == Token.OBJECT && isCounted();
+            boolean counted = token == Token.OBJECT && isCounted()
+                || token == Token.STRING && key == ERROR && isCounted();
             if (counted) countedDepth = depth();
             if (counted || token == Token.KEY) {
                 keptFrom = at;
@@ -209,7 +233,7 @@ public final class Usage {
 
         @Override protected void end(Token token, int at) {
             if (countedDepth >= 0) {
-                if (token != Token.OBJECT || depth() != countedDepth) return;
+                if (depth() != countedDepth) return;
                 keep(at);
                 keptFrom = -1;
                 countedDepth = -1;
@@ -229,7 +253,7 @@ public final class Usage {
          * Whether the object under the last key counts: at the top, or inside what wraps an answer.
          */
         private boolean isCounted() {
-            if (key != USAGE && key != TIMINGS) return false;
+            if (key != USAGE && key != TIMINGS && key != ERROR) return false;
             boolean wrapped = root == RESPONSE || root == MESSAGE;
             return depth() == base + 1 || depth() == base + 2 && wrapped;
         }
@@ -251,6 +275,7 @@ public final class Usage {
             return switch (new String(kept, 1, keptLength - 2, US_ASCII)) {
                 case "usage" -> USAGE;
                 case "timings" -> TIMINGS;
+                case "error" -> ERROR;
                 case "response" -> RESPONSE;
                 case "message" -> MESSAGE;
                 case "choices" -> CHOICES;
@@ -264,13 +289,26 @@ public final class Usage {
 
         private void take() {
             try {
-                Json.Obj object = (Json.Obj) Json.parse(kept, keptLength);
-                if (key == TIMINGS) timings(object);
-                else usage(object);
+                Json value = Json.parse(kept, keptLength);
+                if (key == ERROR) fault(value);
+                else if (key == TIMINGS) timings((Json.Obj) value);
+                else usage((Json.Obj) value);
             } catch (Malformed e) {
                 // deeper than any count
             }
         }
+    }
+
+    private void fault(Json error) {
+        String message = error instanceof Json.Str text ? text.text() : null;
+        int status = 0;
+        if (error instanceof Json.Obj object) {
+            message = object.text("message");
+            status = (int) count(object, "code");
+        }
+        boolean known = status >= 400 && status < 600;
+        if (message == null) message = error.toString();
+        fault = new Fault(known ? status : 500, message);
     }
 
     // ---- what counts

@@ -32,7 +32,12 @@ const COLUMNS = [
 	['status', 'Status', 'status', (value, row) => status(row)],
 	['prompt', 'Prompt', 'input_tokens', tokens],
 	['cached', 'Cached', 'cache_tokens', count],
-	['generated', 'Generated', 'output_tokens', tokens],
+	[
+		'generated',
+		'Generated',
+		'output_tokens',
+		(n, { estimated }) => `${estimated ? '~' : ''}${tokens(n)}`,
+	],
 	['prompt_speed', 'Prompt/s', 'prompt_per_second', speed],
 	['speed', 'Tokens/s', 'tokens_per_second', speed],
 	['queue', 'Queue', 'queue_ms', duration],

@@ -54,6 +54,7 @@ function createParts(model) {
 		also: h('p.muted.also'),
 		description: h('p.description', { dir: 'auto' }),
 		facts: h('p.muted.facts'),
+		failure: h('p.bad', { dir: 'auto' }),
 		busy: h('span.busy'),
 		speed: h('span.speed'),
 		ttl: h('div.ttl', meter, h('span.muted')),
@@ -86,7 +87,7 @@ function createModel(model) {
 	const title = h('p', parts.name, ' ', parts.id, ' ', parts.badge);
 	node.append(
 		parts.state,
-		h('div.what', title, parts.description, parts.also, parts.facts),
+		h('div.what', title, parts.failure, parts.description, parts.also, parts.facts),
 		h('div.load', parts.busy, parts.speed, parts.ttl),
 		h('div.actions', parts.load, parts.unload, parts.sleep, parts.open, parts.more),
 		parts.details,
@@ -99,9 +100,11 @@ function updateModel(node, model) {
 	setText(parts.name, model.name || model.id);
 	setText(parts.id, model.id);
 	setHidden(parts.id, !model.name);
-	setText(parts.word, wordOf(model.state));
+	const failed = failedOf(model);
+	setText(parts.word, failed ? 'failed' : wordOf(model.state));
 	if (model.peerID) return setText(parts.also, `peer ${model.peerID}`);
-	setAttribute(parts.state, 'data-state', model.state);
+	setAttribute(parts.state, 'data-state', failed ? 'failed' : model.state);
+	show(parts.failure, failed ? model.failure : '');
 	setHidden(parts.badge, !model.unlisted);
 	show(parts.description, model.description);
 	show(parts.also, model.aliases.length ? `also ${model.aliases.join(', ')}` : '');
@@ -112,6 +115,8 @@ function updateModel(node, model) {
 	node.mark = model.state;
 	updateClock(node, model);
 }
+
+const failedOf = model => model.failed_ms >= 0 && model.state === 'stopped';
 
 function factsOf(model) {
 	const facts = [`group ${model.group}`, `port ${model.port}`];
@@ -153,7 +158,7 @@ function updateClock(node, model) {
 	const passed = Math.max(0, since(model.sinceAt));
 	const whole = passed < 60_000 && !LOADING.includes(model.state);
 	const age = whole ? `${Math.floor(passed / 1000)} s` : duration(passed);
-	setText(parts.since, model.state === 'stopped' ? '' : age);
+	setText(parts.since, model.state === 'stopped' ? troubleOf(model) : age);
 	const counts = model.ttl > 0 && (model.state === 'ready' || model.state === 'asleep');
 	setHidden(parts.ttl, !counts);
 	if (!counts) return;
@@ -164,6 +169,14 @@ function updateClock(node, model) {
 	const inUse = `ttl ${duration(ttl)}, in use`;
 	const unloads = `unloads in ${duration(Math.ceil(left / 1000) * 1000)}`;
 	setText(parts.ttl.lastChild, busy ? inUse : unloads);
+}
+
+/** How long ago it failed, and when it may be tried again. */
+function troubleOf(model) {
+	if (!failedOf(model)) return '';
+	const wait = model.backOffAt - performance.now();
+	const again = wait > 0 ? `, not tried for ${duration(wait)}` : '';
+	return `${duration(since(model.failedAt))} ago${again}`;
 }
 
 function toggleDetails({ more, details }, id) {

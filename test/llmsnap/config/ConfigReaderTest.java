@@ -16,7 +16,8 @@ class ConfigReaderTest {
         Map.of("HOME", "/home/me", "ODD", "a: [b # {c}", "NUM", "7", "LINES", "a\nb");
 
     private static ConfigReader.Result read(String yaml) {
-        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), ENV::get, Map.of());
+        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), ENV::get, Map.of(),
+            port -> false);
     }
 
     private static Config valid(String yaml) {
@@ -195,7 +196,7 @@ class ConfigReaderTest {
                             (yaml + "  '0': {cmd: 'x ${PORT}'}\n")
                                 .getBytes(StandardCharsets.UTF_8),
                             ENV::get,
-                            Map.of("b", 9001, "a", 9000))
+                            Map.of("b", 9001, "a", 9000), port -> false)
                 .config();
         assertThat(again.models().values().stream().map(m -> m.id() + m.launch().port()))
             .containsExactly("b9001", "c0", "a9000", "09002");

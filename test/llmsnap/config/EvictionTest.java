@@ -23,7 +23,8 @@ class EvictionTest {
         """;
 
     private final Config config =
-        ConfigReader.read(YAML.getBytes(StandardCharsets.UTF_8), name -> null, Map.of())
+        ConfigReader.read(YAML.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+            port -> false)
             .config();
 
     @ParameterizedTest

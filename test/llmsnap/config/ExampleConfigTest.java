@@ -21,7 +21,7 @@ class ExampleConfigTest {
 
     @Test void theExampleIsValidWithoutAWarning() throws IOException {
         ConfigReader.Result result =
-            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of());
+            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of(), port -> false);
         assertThat(result.errors()).isEmpty();
         assertThat(result.warnings()).isEmpty();
         assertThat(result.config().models()).hasSize(6);

@@ -33,7 +33,8 @@ abstract class SchedulerFixture {
 
     Scheduler scheduler(String yaml) {
         ConfigReader.Result result =
-            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of());
+            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+                port -> false);
         assertThat(result.errors()).isEmpty();
         config = result.config();
         return new Scheduler(config);

@@ -168,7 +168,8 @@ class SchedulerLifeTest extends SchedulerFixture {
 
     private Config reread(String yaml) {
         ConfigReader.Result result =
-            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of());
+            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+                port -> false);
         assertThat(result.errors()).isEmpty();
         return result.config();
     }

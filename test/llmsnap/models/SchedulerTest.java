@@ -45,7 +45,7 @@ class SchedulerTest extends SchedulerFixture {
                                 FOUR.replace("a: {cmd: x", "a: {cmd: y")
                                     .getBytes(StandardCharsets.UTF_8),
                                 name -> null,
-                                Map.of())
+                                Map.of(), port -> false)
                     .config()),
             now);
         request("a", 3, "start a3");

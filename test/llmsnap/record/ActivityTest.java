@@ -19,7 +19,7 @@ class ActivityTest {
                         (yaml + "\nmodels: {m: {cmd: x, proxy: http://h}}\n")
                             .getBytes(StandardCharsets.UTF_8),
                         name -> null,
-                        Map.of())
+                        Map.of(), port -> false)
             .config()
             .settings()
             .kept();
@@ -144,10 +144,10 @@ class ActivityTest {
         request.pass(body, 0, body.length);
         request.end(200, Cause.ANSWERED, "", null);
         Row row = activity.rows().getFirst();
-        assertThat(row.tokens().outputPerSecond(row.times().durationMs()))
+        assertThat(row.tokens().counts().outputPerSecond(row.times().durationMs()))
             .isEqualTo(1000.0 * 1000 / Math.max(1, row.times().durationMs()));
-        assertThat(row.tokens().speeds().prompt()).isEqualTo(-1);
-        assertThat(row.tokens().cached()).isEqualTo(-1);
+        assertThat(row.tokens().counts().speeds().prompt()).isEqualTo(-1);
+        assertThat(row.tokens().counts().cached()).isEqualTo(-1);
         assertThat(row.times().ttftMs()).as("no stream").isEqualTo(-1);
     }
 

@@ -21,7 +21,7 @@ final class ActivityJson {
     }
 
     static Json.Obj row(Row row) {
-        Usage.Counts tokens = row.tokens();
+        Usage.Counts tokens = row.tokens().counts();
         Row.Times times = row.times();
         Row.Outcome outcome = row.outcome();
         Json.Obj json = obj(
@@ -32,7 +32,7 @@ final class ActivityJson {
             "input_tokens", max(0, tokens.prompt()),
             "output_tokens", max(0, tokens.output()),
             "prompt_per_second", tokens.speeds().prompt(),
-            "tokens_per_second", tokens.outputPerSecond(times.durationMs()),
+            "tokens_per_second", tokens.outputPerSecond(times.generationMs()),
             "duration_ms", times.durationMs(),
             "has_capture", row.hasCapture(),
             "path", row.asked().path(),
@@ -40,6 +40,7 @@ final class ActivityJson {
             "ttft_ms", times.ttftMs(),
             "queue_ms", times.queueMs(),
             "reasoning_tokens", tokens.reasoning());
+        if (row.tokens().estimated()) json = json.with("estimated", true);
         if (outcome.error().isEmpty()) return json;
         return json.with("error", outcome.error()).with("cause", outcome.cause().word());
     }

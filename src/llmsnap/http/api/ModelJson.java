@@ -1,5 +1,6 @@
 package llmsnap.http.api;
 
+import static java.lang.Math.max;
 import static llmsnap.text.Json.obj;
 
 import java.util.List;
@@ -79,6 +80,8 @@ final class ModelJson {
         boolean known = config.models().containsKey(model.id());
         boolean began = status.history().starts() > 0;
         boolean busy = status.requests().inFlight() > 0;
+        ModelStatus.Trouble trouble = status.history().trouble();
+        boolean failed = !trouble.why().isEmpty();
         long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
         return obj(
             "id", model.id(),
@@ -95,7 +98,10 @@ final class ModelJson {
             "ttl", model.limits().ttlSeconds(),
             "since_ms", began ? clock.nowMs() - clock.stateSinceMs() : -1,
             "idle_ms", began ? idleMs : -1,
-            "load_ms", status.history().loadMs());
+            "load_ms", status.history().loadMs(),
+            "failed_ms", failed ? clock.nowMs() - trouble.sinceMs() : -1,
+            "failure", firstLine(trouble.why()),
+            "back_off_ms", failed ? max(0, trouble.backOffUntilMs() - clock.nowMs()) : 0);
     }
 
     static Json.Obj event(String name, Peer peer) {

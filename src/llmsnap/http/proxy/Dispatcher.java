@@ -48,14 +48,20 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
     /** POSTs are requests for a model's work; other methods only look. */
     private InFlight note(Exchange exchange, Outgoing request) {
         if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
-        String path = exchange.plainPath() + exchange.queryPart();
-        InFlight noted = activity.begin(request.to().id(), path,
-            () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
+        InFlight noted = note(exchange, request.to().id());
         Body asked = request.asked();
         if (asked != null) {
             noted.keepRequest(exchange.requestHeaders(), asked.bytes(), (int) asked.size());
         }
+        return noted;
+    }
+
+    /** Notes a request, also one for a model that there is not. */
+    InFlight note(Exchange exchange, String model) {
+        InFlight noted = activity.begin(model, exchange.plainPath() + exchange.queryPart(),
+            () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         exchange.onEnd((status, failure, said) -> end(noted, status, failure, said));
+        exchange.describe(noted::summary);
         return noted;
     }
 

@@ -31,6 +31,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     private static final Pattern STREAMS = Pattern.compile("(/+(v1|v))?/+(chat/completions"
         + "|completions|responses|messages|completion|infill)/*");
     /** Longer ones are not looked for: looking at each part of a path costs its length again. */
+    private static final int MAX_SHOWN = 100;
     private static final int MAX_ID_CHARS = 1_000;
     /** Routes that are also served without their /v1. */
     public static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
@@ -47,14 +48,21 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         return path + exchange.queryPart();
     }
 
-    private Target find(String name) throws Failure {
-        return Target.find(name, pool.config());
+    /** What a name stands for; who asks for one that there is not gets a row, too. */
+    private Target find(Exchange exchange, String name) throws Failure {
+        try {
+            return Target.find(name, pool.config());
+        } catch (Failure e) {
+            String shown = name.length() <= MAX_SHOWN ? name : name.substring(0, MAX_SHOWN) + "...";
+            if (exchange.is("POST")) dispatcher.note(exchange, shown);
+            throw e;
+        }
     }
 
     /** A GET whose query names the model. */
     public void get(Exchange exchange, String rest)
             throws Failure, Refused, InterruptedException {
-        Target to = find(Query.model(exchange));
+        Target to = find(exchange, Query.model(exchange));
         boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
         if (looks && to instanceof Target.Local) checkLoaded(to.id());
         dispatcher.pass(exchange,
@@ -92,7 +100,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
                 throw Failure.missingModel(
                     "the request body names no model: it needs a top-level \"model\" with a text");
             }
-            Target to = find(name);
+            Target to = find(exchange, name);
             List<Slice> slices = edit.edited(to.filters().forName(name));
             boolean stream = edit.isTrue("stream") && STREAMS.matcher(exchange.rawPath()).matches();
             Kind kind = stream ? Kind.STREAM : Kind.REPEATABLE;
@@ -115,7 +123,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             throws Failure {
         List<Multipart.Field> fields = Multipart.models(form, boundary);
         String name = Multipart.text(form, fields.getFirst());
-        Target to = find(name);
+        Target to = find(exchange, name);
         byte[] sent = sentName(to, name).getBytes(UTF_8);
         List<BodyPublisher> pieces = new ArrayList<>();
         long at = 0;
@@ -134,7 +142,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         var text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
         String name = Query.value(text, "model");
         if (name == null || name.isEmpty()) throw Multipart.noModel();
-        Target to = find(name);
+        Target to = find(exchange, name);
         String sent = sentName(to, name);
         String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
         String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
@@ -156,7 +164,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");
         int end = idEnd(raw);
         String id = raw.substring(0, end);
-        Target to = find(Query.decodePath(id));
+        Target to = find(exchange, Query.decodePath(id));
         if (end == raw.length()) {
             String location = "/upstream/" + raw + "/" + exchange.queryPart();
             exchange.redirect(exchange.isGet() ? 301 : 308, location);
@@ -187,7 +195,8 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         ModelStatus status = pool.status(id);
         if (status == null || status.state().isServing()) return;
         throw new Failure(409, "the model \"" + id
-            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id + " does")
+            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id
+            + " does")
             .as("model_not_loaded", "model");
     }
 

@@ -7,6 +7,7 @@ import java.security.MessageDigest;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
+import llmsnap.config.Config.Entry;
 
 /** Who may do what: keys when there are some, and always a guard against pages of other sites. */
 final class Auth {
@@ -24,6 +25,10 @@ final class Auth {
         CONTROL
     }
 
+    /** Ends of names that are given at home, and by no public name server. */
+    private static final List<String> HOME =
+        List.of(".local", ".lan", ".home", ".internal", ".ts.net", ".fritz.box");
+
     /** How a key came with a request. */
     private enum Given { NOT, HEADER, BASIC }
 
@@ -35,7 +40,8 @@ final class Auth {
      * @return whether it was let in by a key, which no model's server may see
      * @throws Failure 401 without a valid key, 403 for a page of another site
      */
-    static boolean check(Access access, Exchange exchange, List<String> keys) throws Failure {
+    static boolean check(Access access, Exchange exchange, Entry entry) throws Failure {
+        List<String> keys = entry.apiKeys();
         if (access == Access.OPEN) return false;
         boolean open = keys.isEmpty();
         Given given = given(exchange, keys);
@@ -47,7 +53,9 @@ final class Auth {
         }
         // A browser sends Basic credentials along with any page's request: they say nothing of it.
         boolean anyPageCouldSendIt = open || given == Given.BASIC;
-        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(exchange, open);
+        if (access == Access.CONTROL && anyPageCouldSendIt) {
+            checkSite(exchange, open ? entry.allowedHosts() : null);
+        }
         return given != Given.NOT;
     }
 
@@ -85,8 +93,8 @@ final class Auth {
         return found;
     }
 
-    /** @param open whether there are no keys: then the name that a browser uses counts, too */
-    private static void checkSite(Exchange exchange, boolean open) throws Failure {
+    /** @param allowed names that a browser may use beside the usual ones; null: any, with a key */
+    private static void checkSite(Exchange exchange, List<String> allowed) throws Failure {
         String origin = exchange.header("Origin");
         String site = exchange.header("Sec-fetch-site");
         String host = hostName(exchange.header("Host"));
@@ -103,11 +111,10 @@ final class Auth {
         boolean browser = agent != null && agent.startsWith("Mozilla/")
             || exchange.header("Referer") != null;
         boolean rebound = origin != null || site == null && browser;
-        if (open && rebound && !isPrivateName(host)) {
-            throw new Failure(403,
-                "a control request from a browser has to name this server by an IP"
-                + " address, localhost, a single-label or a .local name, not by \"" + host
-                + "\"; set apiKeys to use other names");
+        if (allowed != null && rebound && !isPrivateName(host) && !isNamed(host, allowed)) {
+            throw new Failure(403, "browsers may not call this server \"" + host + "\": write"
+                + " allowedHosts: [" + host + "] in the configuration if that is its name, or set"
+                + " apiKeys");
         }
     }
 
@@ -121,6 +128,11 @@ final class Auth {
     /** Whether no stranger can make a public name of it that leads here. */
     private static boolean isPrivateName(String host) {
         boolean address = host.startsWith("[") || host.matches("[0-9]{1,3}(\\.[0-9]{1,3}){3}");
-        return address || !host.contains(".") || host.endsWith(".local");
+        return address || !host.contains(".") || isNamed(host, HOME);
+    }
+
+    private static boolean isNamed(String host, List<String> names) {
+        return names.stream()
+            .anyMatch(name -> name.startsWith(".") ? host.endsWith(name) : host.equals(name));
     }
 }

@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
@@ -43,6 +44,7 @@ public final class Exchange {
     public final Interruption interruption = new Interruption();
     public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };
+    private Supplier<String> description = () -> "";
     private boolean keyed;
     boolean quiet;
     private boolean closing;
@@ -157,6 +159,11 @@ public final class Exchange {
     /** What follows on this connection cannot be told: it is closed after the answer. */
     public void closeAfterAnswer() {
         closing = true;
+    }
+
+    /** What its line in the log says of it beside status and time. */
+    public void describe(Supplier<String> words) {
+        description = words;
     }
 
     /** Who is told of the end. */
@@ -316,16 +323,23 @@ public final class Exchange {
 
     // ---- for the log
 
-    /** @param cut why the connection was cut, or null */
-    String line(String cut) {
+    /** @param why it was refused or cut, or null */
+    String line(String why) {
         long micros = NANOSECONDS.toMicros(System.nanoTime() - startNanos);
         // Who leaves with all of the answer breaks nothing off.
         Failure broken = left == 0 ? null : interruption.failure();
-        String why = broken == null ? cut : broken.getMessage();
+        String reason = why == null && broken != null ? broken.getMessage() : why;
+        String words = description.get();
+        if (!words.isEmpty()) words += " ";
+        String code = status == 0 ? "-" : String.valueOf(status);
         return client().getAddress().getHostAddress() + " " + method() + " " + rawPath() + " "
-            + (status == 0 ? "-" : status) + " " + bytesOut + " bytes "
-            + micros / 1000 + "." + micros / 100 % 10 + " ms"
-            + (why == null ? "" : " (" + why + ")");
+            + code + " " + words + bytesOut + " bytes " + time(micros)
+            + (reason == null ? "" : ": " + reason.lines().findFirst().orElse(""));
     }
 
+    private static String time(long micros) {
+        boolean seconds = micros >= 1_000_000;
+        long tenths = seconds ? micros / 100_000 : micros / 100;
+        return tenths / 10 + "." + tenths % 10 + (seconds ? " s" : " ms");
+    }
 }

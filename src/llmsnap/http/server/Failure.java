@@ -1,5 +1,6 @@
 package llmsnap.http.server;
 
+import static llmsnap.record.Cause.NO_MODEL;
 import static llmsnap.record.Cause.REFUSED;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 import static llmsnap.record.Cause.UNLOADED;
@@ -80,7 +81,7 @@ public final class Failure extends Exception {
 
     /** There is no such model: {@code message} says which, and which there are. */
     public static Failure noModel(String message) {
-        return new Failure(404, message).as("model_not_found", "model");
+        return new Failure(404, NO_MODEL, message).as("model_not_found", "model");
     }
 
     /** What breaks a request off. */

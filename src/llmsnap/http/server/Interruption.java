@@ -68,7 +68,7 @@ public final class Interruption implements ModelPool.Client {
         return failure;
     }
 
-    /** From now on, or the handler is done: nothing interrupts its thread any more, which may be a pool's. */
+    /** From now on nothing interrupts the handler's thread, which may be a pool's. */
     void end() {
         guard.run(() -> {
             over = true;

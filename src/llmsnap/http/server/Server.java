@@ -13,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
+import llmsnap.config.Config.Entry;
 import llmsnap.models.Refused;
 import llmsnap.platform.JdkHttp;
 import llmsnap.record.Log;
@@ -27,7 +28,7 @@ public final class Server {
     }
 
     private final Log log;
-    private final Supplier<List<String>> apiKeys;
+    private final Supplier<Entry> entry;
     private final Routes routes;
     private final HttpServer http;
     private final ClientWatch watch;
@@ -37,13 +38,13 @@ public final class Server {
      * Opens the port; requests are answered from {@link #start} on.
      *
      * @param tls for HTTPS, null for HTTP
-     * @param apiKeys those that hold at the moment
+     * @param entry who may come in: those that hold at the moment
      * @throws IOException when the address cannot be listened on
      */
-    public Server(InetSocketAddress address, Tls tls, Routes routes, Supplier<List<String>> apiKeys,
+    public Server(InetSocketAddress address, Tls tls, Routes routes, Supplier<Entry> entry,
             Log log) throws IOException {
         this.log = log;
-        this.apiKeys = apiKeys;
+        this.entry = entry;
         this.routes = routes;
         this.http = tls == null ? HttpServer.create(address, BACKLOG) : https(address, tls);
         this.watch = new ClientWatch(http.getAddress().getPort());
@@ -89,15 +90,17 @@ public final class Server {
     private void handle(HttpExchange http) throws IOException {
         var exchange = new Exchange(http);
         watch.add(exchange);
-        String cut = null;
+        String why = null;
         try {
             Failure failure = serve(exchange);
-            if (failure != null) exchange.fail(failure);
+            if (failure != null) {
+                why = failure.getMessage();
+                exchange.fail(failure);
+            }
             exchange.finish();
         } catch (Failure | IOException e) {
-            cut = e.getMessage();
-            log.debug("cut " + exchange.rawPath() + ": " + cut);
-            throw new IOException(cut);
+            if (why == null) why = e.getMessage();
+            throw new IOException(why);
         } catch (Throwable e) {
             // An Error that leaves a handler would keep the client waiting for ever.
             logError(exchange, e);
@@ -106,7 +109,7 @@ public final class Server {
             watch.remove(exchange);
             lastEndNanos = System.nanoTime();
             exchange.interruption.end();
-            if (!exchange.quiet) log.info(exchange.line(cut));
+            if (!exchange.quiet) log.info(exchange.line(why));
         }
     }
 
@@ -145,7 +148,10 @@ public final class Server {
         Routes.Match match = routes.find(exchange.method(), path, slash);
         // Also on a refusal: without it a page sees only that something failed.
         if (match.access() == Auth.Access.USE) Cors.allow(exchange);
-        exchange.admit(Auth.check(match.access(), exchange, apiKeys.get()));
+        exchange.admit(Auth.check(match.access(), exchange, entry.get()));
+        // The UI's own looks say nothing that is worth a line.
+        boolean own = "same-origin".equals(exchange.header("Sec-fetch-site"));
+        if (own && exchange.isGet() && match.access() == Auth.Access.CONTROL) exchange.beQuiet();
         match.handler().serve(exchange, match.rest());
     }
 }

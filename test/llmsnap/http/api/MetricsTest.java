@@ -23,7 +23,7 @@ class MetricsTest {
                         "models: {m: {cmd: x, proxy: http://h}}"
                             .getBytes(StandardCharsets.UTF_8),
                         name -> null,
-                        Map.of())
+                        Map.of(), port -> false)
             .config();
 
     /** Ready, started four times, twice others had to go; one request in flight, none waiting. */
@@ -33,7 +33,8 @@ class MetricsTest {
             ModelState.READY,
             7,
             new ModelStatus.Requests(1, 0, 0),
-            new ModelStatus.History(4, 2, -1, "", 0),
+            new ModelStatus.History(4, 2, -1, "", 0,
+                new ModelStatus.Trouble("", 0, 0)),
             new ModelStatus.Clock(0, 0, 0));
     }
 
