@@ -299,12 +299,12 @@ class InsightTest {
             }
             Running.await("who left", () -> number(rows(llmsnap).getLast(), "status") == 499);
             assertThat(rows(llmsnap).getLast().text("error")).isEqualTo("the client left");
-            int before = rows(llmsnap).size();
             llmsnap.chat("none");
+            assertThat(rows(llmsnap).getLast().text("model")).isEqualTo("none");
+            assertThat(number(rows(llmsnap).getLast(), "status")).isEqualTo(404);
+            int before = rows(llmsnap).size();
             llmsnap.get("/upstream/a/some/page");
-            assertThat(rows(llmsnap))
-                .as("no row for what names no model, nor for pages")
-                .hasSize(before);
+            assertThat(rows(llmsnap)).as("no row for pages").hasSize(before);
             llmsnap.post("/upstream/x/v1/chat/completions", "{\"max_tokens\":4}");
             assertThat(rows(llmsnap).getLast().text("path"))
                 .isEqualTo("/upstream/x/v1/chat/completions");

@@ -36,20 +36,24 @@ public final class Nearest {
         return word.toLowerCase(Locale.ROOT).replace("_", "").replace("-", "");
     }
 
-    /** Edit distance (insert, remove, replace) of two short words. */
+    /** Edit distance (insert, remove, replace, swap two that are neighbours) of short words. */
     private static int distance(String a, String b) {
         if (a.length() > MAX_CHARS || b.length() > MAX_CHARS) return Integer.MAX_VALUE;
-        int[] row = new int[b.length() + 1];
-        for (int j = 0; j <= b.length(); j++) row[j] = j;
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.length(); j++) {
-                int replace = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                diagonal = row[j];
-                row[j] = min(replace, min(row[j], row[j - 1]) + 1);
+        int[][] cost = new int[a.length() + 1][b.length() + 1];
+        for (int i = 0; i <= a.length(); i++) {
+            for (int j = 0; j <= b.length(); j++) {
+                if (i == 0 || j == 0) {
+                    cost[i][j] = i + j;
+                    continue;
+                }
+                int other = a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1;
+                int least = min(cost[i - 1][j], cost[i][j - 1]) + 1;
+                least = min(least, cost[i - 1][j - 1] + other);
+                boolean swapped = i > 1 && j > 1 && a.charAt(i - 1) == b.charAt(j - 2)
+                    && a.charAt(i - 2) == b.charAt(j - 1);
+                cost[i][j] = swapped ? min(least, cost[i - 2][j - 2] + 1) : least;
             }
         }
-        return row[b.length()];
+        return cost[a.length()][b.length()];
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import org.junit.jupiter.api.Test;
 
@@ -31,6 +32,29 @@ class SchedulerTest extends SchedulerFixture {
         now += 700;
         on(new Event.Ready("b", 1), "grant 2");
         assertThat(scheduler.status("b").history().loadMs()).isEqualTo(700);
+    }
+
+    @Test void whatAnExclusiveModelDoesNotTolerateGoesAlsoWhenItCameLater() {
+        scheduler.on(new Event.Reconfigure(config("""
+            models: {e1: {cmd: x, proxy: 'http://a'}, p1: {cmd: x, proxy: 'http://b'}}
+            groups:
+              e: {members: [e1]}
+              p: {exclusive: false, members: [p1]}
+            """)), now);
+        request("e1", 1, "start e11");
+        on(new Event.Ready("e1", 1), "grant 1");
+        request("p1", 2, "start p11");
+        on(new Event.Ready("p1", 1), "grant 2");
+        request("e1", 3, "grant 3");
+        release("p1", 2, "stop p11");
+        on(new Event.Gone("p1", 1));
+        assertThat(scheduler.status("p1").history().lastStop()).isEqualTo("to make room for e1");
+        request("e1", 4, "grant 4");
+    }
+
+    private static Config config(String yaml) {
+        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+            port -> false).config();
     }
 
     @Test void newSettingsHaveNotFailedYet() {
