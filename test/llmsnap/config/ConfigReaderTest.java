@@ -167,50 +167,6 @@ class ConfigReaderTest {
             """).cmd()).containsExactly("x", "5800", "--tag", "#1", "--long");
     }
 
-    @Test void macrosHoldInEveryValueBeforeItsTypeIsRead() {
-        Config config = valid("""
-            macros: {t: 60, n: 3, yes: true, who: me, level: debug}
-            logLevel: ${level}
-            apiKeys: ["${who}-secret"]
-            models:
-              m:
-                cmd: x ${PORT}
-                ttl: ${t}
-                concurrencyLimit: ${n}
-                unlisted: ${yes}
-                aliases: ['${MODEL_ID}:coding']
-                metadata: {cmd: "a\\n# stays"}
-            groups: {g: {members: ['${name}'], swap: false}}
-            hooks: {on_startup: {preload: ['m:coding']}}
-            """.replace("${name}", "m"));
-        Model model = config.model("m:coding");
-        assertThat(model.limits().ttlSeconds()).isEqualTo(60);
-        assertThat(model.limits().requests()).isEqualTo(3);
-        assertThat(model.about().unlisted()).isTrue();
-        assertThat(model.about().metadata().text("cmd")).isEqualTo("a\n# stays");
-        assertThat(config.settings().entry().apiKeys()).containsExactly("me-secret");
-        assertThat(config.settings().preload()).containsExactly("m");
-    }
-
-    @Test void commandsThatOnlyLookRightAreWarnedOf() {
-        for (String command : List.of("x ${PORT} && y", "x ${PORT} | y", "x ${PORT} > f",
-            "A=1 x ${PORT}", "x ${PORT} # note", "x ${PORT} \u201ca\u201d", "cd /x ${PORT}",
-            "x ${PORT} -m ~/m.gguf", "x ${PORT} $HOME/m", "x ${PORT} C:\\m.gguf")) {
-            assertThat(warnings("models: {a: {cmd: '" + command + "'}}\n"))
-                .as(command).hasSize(1).first().asString().startsWith("f:1:19: cmd: ");
-        }
-        assertThat(warnings("models: {a: {cmd: \"bash -c 'x ${PORT} && y'\"}}\n")).isEmpty();
-        assertThat(model("models: {a: {cmd: \"x ${PORT} \\\\ \\n -y\"}}\n").cmd())
-            .containsExactly("x", "5800", "-y");
-    }
-
-    @Test void aPortThatAStrangerHoldsIsNotHandedOut() {
-        Config config = ConfigReader.read(
-            "models: {a: {cmd: 'x ${PORT}'}}\n".getBytes(StandardCharsets.UTF_8), ENV::get,
-            Map.of(), port -> port == 5800).config();
-        assertThat(config.model("a").cmd()).containsExactly("x", "5801");
-    }
-
     @Test void pathsAreChecked() {
         assertThat(errors("models: {a: {cmd: 'x ${PORT}', checkEndpoint: '/he alth'}}\n"))
             .containsExactly(
