@@ -80,7 +80,8 @@ final class App {
         server.start();
         announce(server);
         log.startStdout();
-        inBackground("client", () -> clients.complete(Clients.make()));
+        clients.completeAsync(Clients::make,
+            job -> Thread.ofPlatform().daemon().name("client").start(job));
         inBackground("left-overs", () -> leftovers.end(log));
         pool.config().settings().preload().forEach(this::preload);
         inBackground("warm-up", () -> warmUp(server));
@@ -174,11 +175,8 @@ final class App {
         Thread.ofPlatform().daemon().name(name).start(() -> {
             try {
                 job.run();
-            } catch (Exit | IOException | InterruptedException | RuntimeException e) {
+            } catch (Exception | Error e) {
                 log.debug(name + ": " + e);
-            } catch (Error e) {
-                log.error(name + ": " + e);
-                clients.completeExceptionally(e);
             }
         });
     }

@@ -18,8 +18,6 @@ import llmsnap.text.YamlNode.Seq;
  * @param lenient keys where an unknown macro is only a warning: it may be meant for others
  */
 record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
-    /** Their macros are their own: definitions, and those of each model. */
-    private static final Set<String> LEFT = Set.of("macros", "models");
     /** Under these keys stands JSON: a value that is exactly one macro has the macro's type. */
     private static final Set<String> JSON = Set.of("metadata", "filters");
 
@@ -28,8 +26,10 @@ record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
         Map<String, Entry> entries = new LinkedHashMap<>();
         mapping.entries().forEach((key, entry) -> {
             YamlNode value = entry.value();
+            // Definitions stay; models have macros of their own.
+            boolean left = key.equals("macros") || key.equals("models") && value instanceof Mapping;
             if (key.equals("peers") && value instanceof Mapping peers) value = each(peers);
-            else if (!LEFT.contains(key)) value = in(value, key, JSON.contains(key));
+            else if (!left) value = in(value, key, JSON.contains(key));
             entries.put(key, new Entry(entry.key(), value));
         });
         return new Mapping(entries, mapping.place());

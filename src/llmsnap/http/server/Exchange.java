@@ -228,7 +228,7 @@ public final class Exchange {
         if (left >= 0) {
             left -= bytes.length;
             if (left == 0) {
-                interruption.end();     // it is whole: nothing breaks it off any more
+                interruption.answering();       // it is whole
                 ending.end(status, null, null);
             }
         }
@@ -295,7 +295,7 @@ public final class Exchange {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }
-        interruption.end();         // the reason is on its way
+        interruption.answering();
         Failure.Form form = form();
         byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
         ending.end(why.status, why, body);

@@ -1,5 +1,6 @@
 package llmsnap.http.server;
 
+import static llmsnap.record.Cause.CLIENT_LEFT;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 import static llmsnap.record.Cause.UNLOADED;
 
@@ -16,12 +17,14 @@ public final class Interruption implements ModelPool.Client {
     private final Guard guard = new Guard();     // guards over, and the interrupt
     private boolean over;
     private boolean writing;
+    private boolean answering;
     private volatile Failure failure;
 
     /** Breaks off for that reason; the first one counts. */
     public void breakOff(Failure why) {
         guard.run(() -> {
-            if (over || failure != null) return;
+            boolean late = answering && why.cause != CLIENT_LEFT;
+            if (over || late || failure != null) return;
             failure = why;
             if (!writing) handler.interrupt();
         });
@@ -66,6 +69,15 @@ public final class Interruption implements ModelPool.Client {
     /** Why it was broken off, or null. */
     public Failure failure() {
         return failure;
+    }
+
+    /** The answer is on its way, whatever it is: only that its client leaves breaks it off. */
+    void answering() {
+        guard.run(() -> {
+            answering = true;
+            failure = null;
+            Thread.interrupted();
+        });
     }
 
     /** From now on nothing interrupts the handler's thread, which may be a pool's. */
