@@ -67,7 +67,7 @@ final class App {
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
         var servers = new ModelServer.Factory(leftovers, log,
-            () -> clients.join().patient());
+            https -> clients.join().local(https));
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
@@ -80,7 +80,7 @@ final class App {
         server.start();
         announce(server);
         log.startStdout();
-        clients.completeAsync(Clients::make,
+        clients.completeAsync(Clients::new,
             job -> Thread.ofPlatform().daemon().name("client").start(job));
         inBackground("left-overs", () -> leftovers.end(log));
         pool.config().settings().preload().forEach(this::preload);
@@ -187,7 +187,7 @@ final class App {
         // Our own certificate need not be one that we trust.
         if (arguments.value("tls-cert-file") != null) return;
         URI health = URI.create(url("http", address().getHostAddress(), server) + "/health");
-        clients.join().quick().send(HttpRequest.newBuilder(health).build(),
+        clients.join().local(false).send(HttpRequest.newBuilder(health).build(),
             BodyHandlers.discarding());
     }
 

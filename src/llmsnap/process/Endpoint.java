@@ -12,7 +12,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.List;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
 import llmsnap.platform.Ports;
@@ -22,10 +22,10 @@ final class Endpoint {
     private static final int CONNECT_MS = 1_000;
 
     private final Address proxy;
-    private final Supplier<HttpClient> client;
+    private final Function<Boolean, HttpClient> client;
     private volatile URI base = URI.create("http://127.0.0.1:1");
 
-    Endpoint(Address proxy, Supplier<HttpClient> client) {
+    Endpoint(Address proxy, Function<Boolean, HttpClient> client) {
         this.proxy = proxy;
         this.client = client;
     }
@@ -76,6 +76,7 @@ final class Endpoint {
             : BodyPublishers.ofString(body));
         if (!proxy.isHttps()) request.header("Host", proxy.authority());
         if (!body.isEmpty()) request.header("Content-Type", "application/json");
-        return client.get().send(request.build(), BodyHandlers.discarding()).statusCode();
+        return client.apply(proxy.isHttps())
+            .send(request.build(), BodyHandlers.discarding()).statusCode();
     }
 }

@@ -19,7 +19,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -62,8 +62,10 @@ public final class ModelServer implements ModelRun {
     /**
      * Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first
      * starts.
+     *
+     * @param client towards servers over HTTP, or for {@code true} over HTTPS
      */
-    public record Factory(Leftovers leftovers, Log log, Supplier<HttpClient> client)
+    public record Factory(Leftovers leftovers, Log log, Function<Boolean, HttpClient> client)
             implements ModelRun.Factory {
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);

@@ -58,10 +58,10 @@ public record Body(byte[] bytes, FileChannel file, long size, Runnable release)
     /** Sends from..to. */
     BodyPublisher publisher(long from, long to) {
         if (from == to) return BodyPublishers.noBody();
-        if (bytes != null && to - from <= PIECE_BYTES) {
-            return BodyPublishers.ofByteArray(bytes, (int) from, (int) (to - from));
+        if (bytes != null) {
+            var part = new ArrayPublisher(bytes, (int) from, (int) to);
+            return BodyPublishers.fromPublisher(part, to - from);
         }
-        // The JDK's own publisher of an array copies all of it before the first byte is sent.
         Iterable<byte[]> pieces = () -> LongStream
             .iterate(from, at -> at < to, at -> at + PIECE_BYTES)
             .mapToObj(at -> read(at, (int) min(PIECE_BYTES, to - at))).iterator();

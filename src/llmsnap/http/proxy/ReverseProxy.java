@@ -12,6 +12,7 @@ import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.platform.JdkHttp;
+import llmsnap.record.Guard;
 import llmsnap.record.InFlight;
 
 /** Sends a request on to a server; its answer goes back through an {@link AnswerStream}. */
@@ -31,10 +32,21 @@ public record ReverseProxy(Supplier<Clients> clients) {
      * The HTTP clients. The quick one does all of its work on one thread of its own, without a
      * hand-over: nothing may block there, no TLS, no look-up of a name, no body yet to be read.
      */
-    public record Clients(HttpClient quick, HttpClient patient) {
-        /** Takes a moment: to be made once, after the port is open. */
-        public static Clients make() {
-            return new Clients(client(Runnable::run), client(JdkHttp.threads("upstream")));
+    public static final class Clients {
+        private final HttpClient quick = client(Runnable::run);
+        private final Guard guard = new Guard();
+        private HttpClient patient;     // made when somebody needs it: it takes a moment
+
+        /** For a server at that scheme, on this machine. */
+        public HttpClient local(boolean https) {
+            return https ? patient() : quick;
+        }
+
+        HttpClient patient() {
+            return guard.get(() -> {
+                if (patient == null) patient = client(JdkHttp.threads("upstream"));
+                return patient;
+            });
         }
 
         private static HttpClient client(Executor executor) {
@@ -64,8 +76,9 @@ public record ReverseProxy(Supplier<Clients> clients) {
             request.setHeader("x-api-key", to.apiKey);
         }
         boolean atHand = outgoing.asked() != null || exchange.isGet();
-        boolean local = outgoing.to() instanceof Target.Local && to.base.getScheme().equals("http");
-        HttpClient client = atHand && local ? clients.get().quick : clients.get().patient;
+        boolean local = outgoing.to() instanceof Target.Local && atHand;
+        HttpClient client = local ? clients.get().local(to.base.getScheme().equals("https"))
+            : clients.get().patient();
         new AnswerStream(exchange, to.name, noted, waiting).pass(client, request.build());
     }
 
