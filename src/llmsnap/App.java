@@ -80,12 +80,12 @@ final class App {
         server.start();
         announce(server);
         log.startStdout();
-        clients.completeAsync(Clients::new,
-            job -> Thread.ofPlatform().daemon().name("client").start(job));
         inBackground("left-overs", () -> leftovers.end(log));
         pool.config().settings().preload().forEach(this::preload);
-        inBackground("warm-up", () -> warmUp(server));
-        inBackground("heap", () -> IdleHeap.watch(server::isQuietFor));
+        // One after the other: the first request wants a core, too.
+        inBackground("warm-up", () -> clients.completeAsync(Clients::new, Runnable::run),
+            ModelServer::warmUp, () -> warmUp(server),
+            () -> IdleHeap.watch(server::isQuietFor));
         if (arguments.has("watch-config")) reload.watch(stamp);
         log.info("got " + signal.join() + ", stopping");
         Thread models = Thread.ofVirtual().start(this::stopModels);
@@ -170,20 +170,21 @@ final class App {
         void run() throws Exit, IOException, InterruptedException;
     }
 
-    /** Each on a thread of its own: what fails in one, or takes long, is no matter to others. */
-    private void inBackground(String name, Job job) {
+    /** What fails in one is no matter to the next. */
+    private void inBackground(String name, Job... jobs) {
         Thread.ofPlatform().daemon().name(name).start(() -> {
-            try {
-                job.run();
-            } catch (Exception | Error e) {
-                log.debug(name + ": " + e);
+            for (Job job : jobs) {
+                try {
+                    job.run();
+                } catch (Exception | Error e) {
+                    log.debug(name + ": " + e);
+                }
             }
         });
     }
 
-    /** What would make the first swap and the first request slow. */
+    /** What would make the first request slow. */
     private void warmUp(Server server) throws Exit, IOException, InterruptedException {
-        ModelServer.warmUp();
         // Our own certificate need not be one that we trust.
         if (arguments.value("tls-cert-file") != null) return;
         URI health = URI.create(url("http", address().getHostAddress(), server) + "/health");
