@@ -107,7 +107,7 @@ public final class ConfigReader {
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
         }
-        top.done();
+        top.close();
         return config;
     }
 
@@ -178,7 +178,7 @@ public final class ConfigReader {
                 expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey");
             byId.put(id, new Peer(id, proxy, provided, apiKey,
                 new FilterReader(expander, problems).read(fields, "")));
-            fields.done();
+            fields.close();
         });
         Map<String, Peer> byModel = new LinkedHashMap<>();
         for (Peer peer : byId.values()) {
@@ -197,8 +197,9 @@ public final class ConfigReader {
 
     private Settings settings(Fields top) {
         List<String> preload = new ArrayList<>();
-        top.inside("hooks", hooks -> hooks.inside("on_startup", startup ->
-            startup.scalars("preload").forEach(scalar -> preload(scalar, preload))));
+        try (Fields hooks = top.fields("hooks"); Fields startup = hooks.fields("on_startup")) {
+            for (Scalar scalar : startup.scalars("preload")) preload(scalar, preload);
+        }
         var logging = new Logging(
             choice(top, "logLevel", Config.Level.INFO),
             timeFormat(top),

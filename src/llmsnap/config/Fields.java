@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import llmsnap.text.Json;
@@ -21,9 +20,10 @@ import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
 /**
- * A mapping that is being read. Each key that is asked for is known; {@link #done} warns of others.
+ * A mapping that is being read. Each key that is asked for is known; {@link #close} warns of
+ * others.
  */
-final class Fields {
+final class Fields implements AutoCloseable {
     /** Keys of llama-swap that have no meaning here, and what to do instead. */
     private static final Map<String, String> ELSEWHERE = Map.ofEntries(
         entry("timeouts", "it has times for parts of a request; requestTimeout bounds the longest"
@@ -205,15 +205,6 @@ final class Fields {
         return new Fields(mapping(key), name(key), problems);
     }
 
-    /**
-     * Hands over the fields of the mapping under {@code key}, which is left when that is through.
-     */
-    void inside(String key, Consumer<Fields> reading) {
-        Fields inner = fields(key);
-        reading.accept(inner);
-        inner.done();
-    }
-
     /** Takes the fields of one mapping of those under a key, with the place of its name. */
     interface Named {
         void read(String name, Place place, Fields fields);
@@ -237,18 +228,17 @@ final class Fields {
     }
 
     /** Warns of every key that nobody asked for. */
-    void done() {
-        mapping.entries().forEach((key, entry) -> {
-            if (known.contains(key)) return;
-            String elsewhere = ELSEWHERE.get(key);
-            if (path.isEmpty() && FLAGS.contains(key)) {
-                problems.warn(entry.key().place(),
-                    "unknown key \"" + key + "\", ignored; it is the flag --listen HOST:PORT");
-                return;
-            }
-            problems.warn(entry.key().place(), elsewhere == null
-                ? "unknown key \"" + key + "\", ignored" + Nearest.hint(key, known)
-                : "llama-swap's \"" + key + "\" is not supported here, ignored; " + elsewhere);
-        });
+    @Override public void close() {
+        for (Map.Entry<String, Entry> each : mapping.entries().entrySet()) {
+            if (!known.contains(each.getKey())) warnUnknown(each.getKey(), each.getValue());
+        }
+    }
+
+    private void warnUnknown(String key, Entry entry) {
+        String why = ", ignored" + Nearest.hint(key, known);
+        if (path.isEmpty() && FLAGS.contains(key)) why = ", ignored; it is the flag --listen";
+        String elsewhere = ELSEWHERE.get(key);
+        problems.warn(entry.key().place(), elsewhere == null ? "unknown key \"" + key + "\"" + why
+            : "llama-swap's \"" + key + "\" is not supported here, ignored; " + elsewhere);
     }
 }

@@ -34,7 +34,7 @@ record FilterReader(Expander expander, Problems problems) {
                     + "\" needs a mapping of parameters");
             }
         });
-        fields.done();
+        fields.close();
         return new Filters(always, byName);
     }
 

@@ -24,15 +24,15 @@ final class GroupReader {
     }
 
     Groups read(Fields top) {
-        top.inside("routing", routing -> routing.inside("router", router ->
-            router.inside("settings", settings -> {
-                boolean here = top.has("groups");
-                if (here && settings.has("groups")) {
-                    settings.error("groups",
-                        "groups are given twice, as groups and as routing.router.settings.groups");
-                }
-                (here ? top : settings).each("groups", "group", "members", this::group);
-            })));
+        try (Fields routing = top.fields("routing"); Fields router = routing.fields("router");
+                Fields settings = router.fields("settings")) {
+            boolean here = top.has("groups");
+            if (here && settings.has("groups")) {
+                settings.error("groups",
+                    "groups are given twice, as groups and as routing.router.settings.groups");
+            }
+            (here ? top : settings).each("groups", "group", "members", this::group);
+        }
         List<String> rest = models.stream().filter(id -> !ofModel.containsKey(id)).toList();
         String others = Config.DEFAULT_GROUP;
         if (!rest.isEmpty()) byName.put(others, new Group(others, true, true, false, rest));
@@ -50,7 +50,7 @@ final class GroupReader {
         given.forEach(member -> add(member, name, members));
         byName.put(name, new Group(name, fields.flag("swap", true), fields.flag("exclusive", true),
             fields.flag("persistent", false), List.copyOf(members)));
-        fields.done();
+        fields.close();
     }
 
     private void add(Scalar member, String group, List<String> members) {

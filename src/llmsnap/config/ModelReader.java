@@ -115,7 +115,7 @@ final class ModelReader {
         Filters filters = new FilterReader(expander, problems).read(fields, useModelName);
         var model = new Model(id, launch, about(), limits(), filters,
             fields.flag("sendLoadingState", defaults.loadingState));
-        fields.done();
+        fields.close();
         return model;
     }
 
@@ -201,7 +201,7 @@ final class ModelReader {
             path = path(expander.text(path, at, key), at, key);
             String body = expander.text(call.text("body", ""), at, key);
             calls.add(new Call(method, path, body, call.positive("timeout", timeout)));
-            call.done();
+            call.close();
         }
         return List.copyOf(calls);
     }

@@ -423,7 +423,7 @@ class ConfigReaderTest {
                 timeouts: {}
             """))
             .containsExactly(
-                "f:1:1: unknown key \"listen\", ignored; it is the flag --listen HOST:PORT",
+                "f:1:1: unknown key \"listen\", ignored; it is the flag --listen",
                 """
                     f:2:1: unknown key "health_check_timeout", ignored; did you mean \
                     "healthCheckTimeout"?""",
