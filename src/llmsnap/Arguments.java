@@ -49,6 +49,9 @@ record Arguments(Map<String, String> values) {
         if (given.containsKey("tls-cert-file") != given.containsKey("tls-key-file")) {
             throw new Exit(2, "--tls-cert-file and --tls-key-file go together");
         }
+        if (arguments.has("demo") && given.containsKey("config")) {
+            throw new Exit(2, "--demo takes no --config");
+        }
         arguments.port();
         arguments.maxBody();
         return arguments;
@@ -129,7 +132,7 @@ record Arguments(Map<String, String> values) {
         boolean valid = text.matches("[0-9]{1,5}") && Integer.parseInt(text) <= MAX_PORT;
         if (valid) return Integer.parseInt(text);
         throw new Exit(2, "--listen " + listen()
-            + " has no port; write HOST:PORT, or :PORT for every interface");
+            + " has no port up to 65535; write HOST:PORT, or :PORT for every interface");
     }
 
     /** Where to listen; unresolved when there is no such host. */

@@ -22,6 +22,8 @@ import llmsnap.config.Problems.Problem;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
 import llmsnap.platform.Ports;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
@@ -49,21 +51,22 @@ final class Reload {
     private final Activity activity;
     private final Log log;
     private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
-    // of all there ever were: they may run
-    private final Map<String, Integer> ports = new HashMap<>();
 
     Reload(Sources sources, ModelPool pool, Activity activity, Log log) {
         this.sources = sources;
         this.pool = pool;
         this.activity = activity;
         this.log = log;
-        keepPorts(pool.config());
     }
 
-    private void keepPorts(Config config) {
-        for (Model model : config.models().values()) {
-            if (model.launch().port() > 0) ports.put(model.id(), model.launch().port());
+    /** The ports of models that are loaded, by id: these keep theirs. */
+    private Map<String, Integer> ports() {
+        Map<String, Integer> ports = new HashMap<>();
+        for (ModelStatus status : pool.statuses()) {
+            int port = status.model().launch().port();
+            if (port > 0 && status.state() != ModelState.STOPPED) ports.put(status.id(), port);
         }
+        return ports;
     }
 
     /**
@@ -102,7 +105,7 @@ final class Reload {
         byte[] text = Files.readAllBytes(file);
         boolean empty = new String(text, UTF_8).isBlank();
         if (empty) throw failed(List.of(file + " is empty: not written yet?"));
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports,
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports(),
             Ports::isHeld);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
@@ -146,7 +149,6 @@ final class Reload {
             .filter(model -> before.containsKey(model.id())
             && !model.equals(before.get(model.id())))
             .map(Model::id).toList();
-        keepPorts(to);
         log.configure(to.settings().logging());
         log.forgetAllBut(after.keySet());
         activity.configure(to.settings().kept());

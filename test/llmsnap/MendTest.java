@@ -248,6 +248,22 @@ class MendTest {
         }
     }
 
+    @Test void linesOfModelsAreToldFromOursAndAreNeverGlued() throws Exception {
+        try (Running llmsnap = Running.start("""
+            logToStdout: both
+            models:
+              q: {cmd: "bash -c 'printf one; printf half; exit 3' ${PORT}"}
+              none: {cmd: "bash -c 'exit 3' ${PORT}"}
+            """)) {
+            llmsnap.chat("q");
+            llmsnap.chat("none");
+            Running.await("said", () -> llmsnap.output().contains(" 502 none "));
+            assertThat(llmsnap.output().lines())
+                .contains("q: onehalf")
+                .noneMatch(line -> line.matches("(q|none): *(\\[.*)?"));
+        }
+    }
+
     @Test void aModelThatSomebodyElseStartsIsOnlyAsked() throws Exception {
         int port = Running.freePorts(1);
         Process other = simulated(port);

@@ -133,7 +133,11 @@ public final class ConfigReader {
             if (!reader.usesPort()) continue;
             Integer port = keptPorts.get(id);
             if (port == null) {
-                while (taken.contains(next) || isHeld(next)) next++;
+                for (; taken.contains(next) || isHeld(next); next++) {
+                    if (!taken.add(next)) continue;
+                    problems.warn(reader.place, "port " + next + " is taken by another program;"
+                        + " the next free one is used");
+                }
                 port = next++;
             }
             if (port > Address.MAX_PORT) {

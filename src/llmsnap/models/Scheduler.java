@@ -498,8 +498,8 @@ public final class Scheduler {
     private boolean load(Slot slot, List<Slot> ahead) {
         if (ahead.stream().anyMatch(first -> excludes(first, slot))) return false;
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
-            refuseWaiting(slot, START_FAILED, slot.the() + " failed to start " + Slot.START_FAILURES
-                + " times in a row and is not tried again for "
+            refuseWaiting(slot, START_FAILED, slot.the() + " failed to start "
+                + slot.failuresMs.size() + " times in a row and is not tried again for "
                 + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: "
                 + slot.lastFailure);
             return true;

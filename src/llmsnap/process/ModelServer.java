@@ -285,6 +285,7 @@ public final class ModelServer implements ModelRun {
             System.arraycopy(buffer, length - held, buffer, 0, held);
         }
         factory.log.upstream(model.id(), buffer, held);
+        factory.log.ended(model.id());
     }
 
     private void awaitReady() throws StartFailed, InterruptedException {

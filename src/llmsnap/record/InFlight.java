@@ -172,6 +172,9 @@ public final class InFlight {
         Row ended = row;
         if (ended == null) return "";
         Usage.Counts counts = ended.tokens().counts();
+        Row.Outcome outcome = ended.outcome();
+        boolean fault = outcome.cause() == Cause.MODEL_ERROR;
+        if (fault) return model + " (" + outcome.error() + ")";
         if (counts.output() <= 0) return model;
         double speed = counts.outputPerSecond(ended.times().generationMs());
         return String.format("%s %s%d tok %.0f tok/s", model,

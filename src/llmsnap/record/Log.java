@@ -44,7 +44,7 @@ public final class Log {
     /** The same as {@link #shown}, with room for a slow terminal. */
     private final LogBuffer stdout = new LogBuffer(STDOUT_BYTES);
     private final Map<String, LogBuffer> models = new ConcurrentHashMap<>();
-    private final Map<String, Boolean> open = new ConcurrentHashMap<>();    // has a line begun
+    private final Set<String> open = ConcurrentHashMap.newKeySet();     // models amid a line
     private final boolean terminal;
     private volatile Logging logging;
     private final AtomicLong toStdout = new AtomicLong();
@@ -108,24 +108,32 @@ public final class Log {
 
     /** Adds what a model's server wrote. */
     public void upstream(String model, byte[] bytes, int length) {
+        if (length == 0) return;
         model(model).append(bytes, 0, length);
         upstream.append(bytes, 0, length);
-        if (logging.toStdout() != Stdout.BOTH) {
+        boolean begun = open.contains(model);
+        if (bytes[length - 1] == '\n') open.remove(model);
+        else open.add(model);
+        if (logging.toStdout() == Stdout.BOTH) {
+            String text = new String(bytes, 0, length, UTF_8);
+            byte[] prefixed = prefixed(model + ": ", begun, text).getBytes(UTF_8);
+            show(Stdout.UPSTREAM, prefixed, prefixed.length);
+        } else {
             show(Stdout.UPSTREAM, bytes, length);
-            return;
         }
-        byte[] prefixed = prefixed(model, bytes, length);
-        show(Stdout.UPSTREAM, prefixed, prefixed.length);
     }
 
-    /** The same with the model's id before each line, as far as it begins in this piece. */
-    private byte[] prefixed(String model, byte[] bytes, int length) {
-        String text = new String(bytes, 0, length, UTF_8);
-        boolean begun = open.getOrDefault(model, false);
-        open.put(model, !text.endsWith("\n"));
-        String all = (begun ? "" : model + ": ") + text.replace("\n", "\n" + model + ": ");
+    /** Its output has ended, perhaps in the middle of a line. */
+    public void ended(String model) {
+        if (open.contains(model)) upstream(model, new byte[] {'\n'}, 1);
+    }
+
+    /** The same with that before each line, as far as it begins in this piece. */
+    private static String prefixed(String prefix, boolean begun, String text) {
         boolean ends = text.endsWith("\n");
-        return (ends ? all.substring(0, all.length() - model.length() - 2) : all).getBytes(UTF_8);
+        String lines = ends ? text.substring(0, text.length() - 1) : text;
+        String all = (begun ? "" : prefix) + lines.replace("\n", "\n" + prefix);
+        return ends ? all + "\n" : all;
     }
 
     private void show(Stdout kind, byte[] bytes, int length) {

@@ -334,7 +334,12 @@ public final class Exchange {
         String code = status == 0 ? "-" : String.valueOf(status);
         return client().getAddress().getHostAddress() + " " + method() + " " + rawPath() + " "
             + code + " " + words + bytesOut + " bytes " + time(micros)
-            + (reason == null ? "" : ": " + reason.lines().findFirst().orElse(""));
+            + (reason == null ? "" : ": " + firstLine(reason));
+    }
+
+    /** Without the log lines that reasons may end with: they are in the log already. */
+    private static String firstLine(String reason) {
+        return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
     }
 
     private static String time(long micros) {
