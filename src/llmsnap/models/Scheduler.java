@@ -202,6 +202,7 @@ public final class Scheduler {
     }
 
     private void cancel(Slot slot, long ticket) {
+        slots.values().forEach(each -> each.controls.remove(ticket));
         if (!slot.waiting.remove(ticket) || !slot.waiting.isEmpty()) return;
         queue.remove(slot);
         armTtl(slot);

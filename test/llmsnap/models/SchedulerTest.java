@@ -57,6 +57,15 @@ class SchedulerTest extends SchedulerFixture {
             port -> false).config();
     }
 
+    @Test void whoLeavesAnUnloadIsNotToldOfItsEnd() {
+        request("a", 1, "start a1");
+        on(new Event.Ready("a", 1), "grant 1");
+        release("a", 1);
+        on(new Event.Unload(List.of("a"), 2), "stop a1");
+        on(new Event.Cancel("", 2));
+        on(new Event.Gone("a", 1));
+    }
+
     @Test void newSettingsHaveNotFailedYet() {
         for (int run = 1; run <= 2; run++) {
             request("a", run, "start a" + run);

@@ -40,6 +40,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
             } catch (Failure e) {
                 if (e.cause != NO_ANSWER || request.kind() == Outgoing.Kind.ONCE) throw e;
                 noted.retried();
+                exchange.progress.limitSilence(0);      // nobody is silent while it loads again
                 attempt(exchange, request, noted, waiting);
             }
         }

@@ -314,11 +314,13 @@ public final class Exchange {
     }
 
     /** Ends the answer properly. @throws IOException to close the connection */
-    void finish() throws IOException {
+    void finish() throws IOException, Failure {
         ending.end(status, null, null);
         if (closing) throw new IOException("closed after its answer");      // else the rest is read
-        if (out != null) out.close();
-        http.close();
+        sending(() -> {
+            if (out != null) out.close();
+            http.close();
+        });
     }
 
     // ---- for the log

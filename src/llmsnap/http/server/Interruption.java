@@ -16,7 +16,7 @@ public final class Interruption implements ModelPool.Client {
     private final Thread handler = Thread.currentThread();
     private final Guard guard = new Guard();     // guards over, and the interrupt
     private boolean over;
-    private boolean writing;
+    private Thread writer;      // who writes to the client now, or null
     private boolean answering;
     private volatile Failure failure;
 
@@ -26,7 +26,7 @@ public final class Interruption implements ModelPool.Client {
             boolean late = answering && why.cause != CLIENT_LEFT;
             if (over || late || failure != null) return;
             failure = why;
-            if (!writing) handler.interrupt();
+            if (writer == null) handler.interrupt();
         });
     }
 
@@ -47,14 +47,14 @@ public final class Interruption implements ModelPool.Client {
      */
     void beginWrite() {
         guard.run(() -> {
-            writing = true;
+            writer = Thread.currentThread();
             Thread.interrupted();
         });
     }
 
     void endWrite() {
         guard.run(() -> {
-            writing = false;
+            writer = null;
             if (failure != null && !over) handler.interrupt();
         });
     }
@@ -62,7 +62,7 @@ public final class Interruption implements ModelPool.Client {
     /** Breaks off a write, too, which may wait for a client that reads nothing. */
     void insist() {
         guard.run(() -> {
-            if (failure != null && writing && !over) handler.interrupt();
+            if (failure != null && writer != null && !over) writer.interrupt();
         });
     }
 
