@@ -58,24 +58,25 @@ public final class Proc {
         }
     }
 
+    /** What a link of /proc leads to; "" where there is none. */
+    private static String link(String name) {
+        try {
+            return Files.readSymbolicLink(PROC.resolve(name)).toString();
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
     /** Whether stdout is a terminal. */
     public static boolean isTerminal() {
-        try {
-            String out = Files.readSymbolicLink(PROC.resolve("self/fd/1")).toString();
-            return out.startsWith("/dev/pts/") || out.startsWith("/dev/tty");
-        } catch (IOException | UnsupportedOperationException e) {
-            return false;
-        }
+        String out = link("self/fd/1");
+        return out.startsWith("/dev/pts/") || out.startsWith("/dev/tty");
     }
 
     /** The number of this process's PID namespace: pids of others mean other processes; or "0". */
     public static String pidNamespace() {
-        try {
-            return Files.readSymbolicLink(PROC.resolve("self/ns/pid")).toString()
-                .replaceAll("[^0-9]", "");
-        } catch (IOException | UnsupportedOperationException e) {
-            return "0";
-        }
+        String number = link("self/ns/pid").replaceAll("[^0-9]", "");
+        return number.isEmpty() ? "0" : number;
     }
 
     /** The name of a process, as the kernel keeps it: 15 bytes of it; "" of one that is gone. */
