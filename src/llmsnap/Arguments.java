@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import llmsnap.text.Nearest;
 
 /**
@@ -83,8 +83,7 @@ record Arguments(Map<String, String> values) {
     }
 
     private static String hint(String flag) {
-        Set<String> known = new TreeSet<>(WITH_VALUE);
-        known.addAll(ALONE);
+        List<String> known = Stream.of(WITH_VALUE, ALONE).flatMap(Set::stream).sorted().toList();
         String nearest = Nearest.of(flag, known);
         return nearest == null ? "; see --help" : "; did you mean --" + nearest + "?";
     }

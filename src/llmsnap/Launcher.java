@@ -15,23 +15,16 @@ public final class Launcher {
     public static void main(String[] args) throws Throwable {
         String found = System.getProperty("java.specification.version", "?");
         String missing = null;
-        if (major(found) < NEEDED) {
-            missing = "llmsnap needs Java " + NEEDED + " or newer; this is Java " + found;
-        } else {
-            String[][] needed = {{"com.sun.net.httpserver.HttpServer", "jdk.httpserver"},
-                {"java.net.http.HttpClient", "java.net.http"}};
-            for (String[] module : needed) {
-                try {
-                    Class.forName(module[0]);
-                } catch (ClassNotFoundException e) {
-                    missing = "llmsnap needs a Java with the module " + module[1]
-                        + "; this trimmed Java " + found
-                        + " has none";
-                }
-            }
+        try {
+            Class.forName("com.sun.net.httpserver.HttpServer");
+            Class.forName("java.net.http.HttpClient");
+        } catch (ClassNotFoundException e) {
+            missing = "a Java with the modules jdk.httpserver and java.net.http; this trimmed one";
         }
+        if (major(found) < NEEDED) missing = "Java " + NEEDED + " or newer; this";
         if (missing != null) {
-            System.err.println(missing + " (" + System.getProperty("java.home")
+            System.err.println("llmsnap needs " + missing + " is Java " + found + " ("
+                + System.getProperty("java.home")
                 + "). Install a newer one, or start"
                 + " llmsnap with the full path of its bin/java.");
             System.exit(1);

@@ -13,7 +13,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Model;
@@ -24,6 +23,7 @@ import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
+import llmsnap.platform.Guard;
 import llmsnap.platform.Ports;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
@@ -38,11 +38,11 @@ final class Reload {
 
     /** Where things come from: {@code config} is null in the demo, {@code tls} without HTTPS. */
     record Sources(Path config, Tls tls) {
-        /** Tells one state of the files from another. */
-        private String stamp() {
-            var stamp = new StringBuilder(Reload.stamp(config));
-            if (tls != null) tls.files().forEach(file -> stamp.append(Reload.stamp(file)));
-            return stamp.toString();
+        /** Tells one state of the files from another, the configuration's first. */
+        private List<String> stamps() {
+            List<Path> files = new ArrayList<>(List.of(config));
+            if (tls != null) files.addAll(tls.files());
+            return new ArrayList<>(files.stream().map(Reload::stamp).toList());
         }
     }
 
@@ -50,7 +50,7 @@ final class Reload {
     private final ModelPool pool;
     private final Activity activity;
     private final Log log;
-    private final ReentrantLock lock = new ReentrantLock();     // one reload at a time
+    private final Guard guard = new Guard();     // one reload at a time
 
     Reload(Sources sources, ModelPool pool, Activity activity, Log log) {
         this.sources = sources;
@@ -76,7 +76,7 @@ final class Reload {
      * @throws Failure with the problems
      */
     Json.Obj now() throws Failure {
-        lock.lock();
+        guard.lock();
         try {
             return read();
         } catch (NoSuchFileException e) {
@@ -86,7 +86,7 @@ final class Reload {
         } catch (IOException e) {
             throw failed(List.of(e.getMessage()));
         } finally {
-            lock.unlock();
+            guard.unlock();
         }
     }
 
@@ -96,6 +96,8 @@ final class Reload {
             now();
         } catch (Failure e) {
             log.debug("the configuration in force stays");
+        } catch (RuntimeException | Error e) {
+            log.error("configuration not reloaded: " + e);
         }
     }
 
@@ -166,14 +168,16 @@ final class Reload {
     void watch(String read) {
         if (sources.config == null) return;     // the demo has no file
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
-            String loaded = read + sources.stamp().substring(stamp(sources.config).length());
-            String before = loaded;
+            List<String> loaded = sources.stamps();
+            loaded.set(0, read);
+            List<String> before = loaded;
             try {
                 while (true) {
                     TimeUnit.MILLISECONDS.sleep(LOOK_MS);
-                    String now = sources.stamp();
-                    boolean settled = now.equals(before) && !now.equals(loaded) && !now.isEmpty();
-                    if (now.isEmpty() && !before.isEmpty()) {
+                    List<String> now = sources.stamps();
+                    boolean settled = now.equals(before) && !now.equals(loaded)
+                        && !now.contains("");
+                    if (now.getFirst().isEmpty() && !before.getFirst().isEmpty()) {
                         log.warn("the configuration file is gone; what it said stays in force");
                     }
                     before = now;

@@ -8,9 +8,8 @@ import java.util.regex.Pattern;
 
 /** Finds what would mean something to a shell in a command that no shell will see. */
 final class CommandCheck {
-    private static final Set<String> OPERATORS =
-        Set.of("&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>", "&>");
-    private static final Pattern REDIRECT = Pattern.compile("[0-9]?>>?[^>=]+");
+    private static final Pattern OPERATOR =
+        Pattern.compile("&&?|\\|\\|?|[^;]*;|[0-9&]?>>?[^>=]*|<[^<=>]*");
     private static final Pattern ASSIGNMENT = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*=.*");
     private static final Pattern VARIABLE = Pattern.compile("(~|\\$[A-Za-z_][A-Za-z0-9_]*)(/.*)?");
     private static final Pattern ODD = Pattern.compile("[\u2018\u2019\u201c\u201d\u00a0]");
@@ -20,8 +19,13 @@ final class CommandCheck {
 
     private CommandCheck() {}
 
-    /** What looks wrong, each a sentence. @param text before it was split into words */
-    static List<String> warnings(String text, List<String> words) {
+    /**
+     * What looks wrong, each a sentence.
+     *
+     * @param text before it was split into words
+     * @param bare the same words where what was quoted cannot be read
+     */
+    static List<String> warnings(String text, List<String> words, List<String> bare) {
         Set<String> found = new LinkedHashSet<>();
         boolean lost = WINDOWS_PATH.matcher(text).matches() && File.separatorChar == '/';
         if (lost) {
@@ -37,8 +41,8 @@ final class CommandCheck {
             found.add("\"" + first + "\" is taken for the program; put it under env");
         }
         if (first.equals("cd")) found.add("\"cd\" is no program" + SHELL);
-        for (String word : words) {
-            boolean operator = OPERATORS.contains(word) || REDIRECT.matcher(word).matches();
+        for (String word : bare) {
+            boolean operator = OPERATOR.matcher(word).matches();
             if (operator) found.add("\"" + word + "\" is passed on as an argument" + SHELL);
             if (word.equals("#")) {
                 found.add("what is behind # is passed on, too; a comment has a line of its own"

@@ -2,6 +2,7 @@ package llmsnap.config;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -92,18 +93,15 @@ public final class ConfigReader {
     private Config top(Fields file) {
         Map<String, Json> macros = Macros.read(file, problems);
         Macros global = Macros.of(macros, Map.of(), null);
-        Fields top = file.expanded(new MacroTree(global, problems, Set.of())::in);
+        Fields top = file.expanded(mapping -> MacroTree.known(
+            new MacroTree(global, problems, Set.of()).in(mapping), 0, problems));
         top.has("macros");
         readModels(top, macros);
         models.keySet().forEach(id -> names.put(id, id));
         models.values().forEach(this::nameModel);
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        Peers peers = peers(top, new Expander(problems));
+        Peers peers = peers(top);
         var config = new Config(models, names, groups, peers, settings(top));
-        top.deprecated("logRequests",
-            "\"logRequests\" is deprecated and ignored; every request is logged at level info");
-        top.deprecated("profiles", "\"profiles\", sets of models by name, are not known here and"
-            + " ignored; groups say which models may be loaded together");
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
         }
@@ -120,11 +118,13 @@ public final class ConfigReader {
             if (id.isBlank()) problems.error(place, "a model's id is empty");
             readers.put(id, new ModelReader(id, place, fields, macros, defaults, problems));
         });
-        handOutPorts(startPort);
-        readers.forEach((id, reader) -> models.put(id, reader.read()));
+        Map<String, Integer> ports = ports(startPort);
+        readers.forEach((id, reader) ->
+            models.put(id, reader.read(ports.getOrDefault(id, 0))));
     }
 
-    private void handOutPorts(int startPort) {
+    private Map<String, Integer> ports(int startPort) {
+        Map<String, Integer> ports = new HashMap<>();
         // also removed models': they may run
         Set<Integer> taken = new HashSet<>(keptPorts.values());
         int next = startPort;
@@ -143,8 +143,9 @@ public final class ConfigReader {
             if (port > Address.MAX_PORT) {
                 problems.error(reader.place, "no port is left for ${PORT}; startPort is too high");
             }
-            reader.expander.setPort(port);
+            ports.put(id, port);
         }
+        return ports;
     }
 
     private void nameModel(Model model) {
@@ -167,21 +168,19 @@ public final class ConfigReader {
 
     // ---- peers
 
-    private Peers peers(Fields top, Expander expander) {
+    private Peers peers(Fields top) {
         Map<String, Peer> byId = new LinkedHashMap<>();
         top.each("peers", "peer", "proxy", (id, place, fields) -> {
             if (!fields.has("proxy")) {
                 problems.error(place, "the peer \"" + id + "\" has no proxy URL");
             }
-            Address proxy = expander.proxy(fields, "http://localhost");
+            Address proxy = fields.address("proxy", "http://localhost");
             List<String> provided = fields.texts("models");
             if (provided.isEmpty()) {
                 problems.error(place, "the peer \"" + id + "\" lists no models");
             }
-            String apiKey =
-                expander.text(fields.text("apiKey", ""), fields.place("apiKey"), "apiKey");
-            byId.put(id, new Peer(id, proxy, provided, apiKey,
-                new FilterReader(expander, problems).read(fields, "")));
+            byId.put(id, new Peer(id, proxy, provided, fields.text("apiKey", ""),
+                FilterReader.read(fields, "", problems)));
             fields.close();
         });
         Map<String, Peer> byModel = new LinkedHashMap<>();

@@ -3,6 +3,7 @@ package llmsnap.config;
 import static java.util.Map.entry;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -10,6 +11,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import llmsnap.config.Config.Address;
 import llmsnap.text.Json;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
@@ -35,10 +38,14 @@ final class Fields implements AutoCloseable {
         entry("selectors", "it names sets of models; a request has to name one model or alias"),
         entry("upstream", "what it says of paths and answers holds for no model here"),
         entry("capabilities", "it says what a model can do; under metadata it shows in /v1/models"),
+        entry("profiles", "it names sets of models; groups say which may be loaded together"),
+        entry("logRequests", "every request is logged at level info"),
         entry("compat", "requests are passed on as they came"),
         entry("performance", "there is nothing to tune here"),
         entry("ui", "the UI needs no settings"),
         entry("store", "activity is kept in memory, see metricsMaxInMemory"));
+    private static final Pattern NO_JSON =
+        Pattern.compile("[-+]?\\.(inf|Inf|INF)|\\.(nan|NaN|NAN)");
     /** Keys for what the command line says. */
     private static final Set<String> FLAGS = Set.of("listen", "port", "host", "address");
 
@@ -99,16 +106,11 @@ final class Fields implements AutoCloseable {
         return none ? null : entry.value();
     }
 
-    /** Warns at {@code key} itself when it is there. */
-    void deprecated(String key, String message) {
-        if (has(key)) problems.warn(mapping.entries().get(key).key().place(), message);
-    }
-
     private String name(String key) {
         return path.isEmpty() ? key : path + "." + key;
     }
 
-    private void wrongShape(String key, String wanted, YamlNode node) {
+    private void wrong(String key, String wanted, YamlNode node) {
         wrong(key, wanted, node, kind(node));
     }
 
@@ -128,6 +130,36 @@ final class Fields implements AutoCloseable {
 
     String text(String key, String otherwise) {
         return read(key, otherwise, "text", Scalar::text);
+    }
+
+    /** The URL of a server. */
+    Address address(String key, String otherwise) {
+        try {
+            return Address.parse(text(key, otherwise).strip());
+        } catch (IllegalArgumentException e) {
+            error(key, key + ": " + e.getMessage());
+            return Address.parse("http://localhost:1");
+        }
+    }
+
+    /** The JSON of a mapping; {@code key} is for messages. */
+    Json.Obj json(Mapping from, String key) {
+        Map<String, Json> entries = new LinkedHashMap<>();
+        from.entries().forEach((name, entry) -> entries.put(name, json(entry.value(), key)));
+        return new Json.Obj(entries);
+    }
+
+    private Json json(YamlNode node, String key) {
+        return switch (node) {
+            case Seq seq -> Json.of(seq.items().stream().map(item -> json(item, key)).toList());
+            case Mapping inner -> json(inner, key);
+            case Scalar scalar -> {
+                if (scalar.plain() && NO_JSON.matcher(scalar.text()).matches()) {
+                    problems.error(scalar.place(), key + ": JSON has no " + scalar.text());
+                }
+                yield scalar.value();
+            }
+        };
     }
 
     int whole(String key, int otherwise, int min) {
@@ -166,7 +198,7 @@ final class Fields implements AutoCloseable {
     List<Scalar> scalars(String key) {
         List<Scalar> scalars = new ArrayList<>();
         for (YamlNode item : items(key)) {
-            if (!(item instanceof Scalar scalar)) wrongShape(key, "a list of texts", item);
+            if (!(item instanceof Scalar scalar)) wrong(key, "a list of texts", item);
             else scalars.add(scalar.isNull() ? new Scalar("", true, scalar.place()) : scalar);
         }
         return scalars;
@@ -181,7 +213,7 @@ final class Fields implements AutoCloseable {
         List<Fields> list = new ArrayList<>();
         for (YamlNode item : items(key)) {
             if (item instanceof Mapping each) list.add(new Fields(each, name(key), problems));
-            else wrongShape(key, "a list of mappings", item);
+            else wrong(key, "a list of mappings", item);
         }
         return list;
     }
@@ -189,7 +221,7 @@ final class Fields implements AutoCloseable {
     private List<YamlNode> items(String key) {
         YamlNode node = take(key);
         if (node instanceof Seq seq) return seq.items();
-        if (node != null) wrongShape(key, "a list", node);
+        if (node != null) wrong(key, "a list", node);
         return List.of();
     }
 
@@ -197,7 +229,7 @@ final class Fields implements AutoCloseable {
     Mapping mapping(String key) {
         YamlNode node = take(key);
         if (node instanceof Mapping inner) return inner;
-        if (node != null) wrongShape(key, "a mapping", node);
+        if (node != null) wrong(key, "a mapping", node);
         return new Mapping(Map.of(), mapping.place());
     }
 

@@ -11,14 +11,17 @@ import llmsnap.text.JsonEdit.Edit;
 import llmsnap.text.YamlNode.Mapping;
 
 /** Reads {@code filters}: what is edited in request bodies, of a model or a peer. */
-record FilterReader(Expander expander, Problems problems) {
+record FilterReader(Fields fields, Problems problems) {
     /** @param useModelName what the server is to see as {@code model}; "" for what came */
-    Filters read(Fields owner, String useModelName) {
-        Fields fields = owner.fields("filters");
+    static Filters read(Fields owner, String useModelName, Problems problems) {
+        return new FilterReader(owner.fields("filters"), problems).read(useModelName);
+    }
+
+    private Filters read(String useModelName) {
         Map<String, Edit> edits = new LinkedHashMap<>();
         if (!useModelName.isEmpty()) edits.put("model", new Edit.Set(new Json.Str(useModelName)));
         for (String key : List.of("strip_params", "stripParams")) {
-            for (String name : expander.field(fields, key, "").split(",")) {
+            for (String name : fields.text(key, "").split(",")) {
                 edits = plus(edits, name.strip(), new Edit.Remove());
             }
         }
@@ -26,7 +29,7 @@ record FilterReader(Expander expander, Problems problems) {
         Map<String, Map<String, Edit>> byName = new LinkedHashMap<>();
         fields.mapping("setParamsByID").entries().values().forEach(entry -> {
             String key = "setParamsByID";
-            String name = expander.text(entry.key().text(), entry.key().place(), key);
+            String name = entry.key().text();
             if (entry.value() instanceof Mapping params) {
                 byName.put(name, plusAll(always, params, key));
             } else {
@@ -40,7 +43,7 @@ record FilterReader(Expander expander, Problems problems) {
 
     private Map<String, Edit> plusAll(Map<String, Edit> edits, Mapping params, String key) {
         Map<String, Edit> all = edits;
-        for (var entry : expander.object(params, key).entries().entrySet()) {
+        for (var entry : fields.json(params, key).entries().entrySet()) {
             all = plus(all, entry.getKey(), new Edit.Set(entry.getValue()));
         }
         return all;

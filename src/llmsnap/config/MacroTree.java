@@ -1,75 +1,55 @@
 package llmsnap.config;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 import java.util.Set;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
-import llmsnap.text.YamlNode;
-import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
-import llmsnap.text.YamlNode.Seq;
 
 /**
  * Replaces macros in all values of a mapping before anybody reads their type, so that there is no
- * key in which they stay as they are. <code>${PORT}</code> and <code>${PID}</code> do stay.
+ * key in which they stay as they are.
  *
  * @param lenient keys where an unknown macro is only a warning: it may be meant for others
  */
 record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
+    /** Definitions stay; models have macros of their own. */
+    private static final Set<String> LEFT = Set.of("macros", "models");
     /** Under these keys stands JSON: a value that is exactly one macro has the macro's type. */
     private static final Set<String> JSON = Set.of("metadata", "filters");
 
-    /** One mapping whose keys are those that messages name. */
+    /** All but <code>${PORT}</code> and <code>${PID}</code>, see {@link #known}. */
     Mapping in(Mapping mapping) {
-        Map<String, Entry> entries = new LinkedHashMap<>();
-        mapping.entries().forEach((key, entry) -> {
-            YamlNode value = entry.value();
-            // Definitions stay; models have macros of their own.
-            boolean left = key.equals("macros") || key.equals("models") && value instanceof Mapping;
-            if (key.equals("peers") && value instanceof Mapping peers) value = each(peers);
-            else if (!left) value = in(value, key, JSON.contains(key));
-            entries.put(key, new Entry(entry.key(), value));
-        });
-        return new Mapping(entries, mapping.place());
+        return new ScalarTree(problems, this::in).in(mapping);
     }
 
-    private Mapping each(Mapping mappings) {
-        Map<String, Entry> entries = new LinkedHashMap<>();
-        mappings.entries().forEach((key, entry) -> {
-            YamlNode value = entry.value() instanceof Mapping inner ? in(inner) : entry.value();
-            entries.put(key, new Entry(entry.key(), value));
-        });
-        return new Mapping(entries, mappings.place());
+    private static boolean isLeft(Scalar scalar, List<String> path) {
+        return path.isEmpty() || LEFT.contains(path.getFirst()) || !scalar.text().contains("${");
     }
 
-    private YamlNode in(YamlNode node, String key, boolean json) {
-        return switch (node) {
-            case Scalar scalar -> in(scalar, key, json);
-            case Seq seq -> new Seq(
-                seq.items().stream().map(item -> in(item, key, json)).toList(), seq.place());
-            case Mapping mapping -> {
-                Map<String, Entry> entries = new LinkedHashMap<>();
-                mapping.entries().values().forEach(entry -> {
-                    Scalar name = in(entry.key(), key, json);
-                    String inner = key.equals("filters") ? name.text() : key;
-                    entries.put(name.text(), new Entry(name, in(entry.value(), inner, json)));
-                });
-                yield new Mapping(entries, mapping.place());
-            }
-        };
+    /** The keys inside one model or peer. */
+    private static List<String> inside(List<String> path) {
+        boolean peer = path.getFirst().equals("peers") && path.size() > 2;
+        return peer ? path.subList(2, path.size()) : path;
     }
 
-    private Scalar in(Scalar scalar, String key, boolean json) {
-        String text = scalar.text();
-        if (!text.contains("${")) return scalar;
-        Json exactly = macros.exactly(text);
+    /** The key that messages name. */
+    private static String key(List<String> path) {
+        List<String> inside = inside(path);
+        boolean filter = inside.getFirst().equals("filters") && inside.size() > 1;
+        return inside.get(filter ? 1 : 0);
+    }
+
+    private Scalar in(Scalar scalar, List<String> path) {
+        if (isLeft(scalar, path)) return scalar;
+        Json exactly = macros.exactly(scalar.text());
+        boolean json = JSON.contains(inside(path).getFirst());
         boolean typed = exactly != null && !(exactly instanceof Json.Str);
-        boolean plain = typed || scalar.plain() && !json;
         String expanded = exactly != null ? Macros.text(exactly)
-            : macros.expand(text, (name, why) -> unknown(name, why, scalar.place(), key));
-        return new Scalar(expanded, plain, scalar.place());
+            : macros.expand(scalar.text(),
+                (name, why) -> unknown(name, why, scalar.place(), key(path)));
+        return new Scalar(expanded, typed || scalar.plain() && !json, scalar.place());
     }
 
     private void unknown(String name, String why, Place place, String key) {
@@ -79,5 +59,24 @@ record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
         } else {
             problems.error(place, key + ": " + why);
         }
+    }
+
+    /** What the others have left, once it is known. @param port 0 when there is none */
+    static Mapping known(Mapping mapping, int port, Problems problems) {
+        String number = String.valueOf(Math.max(port, 1));
+        return new ScalarTree(problems, (scalar, path) -> {
+            String text = scalar.text();
+            if (isLeft(scalar, path)) return scalar;
+            if (text.equals("${PORT}") && port > 0) return new Scalar(number, true, scalar.place());
+            String key = key(path);
+            if (text.contains("${PORT}") && port == 0) {
+                problems.error(scalar.place(), key
+                    + ": ${PORT} can be used only by a model whose cmd uses it");
+            }
+            if (text.contains("${PID}") && !key.equals("cmdStop")) {
+                problems.error(scalar.place(), key + ": ${PID} is known only in cmdStop");
+            }
+            return new Scalar(text.replace("${PORT}", number), scalar.plain(), scalar.place());
+        }).in(mapping);
     }
 }

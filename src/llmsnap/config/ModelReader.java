@@ -45,9 +45,9 @@ final class ModelReader {
     }
 
     final Place place;
-    final Expander expander;
     private final String id;
-    private final Fields fields;
+    private Fields fields;
+    private int port;       // 0 when its command needs none
     private final Defaults defaults;
     private final Problems problems;
 
@@ -61,8 +61,6 @@ final class ModelReader {
         Map<String, Json> own = Macros.read(fields, problems);
         Macros macros = Macros.of(globalMacros, own, id);
         this.fields = fields.expanded(new MacroTree(macros, problems, LENIENT)::in);
-        this.fields.has("macros");
-        this.expander = new Expander(problems);
     }
 
     /** The error of a model without that: at its {@code key} or, when it has none, its id. */
@@ -72,47 +70,41 @@ final class ModelReader {
     }
 
     boolean usesPort() {
-        return raw("cmd").stream().anyMatch(text -> text.contains("${PORT}"));
-    }
-
-    /** A command before its macros are replaced: one text to split, or the words of a list. */
-    private List<String> raw(String key) {
-        if (fields.take(key) instanceof Seq) return fields.texts(key);
-        return List.of(fields.text(key, ""));
+        return String.valueOf(fields.take("cmd")).contains("${PORT}");
     }
 
     private List<String> command(String key) {
-        List<String> words = new ArrayList<>();
-        List<String> raw = raw(key);
-        for (String text : raw) {
-            String expanded = expander.text(text, fields.place(key), key);
-            try {
-                if (fields.take(key) instanceof Seq) words.add(expanded);
-                else words.addAll(Words.split(expanded));
-            } catch (IllegalArgumentException e) {
-                fields.error(key, key + ": " + e.getMessage());
-                words.add("?");
-            }
-        }
         boolean list = fields.take(key) instanceof Seq;
-        CommandCheck.warnings(list ? "" : String.join("\n", raw), words)
-            .forEach(warning -> fields.warn(key, key + ": " + warning));
-        return List.copyOf(words);
+        String text = list ? "" : fields.text(key, "");
+        try {
+            List<String> words = list ? fields.texts(key) : Words.split(text);
+            List<String> bare = list ? words : Words.split(Words.bare(text));
+            CommandCheck.warnings(text, words, bare)
+                .forEach(warning -> fields.warn(key, key + ": " + warning));
+            return List.copyOf(words);
+        } catch (IllegalArgumentException e) {
+            fields.error(key, key + ": " + e.getMessage());
+            return List.of("?");
+        }
     }
 
-    Model read() {
+    /** @param itsPort what <code>${PORT}</code> is; 0 when its command needs none */
+    Model read(int itsPort) {
+        port = itsPort;
+        fields = fields.expanded(mapping -> MacroTree.known(mapping, port, problems));
+        fields.has("macros");
         List<String> cmd = command("cmd");
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
         boolean attached = empty && !fields.has("cmd") && fields.has("proxy");
         if (empty && !attached) missing("cmd", "has no cmd; say which command starts it");
         var command = new Command(cmd, command("cmdStop"), env());
-        String check = expander.field(fields, "checkEndpoint", "/health");
+        String check = fields.text("checkEndpoint", "/health").strip();
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
-        var launch = new Launch(command, proxy(cmd), expander.port(), endpoint, sleep(),
+        var launch = new Launch(command, proxy(cmd), port, endpoint, sleep(),
             fields.positive("unloadTimeout", defaults.unload));
-        String useModelName = expander.field(fields, "useModelName", "");
-        Filters filters = new FilterReader(expander, problems).read(fields, useModelName);
+        String useModelName = fields.text("useModelName", "").strip();
+        Filters filters = FilterReader.read(fields, useModelName, problems);
         var model = new Model(id, launch, about(), limits(), filters,
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.close();
@@ -123,26 +115,23 @@ final class ModelReader {
         List<String> aliases = fields.texts("aliases").stream().map(String::strip)
             .filter(alias -> !alias.isEmpty()).toList();
         return new About(
-            expander.field(fields, "name", ""),
-            expander.field(fields, "description", ""),
+            fields.text("name", "").strip(),
+            fields.text("description", "").strip(),
             aliases,
             fields.flag("unlisted", false),
-            expander.object(fields.mapping("metadata"), "metadata"));
+            fields.json(fields.mapping("metadata"), "metadata"));
     }
 
     private Limits limits() {
         int ttl = fields.whole("ttl", -1, -1);
         return new Limits(
             ttl < 0 ? defaults.ttl : ttl,
-            fields.has("healthCheckTimeout")
-                ? fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", 0)
-                : defaults.healthCheck,
+            fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", defaults.healthCheck),
             fields.whole("requestTimeout", 0, 0),
             fields.positive("concurrencyLimit", MAX_REQUESTS));
     }
 
     private Address proxy(List<String> cmd) {
-        int port = expander.port();
         if (port == 0 && !fields.has("proxy")) {
             int at = cmd.indexOf("--port");
             boolean fixed = at >= 0 && at + 1 < cmd.size() && cmd.get(at + 1).matches("[0-9]+");
@@ -150,7 +139,7 @@ final class ModelReader {
                 + " http://127.0.0.1:" + cmd.get(at + 1)
                 : "needs a proxy URL, or a cmd that uses ${PORT}");
         }
-        return expander.proxy(fields, "http://localhost:" + Math.max(port, 1));
+        return fields.address("proxy", "http://localhost:" + Math.max(port, 1));
     }
 
     private List<String> env() {
@@ -158,7 +147,7 @@ final class ModelReader {
         List<Scalar> given =
             fields.take("env") instanceof Scalar one ? List.of(one) : fields.scalars("env");
         for (Scalar scalar : given) {
-            String entry = expander.text(scalar.text(), scalar.place(), "env");
+            String entry = scalar.text();
             if (entry.indexOf('=') < 1) {
                 problems.error(scalar.place(), "env: \"" + entry
                     + "\" is not of the form NAME=value");
@@ -198,9 +187,8 @@ final class ModelReader {
                 call.error("method", key + ": the method is \"" + method
                     + "\"; it can be GET, POST, PUT or PATCH");
             }
-            path = path(expander.text(path, at, key), at, key);
-            String body = expander.text(call.text("body", ""), at, key);
-            calls.add(new Call(method, path, body, call.positive("timeout", timeout)));
+            calls.add(new Call(method, path(path, at, key), call.text("body", ""),
+                call.positive("timeout", timeout)));
             call.close();
         }
         return List.copyOf(calls);

@@ -2,6 +2,7 @@ package llmsnap.models;
 
 import static java.lang.Math.max;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import static llmsnap.models.ModelState.STOPPED;
 
 import java.util.ArrayList;
@@ -12,12 +13,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
+import llmsnap.platform.Guard;
 
 /**
  * The models: one lock around the {@link Scheduler}, every event and its effects, which are only
@@ -25,8 +26,6 @@ import llmsnap.config.Config;
  * once costs no thread hand-over.
  */
 public final class ModelPool {
-    private static final long NANOS_PER_MS = 1_000_000;
-
     /** Who holds a lease; told when it has to let go. Must return at once. */
     public interface Client {
         void breakOff(Refusal why);
@@ -87,16 +86,15 @@ public final class ModelPool {
         private void end(Event event) {
             if (ended) return;
             ended = true;
-            locked(() -> {
+            guard.run(() -> {
                 tickets.remove(id);
                 send(event);
-                return null;
             });
         }
     }
 
     /** Guards the fields below that are not final, and what they hold. */
-    private final ReentrantLock lock = new ReentrantLock();
+    private final Guard guard = new Guard();
     private final Scheduler scheduler;
     private volatile Config config;
     private final ModelRun.Factory factory;
@@ -127,25 +125,15 @@ public final class ModelPool {
     }
 
     private static long nowMs() {
-        return System.nanoTime() / NANOS_PER_MS;
+        return NANOSECONDS.toMillis(System.nanoTime());
     }
 
     private void tick(long atMs) {
-        locked(() -> {
-            if (atMs != timerMs) return null;       // replaced by an earlier one
+        guard.run(() -> {
+            if (atMs != timerMs) return;        // replaced by an earlier one
             timerMs = Slot.NEVER;
             send(new Event.Tick());
-            return null;
         });
-    }
-
-    private <T> T locked(Supplier<T> work) {
-        lock.lock();
-        try {
-            return work.get();
-        } finally {
-            lock.unlock();
-        }
     }
 
     // ---- requests and control
@@ -161,7 +149,7 @@ public final class ModelPool {
     }
 
     private Ticket queue(String model, Client client, LongFunction<Event> event) {
-        return locked(() -> {
+        return guard.get(() -> {
             var ticket = new Ticket(model, ++lastTicket, client);
             tickets.put(ticket.id, ticket);
             send(event.apply(ticket.id));
@@ -200,15 +188,14 @@ public final class ModelPool {
 
     /** Kills every process that is still there, at once. */
     public void killAll() {
-        locked(() -> new ArrayList<>(runs.values())).forEach(ModelRun::kill);
+        guard.get(() -> new ArrayList<>(runs.values())).forEach(ModelRun::kill);
     }
 
     /** Puts another configuration in force; models that did not change do not notice. */
     public void reconfigure(Config to) {
-        locked(() -> {
+        guard.run(() -> {
             config = to;
             send(new Event.Reconfigure(to));
-            return null;
         });
     }
 
@@ -231,7 +218,7 @@ public final class ModelPool {
 
     /** The same; who begins to listen in {@code meanwhile} misses no change and sees none twice. */
     public List<ModelStatus> statuses(Runnable meanwhile) {
-        return locked(() -> {
+        return guard.get(() -> {
             meanwhile.run();
             return now();
         });
@@ -248,7 +235,7 @@ public final class ModelPool {
 
     /** One model now; null for one that there is not. */
     public ModelStatus status(String model) {
-        return locked(() -> {
+        return guard.get(() -> {
             ModelStatus status = scheduler.status(model);
             return status == null ? null : complete(status);
         });
@@ -256,13 +243,13 @@ public final class ModelPool {
 
     /** What a request for a model would meet; null for one that there is not. */
     public Outlook outlook(String model) {
-        return locked(() -> scheduler.outlook(model, nowMs(), this::complete));
+        return guard.get(() -> scheduler.outlook(model, nowMs(), this::complete));
     }
 
     // ---- events and effects
 
     private void send(Event event) {
-        locked(() -> {
+        guard.run(() -> {
             long changes = scheduler.changes();
             long now = nowMs();
             long since = event instanceof Event.Ready ready ? sinceMs(ready.model()) : 0;
@@ -271,9 +258,8 @@ public final class ModelPool {
             // Late reports of what is over change nothing, and are no news.
             if (changed) report(event, now - since);
             for (Effect effect : effects) carryOut(effect);
-            if (!changed) return null;
+            if (!changed) return;
             for (Listener listener : listeners) listener.changed(scheduler.brief(), this::now);
-            return null;
         });
     }
 
@@ -291,7 +277,10 @@ public final class ModelPool {
             case Event.Slept slept -> info(slept.model(), "asleep");
             case Event.CallFailed failed -> warn(failed.model(), failed.why() + "; stopping it");
             case Event.Failed failed -> warn(failed.model(), failed.why());
-            case Event.Gone gone -> info(gone.model(), "stopped");
+            case Event.Gone gone -> {
+                runs.remove(gone.model());
+                info(gone.model(), "stopped");
+            }
             default -> { }
         }
     }

@@ -107,13 +107,11 @@ public final class Scheduler {
         Slot slot = slots.get(model);
         if (slot == null) return null;
         List<Slot> mustGo = slot.state.holdsMemory() ? List.of() : mustGo(slot);
-        var inTheWay = new Outlook.InTheWay(ids(mustGo.stream()),
+        return new Outlook(complete.apply(status(slot)), ids(mustGo.stream()),
             ids(mustGo.stream().filter(other -> !other.isIdle() || !other.waiting.isEmpty())),
             ids(queue.stream().takeWhile(first -> first != slot)
-                .filter(first -> excludes(first, slot))));
-        return new Outlook(complete.apply(status(slot)), inTheWay,
-            slot.leave == NO ? "" : slot.leaveWhy,
-            max(0, slot.backOffUntilMs - nowMs), slot.lastFailure);
+                .filter(first -> excludes(first, slot))),
+            slot.leave == NO ? "" : slot.leaveWhy, max(0, slot.backOffUntilMs - nowMs));
     }
 
     private static List<String> ids(Stream<Slot> slots) {
@@ -245,15 +243,10 @@ public final class Scheduler {
     private void failed(Slot slot, Event.Failed failed) {
         if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
         slot.failed(failed.why(), nowMs);
-        if (slot.is(STARTING)) startFailed(slot, failed.why());
+        if (slot.is(STARTING)) refuseWaiting(slot, START_FAILED, failed.why());
         leave(slot, STOPPING, failed.why());
         // They see their connections break; what they release later is unknown by then.
         slot.inFlight.clear();
-    }
-
-    private void startFailed(Slot slot, String why) {
-        slot.startFailed(why, nowMs);
-        refuseWaiting(slot, START_FAILED, why);
     }
 
     private void gone(Slot slot, int run) {
@@ -276,12 +269,14 @@ public final class Scheduler {
 
     private void leave(Slot slot, ModelState state, String why) {
         become(slot, state);
+        // Who was to make room for it may stay.
+        for (Slot other : slots.values()) if (other.leaveFor == slot) other.leave(NO, "", null);
         slot.lastStop = why;
         slot.lastStopMs = nowMs;
     }
 
     private void atRest(Slot slot) {
-        slot.leave = NO;
+        slot.leave(NO, "", null);
         List<Long> controls = List.copyOf(slot.controls);
         slot.controls.clear();
         controls.forEach(this::checkDone);
@@ -343,9 +338,9 @@ public final class Scheduler {
             effects.add(new Effect.Done(ticket));
         } else if (slot.is(READY) || slot.is(SLEEP_PENDING)) {
             slot.controls.add(ticket);
-            slot.leaveWhy = "asked to sleep";
+            if (slot.leave == STOP) return;
+            slot.leave(SLEEP, "asked to sleep", null);
             if (slot.is(READY) && slot.isIdle()) putAway(slot, slot.leaveWhy);
-            else slot.leave = SLEEP;
         } else {
             refuse(ticket, NOT_LOADED, slot.the() + " is not loaded, it is " + slot.state.label);
         }
@@ -375,7 +370,7 @@ public final class Scheduler {
     private void reconfigure(Slot slot, Model model) {
         slot.removed = false;
         slot.replacement = null;
-        if (slot.leave == STOP) slot.leave = NO;
+        if (slot.leave == STOP) slot.leave(NO, "", null);
         boolean same = slot.model.launch().equals(model.launch());
         if (!same) slot.failuresMs.clear();      // the new settings have not failed yet
         if (same || slot.is(STOPPED)) {
@@ -391,8 +386,7 @@ public final class Scheduler {
     /** Stops a model once its requests in flight have ended; who waits for its load waits on. */
     private void retire(Slot slot, String why) {
         if (slot.is(STOPPING)) return;
-        slot.leave = STOP;
-        slot.leaveWhy = why;
+        slot.leave(STOP, why, null);
         if (slot.isIdle()) stop(slot, why);
     }
 
@@ -484,8 +478,7 @@ public final class Scheduler {
         if (slot.clearedAtChange == changes) return;
         for (Slot other : mustGo(slot)) {
             if (!other.is(READY) || other.leave != NO) continue;
-            other.leave = SLEEP;
-            other.leaveWhy = roomFor(slot);
+            other.leave(SLEEP, roomFor(slot), slot);
             if (other.isIdle()) putAway(other, other.leaveWhy);
         }
         slot.clearedAtChange = changes;
@@ -502,7 +495,7 @@ public final class Scheduler {
             refuseWaiting(slot, START_FAILED, slot.the() + " failed to start "
                 + slot.failuresMs.size() + " times in a row and is not tried again for "
                 + (slot.backOffUntilMs - nowMs + 999) / 1000 + " s; the last time: "
-                + slot.lastFailure);
+                + slot.trouble);
             return true;
         }
         List<Slot> mustGo = mustGo(slot);

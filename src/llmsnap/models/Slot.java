@@ -2,6 +2,7 @@ package llmsnap.models;
 
 import static llmsnap.models.ModelState.ASLEEP;
 import static llmsnap.models.ModelState.READY;
+import static llmsnap.models.ModelState.STARTING;
 import static llmsnap.models.ModelState.STOPPED;
 
 import java.util.ArrayList;
@@ -32,6 +33,8 @@ final class Slot {
     long lingerUntilMs;
     Leave leave = Leave.NO;
     String leaveWhy = "";
+    /** The model that it makes room for, or null. */
+    Slot leaveFor;
     /** What the model becomes when this run is gone, or null. */
     Model replacement;
     /** The configuration has lost it: it goes when this run is gone. */
@@ -46,7 +49,6 @@ final class Slot {
     /** The scheduler's change at which all that it evicts was last seen to be going. */
     long clearedAtChange = -1;
     long backOffUntilMs;
-    String lastFailure = "";
     /** Why it failed, until it is loaded again. */
     String trouble = "";
     long troubleMs;
@@ -82,13 +84,16 @@ final class Slot {
         return run == reported && state != STOPPED;
     }
 
+    void leave(Leave how, String why, Slot whom) {
+        leave = how;
+        leaveWhy = why;
+        leaveFor = whom;
+    }
+
     void failed(String why, long nowMs) {
         trouble = why;
         troubleMs = nowMs;
-    }
-
-    void startFailed(String why, long nowMs) {
-        lastFailure = why;
+        if (!is(STARTING)) return;
         failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
         failuresMs.add(nowMs);
         if (failuresMs.size() >= START_FAILURES) backOffUntilMs = nowMs + BACK_OFF_MS;

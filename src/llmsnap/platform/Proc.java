@@ -1,12 +1,14 @@
 package llmsnap.platform;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +17,11 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -24,22 +31,27 @@ import java.util.regex.Pattern;
  */
 public final class Proc {
     private static final Path PROC = Path.of("/proc");
-    private static final int MAX_ENVIRON_BYTES = 1 << 20;
-    private static final int START_TIME_FIELD = 19;     // behind the name (proc(5), stat: 22)
+    private static final int MAX_BYTES = 1 << 20;
+    private static final int START_TIME_FIELD = 20;     // behind the name (proc(5), stat: 22)
+    private static final long STUCK_MS = 2_000;
+    /** Processes whose environment the kernel did not show in time. */
+    private static final Set<Long> STUCK = ConcurrentHashMap.newKeySet();
     private static final Pattern OPEN_FILES = Pattern.compile("Max open files +([0-9]{1,18}) ");
     private static final String CLOSE_WAIT = "08";
     private static final String IPV4_IN_IPV6 = "0000000000000000FFFF0000";
 
     private Proc() {}
 
-    private static String read(Path file) throws IOException {
+    private static String read(String file) {
         try (InputStream in = Files.newInputStream(PROC.resolve(file))) {
-            return new String(in.readNBytes(MAX_ENVIRON_BYTES), ISO_8859_1);
+            return new String(in.readNBytes(MAX_BYTES), ISO_8859_1);
+        } catch (IOException e) {
+            return "";
         }
     }
 
     /** The ids of all processes. */
-    public static List<Long> pids() {
+    private static List<Long> pids() {
         List<Long> pids = new ArrayList<>();
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROC, "[0-9]*")) {
             for (Path each : processes) pids.add(Long.valueOf(each.getFileName().toString()));
@@ -51,10 +63,34 @@ public final class Proc {
 
     /** The environment with which a process was started, a NUL before and behind each entry. */
     public static String environment(long pid) {
-        try {
-            return "\0" + read(Path.of(String.valueOf(pid), "environ")) + "\0";
-        } catch (IOException e) {
-            return "";
+        return "\0" + read(pid + "/environ") + "\0";
+    }
+
+    /**
+     * The environments of those processes that are wanted, by id. One that is stuck in the kernel
+     * takes whoever reads it along: the look goes on without both, and later ones leave it out.
+     */
+    public static Map<Long, String> environments(Predicate<String> wanted) {
+        Map<Long, String> found = new ConcurrentHashMap<>();
+        var at = new AtomicLong();
+        while (true) {
+            CompletableFuture<Void> look = new CompletableFuture<>();
+            Thread.ofPlatform().daemon().name("look").start(() -> {
+                for (long pid : pids()) {
+                    at.set(pid);
+                    if (STUCK.contains(pid)) continue;
+                    String environment = environment(pid);
+                    STUCK.remove(pid);
+                    if (wanted.test(environment)) found.put(pid, environment);
+                }
+                look.complete(null);
+            });
+            for (long before = -1; !look.isDone() && at.get() != before; ) {
+                before = at.get();
+                look.copy().completeOnTimeout(null, STUCK_MS, MILLISECONDS).join();
+            }
+            if (look.isDone()) return found;
+            STUCK.add(at.get());
         }
     }
 
@@ -81,24 +117,17 @@ public final class Proc {
 
     /** The name of a process, as the kernel keeps it: 15 bytes of it; "" of one that is gone. */
     public static String name(long pid) {
-        try {
-            return read(Path.of(String.valueOf(pid), "comm")).strip();
-        } catch (IOException e) {
-            return "";
-        }
+        return read(pid + "/comm").strip();
     }
 
     /**
      * When a process started, in ticks since the machine did; "" of one that is gone or a zombie.
      */
     public static String startTime(long pid) {
-        try {
-            String stat = read(Path.of(String.valueOf(pid), "stat"));
-            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
-            return fields[0].equals("Z") ? "" : fields[START_TIME_FIELD];
-        } catch (IOException | IndexOutOfBoundsException e) {
-            return "";
-        }
+        String stat = read(pid + "/stat");
+        String[] fields = stat.substring(stat.lastIndexOf(')') + 1).split(" ");
+        boolean runs = fields.length > START_TIME_FIELD && !fields[1].equals("Z");
+        return runs ? fields[START_TIME_FIELD] : "";
     }
 
     /** Whether a process runs; a zombie, which nobody may ever reap, does not. */
@@ -109,12 +138,26 @@ public final class Proc {
 
     /** How many files this process may open, 0 when that is not known. */
     public static long maxOpenFiles() {
-        try {
-            Matcher limit = OPEN_FILES.matcher(read(Path.of("self/limits")));
-            return limit.find() ? Long.parseLong(limit.group(1)) : 0;
-        } catch (IOException e) {
-            return 0;
+        Matcher limit = OPEN_FILES.matcher(read("self/limits"));
+        return limit.find() ? Long.parseLong(limit.group(1)) : 0;
+    }
+
+    /** The process that listens on a port; 0 when that is not known. */
+    public static long listener(int port) {
+        Pattern line = Pattern.compile(
+            String.format(":%04X [0-9A-F]+:0000 0A (?:\\S+ +){5}([0-9]+)", port));
+        Matcher socket = line.matcher(read("net/tcp") + read("net/tcp6"));
+        if (!socket.find()) return 0;
+        String wanted = "socket:[" + socket.group(1) + "]";
+        for (long pid : pids()) {
+            Path open = PROC.resolve(pid + "/fd");
+            try (DirectoryStream<Path> files = Files.newDirectoryStream(open)) {
+                for (Path file : files) if (link(file.toString()).equals(wanted)) return pid;
+            } catch (IOException | DirectoryIteratorException e) {
+                // another user's, or gone
+            }
         }
+        return 0;
     }
 
     /**

@@ -18,7 +18,6 @@ import llmsnap.record.Log;
 public final class Leftovers {
     private static final Pattern OWNER = Pattern.compile("\0" + ProcessTree.MARK
         + "=((([0-9]{1,18})-([0-9]{1,18})-[0-9]{1,18}-[0-9a-f]{1,16})\\.[0-9]{1,18})\0");
-    private static final Pattern MODEL = Pattern.compile("\0" + ProcessTree.MODEL + "=([^\0]*)\0");
     private static final long PATIENCE_MS = 2_000;
 
     private final String home;
@@ -41,25 +40,25 @@ public final class Leftovers {
     /** Looks for left-overs and ends them; takes some milliseconds when there are none. */
     public void end(Log log) {
         try {
-            for (long pid : Proc.pids()) {
-                String environment = Proc.environment(pid);
-                Matcher owner = OWNER.matcher(environment);
-                if (!owner.find() || !owner.group(2).endsWith(home)) continue;
-                String started = Proc.startTime(Long.parseLong(owner.group(3)));
-                if (started.equals(owner.group(4))) continue;
-                Matcher model = MODEL.matcher(environment);
-                log.warn("ending " + Proc.name(pid) + " " + pid + " (model "
-                    + (model.find() ? model.group(1) : "?") + "), left by llmsnap "
-                    + owner.group(3) + " which died without stopping it");
-                ProcessHandle.of(pid).ifPresent(process -> {
-                    var tree = new ProcessTree(process, owner.group(1));
-                    tree.kill();
-                    tree.endSurvivors(true);
-                });
-            }
+            Proc.environments(each -> each.contains(home))
+                .forEach((pid, environment) -> end(pid, environment, log));
         } finally {
             ended.countDown();
         }
+    }
+
+    private void end(long pid, String environment, Log log) {
+        Matcher owner = OWNER.matcher(environment);
+        if (!owner.find() || !owner.group(2).endsWith(home)) return;
+        String started = Proc.startTime(Long.parseLong(owner.group(3)));
+        if (started.equals(owner.group(4))) return;
+        log.warn("ending " + ProcessTree.describe(pid, environment) + ", left by llmsnap "
+            + owner.group(3) + " which died without stopping it");
+        ProcessHandle.of(pid).ifPresent(process -> {
+            var tree = new ProcessTree(process, owner.group(1));
+            tree.kill();
+            tree.endSurvivors(true);
+        });
     }
 
     /** Waits until {@link #end} is through; not for ever: a process may be stuck in the kernel. */

@@ -29,6 +29,7 @@ import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
 import llmsnap.models.Event;
 import llmsnap.models.ModelRun;
+import llmsnap.platform.Proc;
 import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 
@@ -46,7 +47,6 @@ public final class ModelServer implements ModelRun {
     private static final long EXIT_REPORT_MS = 2_000;
     private static final long KILLED_SECONDS = 5;
     private static final int LAST_LINES = 15;
-    private static final int LAST_LINES_BYTES = 20_000;
     private static final long TELL_NANOS = SECONDS.toNanos(10);
     private static final int MAX_LINE = 300;
     private static final Pattern TELLING =
@@ -82,6 +82,7 @@ public final class ModelServer implements ModelRun {
     }
 
     private final Factory factory;
+    private final Log log;
     private final Model model;
     private final Launch launch;
     private final int run;
@@ -102,12 +103,13 @@ public final class ModelServer implements ModelRun {
 
     private ModelServer(Factory factory, Model model, int run, Consumer<Event> report) {
         this.factory = factory;
+        this.log = factory.log;
         this.model = model;
         this.launch = model.launch();
         this.run = run;
         this.report = report;
         this.endpoint = new Endpoint(model.proxy(), factory.client);
-        this.logBefore = factory.log.model(model.id()).written();
+        this.logBefore = log.model(model.id()).written();
     }
 
     @Override public URI base() {
@@ -120,16 +122,17 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
-        if (isAttached() && !endpoint.accepts()) failed(the() + " does not answer any more");
+        if (isAttached()) {
+            if (!endpoint.accepts()) failed(the() + " does not answer any more");
+            return ended.getCount() == 0;
+        }
         Process started = process;
         boolean exited = started == null || started.waitFor(millis, MILLISECONDS);
         return exited && ended.await(EXIT_REPORT_MS, MILLISECONDS);
     }
 
     @Override public String lastLines() {
-        LogBuffer log = factory.log.model(model.id());
-        List<String> lines = log.lastLines(MAX_LOG_LINES, LAST_LINES_BYTES, logBefore).lines()
-            .filter(line -> !line.isBlank()).toList();
+        List<String> lines = said(MAX_LOG_LINES).lines().filter(line -> !line.isBlank()).toList();
         // What went wrong may stand before pages of help.
         List<String> telling = lines.stream().limit(max(0, lines.size() - LAST_LINES))
             .filter(line -> TELLING.matcher(line).find()).limit(LAST_LINES / 2).toList();
@@ -138,6 +141,11 @@ public final class ModelServer implements ModelRun {
             lines.stream().skip(max(0, lines.size() - rest))).map(ModelServer::shortened)
             .collect(Collectors.joining("\n"));
         return all.isEmpty() ? "it logged nothing" : "its last lines:\n" + all;
+    }
+
+    /** The last lines of this run. */
+    private String said(int lines) {
+        return log.model(model.id()).lastLines(lines, MAX_LOG_BYTES, logBefore);
     }
 
     private static String shortened(String line) {
@@ -155,8 +163,13 @@ public final class ModelServer implements ModelRun {
         return "the model \"" + model.id() + "\"";
     }
 
+    /** What is logged of it. */
+    private String line(String what) {
+        return "model " + model.id() + ": " + what;
+    }
+
     private void warn(String what) {
-        factory.log.warn("model " + model.id() + ": " + what);
+        log.warn(line(what));
     }
 
     // ---- start
@@ -196,7 +209,7 @@ public final class ModelServer implements ModelRun {
             } catch (InterruptedException e) {
                 // whoever interrupted reports what became of it
             } catch (RuntimeException | Error e) {
-                factory.log.error("model " + model.id() + ": " + what + " failed: " + e);
+                log.error(line(what + " failed: " + e));
                 failed(what + " failed: " + e);
             }
         });
@@ -215,11 +228,20 @@ public final class ModelServer implements ModelRun {
         while (endpoint.isPortTaken()) {
             if (System.nanoTime() > end) {
                 throw new StartFailed(the() + " was not started: port " + model.proxy().port()
-                    + " is taken by another program; stop that, or give the model another port"
-                    + " (startPort moves all of them)");
+                    + " is taken by " + holder(model.proxy().port())
+                    + "; stop that, or give the model another port (startPort moves all of them)");
             }
             MILLISECONDS.sleep(PORT_LOOK_MS);
         }
+    }
+
+    private static String holder(int port) {
+        long pid = Proc.listener(port);
+        if (pid == ProcessHandle.current().pid()) return "llmsnap itself (--listen)";
+        String environment = pid == 0 ? "" : Proc.environment(pid);
+        String who = ProcessTree.describe(pid, environment);
+        if (environment.contains(ProcessTree.MODEL)) return who;
+        return "another program" + (pid == 0 ? "" : " (" + who + ")");
     }
 
     /** Starts the process. @return false when a stop came first: {@link #end} waits for it */
@@ -238,7 +260,10 @@ public final class ModelServer implements ModelRun {
         }
         tree = new ProcessTree(started.toHandle(), mark);
         process = started;
-        readOutput(started, outputEnded);
+        readOutput(started, () -> {
+            log.ended(model.id());
+            outputEnded.countDown();
+        });
         started.onExit().thenRun(() -> Thread.ofVirtual().start(this::exited));
         return !ending.get();
     }
@@ -262,14 +287,14 @@ public final class ModelServer implements ModelRun {
         return builder;
     }
 
-    private void readOutput(Process from, CountDownLatch done) {
+    private void readOutput(Process from, Runnable done) {
         Thread.ofPlatform().daemon().name("output " + model.id()).start(() -> {
             try (InputStream output = from.getInputStream()) {
                 copyToLog(output);
             } catch (IOException e) {
                 // the process is gone
             } finally {
-                done.countDown();
+                done.run();
             }
         });
     }
@@ -281,40 +306,41 @@ public final class ModelServer implements ModelRun {
         for (int n; (n = output.read(buffer, held, buffer.length - held)) >= 0; ) {
             int length = held + n;
             held = LogBuffer.incomplete(buffer, length);
-            factory.log.upstream(model.id(), buffer, length - held);
+            log.upstream(model.id(), buffer, length - held);
             System.arraycopy(buffer, length - held, buffer, 0, held);
         }
-        factory.log.upstream(model.id(), buffer, held);
-        factory.log.ended(model.id());
+        log.upstream(model.id(), buffer, held);
     }
 
     private void awaitReady() throws StartFailed, InterruptedException {
         int timeout = model.limits().healthCheckSeconds();
         String check = launch.checkEndpoint();
         long start = System.nanoTime();
+        long passed = 0;
         long toldNanos = 0;
         long probeMs = FIRST_PROBE_MS;  // one that accepts before it can answer may let probes hang
         while (true) {
             String met = "connection refused";
             if (endpoint.accepts()) {
                 if (check == null) return;
+                long leftMs = max(1, SECONDS.toMillis(timeout) - NANOSECONDS.toMillis(passed));
+                long patienceMs = min(probeMs, leftMs);
                 try {
-                    int status = endpoint.status(new Call("GET", check, "", 0), probeMs);
+                    int status = endpoint.status(new Call("GET", check, "", 0), patienceMs);
                     if (status == 200) return;
                     met = "it answered " + status;
                 } catch (HttpTimeoutException e) {
-                    met = "it took the connection and did not answer within " + probeMs + " ms";
+                    met = "it took the connection and did not answer within " + patienceMs + " ms";
                     probeMs = min(probeMs * 2, MAX_PROBE_MS);
                 } catch (IOException e) {
                     met = "it broke the connection off";
                 }
             }
-            long passed = System.nanoTime() - start;
+            passed = System.nanoTime() - start;
             if (passed > toldNanos + TELL_NANOS) {
                 toldNanos = passed;
-                factory.log.info("model " + model.id() + ": loading for " + NANOSECONDS
-                    .toSeconds(passed) + " s, its last line: " + factory.log.model(model.id())
-                    .lastLines(1, LAST_LINES_BYTES, logBefore));
+                log.info(line("loading for " + NANOSECONDS.toSeconds(passed)
+                    + " s, its last line: " + said(1)));
             }
             if (passed > SECONDS.toNanos(timeout)) {
                 throw new StartFailed(the() + " did not get ready within " + timeout
@@ -330,8 +356,7 @@ public final class ModelServer implements ModelRun {
 
     /** What its log says of another port than the one that is asked. */
     private String listensElsewhere() {
-        Matcher port = LISTENS.matcher(factory.log.model(model.id())
-            .lastLines(MAX_LOG_LINES, MAX_LOG_BYTES, logBefore));
+        Matcher port = LISTENS.matcher(said(MAX_LOG_LINES));
         String last = "";
         while (port.find()) last = port.group(1);
         boolean other = !last.isEmpty() && !last.equals(String.valueOf(model.proxy().port()));
@@ -378,25 +403,40 @@ public final class ModelServer implements ModelRun {
     /** The process ended, asked or not. */
     private void exited() {
         if (!ending.compareAndSet(false, true)) return;
-        worker.interrupt();
-        try {
+        leave(() -> {
+            worker.interrupt();
             outputEnded.await(LAST_OUTPUT_MS, MILLISECONDS);
+            String why = "the server of " + the() + " " + how() + "; " + lastLines();
+            report.accept(new Event.Failed(model.id(), run, why));
+            ended.countDown();
+            tree.endSurvivors(false);
+        });
+    }
+
+    /** The last work of this run, whatever becomes of it; only by who has set {@link #ending}. */
+    private void leave(Work work) {
+        try {
+            work.run();
         } catch (InterruptedException e) {
-            // then without its last words
+            kill();
+        } catch (RuntimeException | Error e) {
+            log.error(line("its end failed: " + e));
+            kill();
         }
+        ended.countDown();
+        report.accept(new Event.Gone(model.id(), run));
+    }
+
+    /** How the process ended, in words. */
+    private String how() {
         int code = process.exitValue();
         boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;
         int signal = code - FIRST_SIGNAL_STATUS;
         String how = signalled ? "was ended by signal " + signal + signalName(signal)
             : "exited with code " + code;
         boolean gone = code == 0 && !ready;
-        String hint = gone ? "; the command must stay in the foreground (no & and no docker -d)"
-            : "";
-        String why = "the server of " + the() + " " + how + hint + "; " + lastLines();
-        report.accept(new Event.Failed(model.id(), run, why));
-        ended.countDown();
-        tree.endSurvivors(false);
-        report.accept(new Event.Gone(model.id(), run));
+        return gone ? how + "; the command must stay in the foreground (no & and no docker -d)"
+            : how;
     }
 
     private static String signalName(int signal) {
@@ -419,23 +459,15 @@ public final class ModelServer implements ModelRun {
         if (started != null) started.kill();
     }
 
-    /** Ends the process tree and reports Gone; only by whoever has set {@link #ending}. */
     private void end() {
-        try {
+        leave(() -> {
             Thread starter = worker;
             if (starter != null && starter != Thread.currentThread()) {
                 starter.interrupt();
                 starter.join();     // from here on the process is there, or never will be
             }
             if (process != null) endProcess();
-        } catch (InterruptedException e) {
-            kill();
-        } catch (RuntimeException | Error e) {
-            factory.log.error("model " + model.id() + ": stop failed: " + e);
-            kill();
-        }
-        ended.countDown();
-        report.accept(new Event.Gone(model.id(), run));
+        });
     }
 
     private void endProcess() throws InterruptedException {
@@ -470,7 +502,7 @@ public final class ModelServer implements ModelRun {
             warn("cmdStop: " + reason(e, words.getFirst()) + "; SIGTERM was sent instead");
             return false;
         }
-        readOutput(stopper, new CountDownLatch(1));
+        readOutput(stopper, () -> { });
         CompletableFuture<Process> stopped = stopper.onExit()
             .orTimeout(deadline - System.nanoTime(), NANOSECONDS).exceptionally(late -> {
                 warn("cmdStop did not end within " + launch.unloadTimeoutSeconds()

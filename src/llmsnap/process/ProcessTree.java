@@ -1,12 +1,12 @@
 package llmsnap.process;
 
-import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import llmsnap.platform.Proc;
 
 /**
@@ -19,9 +19,9 @@ final class ProcessTree {
     static final String MARK = "LLMSNAP_RUN";
     /** The variable with the model's id. */
     static final String MODEL = "LLMSNAP_MODEL";
+    private static final Pattern ITS_MODEL = Pattern.compile("\0" + MODEL + "=([^\0]*)\0");
     private static final long POLITE_MS = 250;
     private static final long KILLED_MS = 500;
-    private static final long LOOK_MS = 2_000;
     private static final int ROUNDS = 20;
 
     private final ProcessHandle root;
@@ -39,20 +39,18 @@ final class ProcessTree {
         root.descendants().forEach(seen::add);
     }
 
-    /**
-     * Notes the processes that carry the mark. Takes some milliseconds; when one is stuck in the
-     * kernel its environment cannot be read, and the look goes on without us.
-     */
+    /** Notes the processes that carry the mark. Takes some milliseconds. */
     void noteMarked() {
-        CompletableFuture<Void> look = new CompletableFuture<>();
-        Thread.ofPlatform().daemon().name("look " + root.pid()).start(() -> {
-            for (long pid : Proc.pids()) {
-                boolean marked = pid != root.pid() && Proc.environment(pid).contains(mark);
-                if (marked) ProcessHandle.of(pid).ifPresent(seen::add);
-            }
-            look.complete(null);
-        });
-        look.completeOnTimeout(null, LOOK_MS, MILLISECONDS).join();
+        for (long pid : Proc.environments(each -> each.contains(mark)).keySet()) {
+            if (pid != root.pid()) ProcessHandle.of(pid).ifPresent(seen::add);
+        }
+    }
+
+    /** A process for people: its name and id, and the model that it serves when it is a model's. */
+    static String describe(long pid, String environment) {
+        Matcher model = ITS_MODEL.matcher(environment);
+        return Proc.name(pid) + " " + pid
+            + (model.find() ? " (model " + model.group(1) + ")" : "");
     }
 
     /** Whether no process but the root was ever seen. */

@@ -9,6 +9,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import llmsnap.config.Config.Kept;
+import llmsnap.platform.Guard;
 
 /**
  * What was asked of the models: requests in flight, one row for each that has ended, and captures

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import llmsnap.platform.Guard;
 import llmsnap.record.Capture.Said;
 
 /**

@@ -1,11 +1,13 @@
 package llmsnap.record;
 
 import static java.lang.Math.max;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
+import llmsnap.platform.Guard;
 
 /**
  * A request in flight. Its own thread and those that pass its answer on tell what becomes of it.
@@ -14,7 +16,6 @@ public final class InFlight {
     private static final Set<String> PLAIN = Set.of("", "identity");
     private static final int MAX_PATH = 200;
     private static final int MAX_ERROR = 2_000;
-    private static final long NANOS_PER_MS = 1_000_000;
 
     public final long id;
     public final String model;
@@ -140,8 +141,8 @@ public final class InFlight {
             }
             over = true;
             Usage.Fault fault = usage == null ? null : usage.fault();
-            boolean said500 = error.isEmpty() && (fault != null || status >= 400);
-            var outcome = said500 ? fault(status, fault)
+            boolean itsOwn = error.isEmpty() && (fault != null || status >= 400);
+            var outcome = itsOwn ? fault(status, fault)
                 : new Row.Outcome(status, cause, cut(error, MAX_ERROR));
             row = row(outcome);
             ended.accept(row, draft.finish(id, pathAndQuery));
@@ -191,18 +192,18 @@ public final class InFlight {
     /** How long it has waited for its model, in ms. */
     public long queueMs() {
         long since = waitingSinceNanos;
-        return (queueNanos + (since == 0 ? 0 : System.nanoTime() - since)) / NANOS_PER_MS;
+        return NANOSECONDS.toMillis(queueNanos + (since == 0 ? 0 : System.nanoTime() - since));
     }
 
     /** How long the model has been at it, in ms. */
     public long durationMs() {
         long now = isWaiting() ? 0 : System.nanoTime() - grantedNanos;
-        return (earlierNanos + now) / NANOS_PER_MS;
+        return NANOSECONDS.toMillis(earlierNanos + now);
     }
 
     /** Until the first piece of text of a stream, in ms since the grant; -1 before that. */
     public long ttftMs() {
-        return firstTextNanos == 0 ? -1 : (firstTextNanos - grantedNanos) / NANOS_PER_MS;
+        return firstTextNanos == 0 ? -1 : NANOSECONDS.toMillis(firstTextNanos - grantedNanos);
     }
 
     /** How much of the answer's body has passed. */

@@ -92,7 +92,7 @@ public final class Log {
         String text = "[" + level + "] " + lines(line) + "\n";
         String time = logging.timeFormat().isEmpty() && terminal ? CLOCK : logging.timeFormat();
         byte[] bytes = (TimeFormat.stamp(time) + text).getBytes(UTF_8);
-        proxy.append(bytes, 0, bytes.length);
+        proxy.append(bytes, bytes.length);
         show(Stdout.PROXY, bytes, bytes.length);
     }
 
@@ -109,8 +109,8 @@ public final class Log {
     /** Adds what a model's server wrote. */
     public void upstream(String model, byte[] bytes, int length) {
         if (length == 0) return;
-        model(model).append(bytes, 0, length);
-        upstream.append(bytes, 0, length);
+        model(model).append(bytes, length);
+        upstream.append(bytes, length);
         boolean begun = open.contains(model);
         if (bytes[length - 1] == '\n') open.remove(model);
         else open.add(model);
@@ -139,9 +139,9 @@ public final class Log {
     private void show(Stdout kind, byte[] bytes, int length) {
         Stdout wanted = logging.toStdout();
         if (wanted != kind && wanted != Stdout.BOTH) return;
-        shown.append(bytes, 0, length);
+        shown.append(bytes, length);
         toStdout.addAndGet(length);
-        stdout.append(bytes, 0, length);
+        stdout.append(bytes, length);
     }
 
     /** Whether that model has ever written something that is still kept. */

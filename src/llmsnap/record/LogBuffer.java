@@ -12,11 +12,12 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
+import llmsnap.platform.Guard;
 
 /**
  * The newest bytes of a log, and readers that follow it. Writers never wait: what a slow reader has
  * not taken when it falls out of the buffer is lost for that reader, which is told how many lines.
- * Bytes are kept as they came.
+ * Bytes are kept as they came; what is read ends where a character does, if all that was added did.
  */
 public final class LogBuffer {
     private static final int PIECE_BYTES = 8192;
@@ -42,10 +43,12 @@ public final class LogBuffer {
     }
 
     /** Adds bytes; the array is copied. */
-    public void append(byte[] source, int offset, int length) {
+    public void append(byte[] source, int length) {
         guard.run(() -> {
-            for (int from = offset, end = offset + length; from < end; from += PIECE_BYTES) {
-                add(Arrays.copyOfRange(source, from, min(end, from + PIECE_BYTES)));
+            for (int from = 0, to; from < length; from = to) {
+                to = min(length, from + PIECE_BYTES);
+                if (to < length) to -= incomplete(source, to);
+                add(Arrays.copyOfRange(source, from, to));
             }
             grown.signalAll();
         });

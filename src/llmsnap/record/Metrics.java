@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.ToLongFunction;
@@ -92,7 +91,7 @@ public final class Metrics {
         }
     }
 
-    private final Map<Answered, LongAdder> requests = new ConcurrentHashMap<>();
+    private final Map<Answered, LongAdder> requests = new ConcurrentSkipListMap<>(ORDER);
     private final Map<String, Histogram[]> models = new ConcurrentSkipListMap<>();
     private final String version;
     private final Set<String> paths;
@@ -124,10 +123,8 @@ public final class Metrics {
     }
 
     private String label(String path) {
-        // a base URL may end with a slash
-        String plain = path.startsWith("//") ? path.replaceFirst("^/+", "/") : path;
-        if (plain.startsWith("/upstream/")) return "/upstream";
-        return paths.contains(plain) ? plain : "other";
+        if (path.startsWith("/upstream/")) return "/upstream";
+        return paths.contains(path) ? path : "other";
     }
 
     /** A model has become ready, from a stop or from sleep, within that time. */
@@ -137,19 +134,16 @@ public final class Metrics {
 
     /** Writes all of it. */
     public void write(MetricsPage page) {
-        page.gauge("llmsnap_build_info", "The version that runs; the value is always 1.");
+        page.metric("gauge", "llmsnap_build_info", "The version that runs; the value is always 1.");
         page.sample(1, "version", version);
-        page.counter("llmsnap_requests_total", "Requests that have ended, by model, path and the"
+        page.metric("counter", "llmsnap_requests_total",
+            "Requests that have ended, by model, path and the"
             + " status of their answer (499: the client left before one).");
-        requests.entrySet().stream().sorted(Map.Entry.comparingByKey(ORDER)).forEach(entry -> {
-            Answered of = entry.getKey();
-            page.sample(entry.getValue().sum(), "model", of.model, "path", of.path,
-                "status", String.valueOf(of.status));
-        });
+        requests.forEach((of, count) -> page.sample(count.sum(),
+            "model", of.model, "path", of.path, "status", String.valueOf(of.status)));
         for (Family family : FAMILIES) {
-            boolean counter = family.bounds.length == 0;
-            if (counter) page.counter(family.title, family.help);
-            else page.histogram(family.title, family.help);
+            String type = family.bounds.length == 0 ? "counter" : "histogram";
+            page.metric(type, family.title, family.help);
             models.forEach((model, values) -> values[family.ordinal()].write(page, model));
         }
     }

@@ -11,19 +11,8 @@ public final class MetricsPage {
     private final StringBuilder text = new StringBuilder();
     private String metric;
 
-    public void gauge(String name, String help) {
-        announce(name, "gauge", help);
-    }
-
-    public void counter(String name, String help) {
-        announce(name, "counter", help);
-    }
-
-    void histogram(String name, String help) {
-        announce(name, "histogram", help);
-    }
-
-    private void announce(String name, String type, String help) {
+    /** Begins a metric. @param type counter, gauge or histogram */
+    public void metric(String type, String name, String help) {
         metric = name;
         text.append("# HELP %s %s\n# TYPE %1$s %s\n".formatted(name, help, type));
     }
@@ -56,15 +45,17 @@ public final class MetricsPage {
     public void jvm() {
         MemoryUsage heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
         MemoryUsage other = ManagementFactory.getMemoryMXBean().getNonHeapMemoryUsage();
-        gauge("jvm_memory_used_bytes", "Memory of the Java virtual machine in use.");
+        metric("gauge", "jvm_memory_used_bytes", "Memory of the Java virtual machine in use.");
         sample(heap.getUsed(), "area", "heap");
         sample(other.getUsed(), "area", "nonheap");
-        gauge("jvm_memory_committed_bytes", "Memory that the Java virtual machine holds.");
+        metric("gauge", "jvm_memory_committed_bytes",
+            "Memory that the Java virtual machine holds.");
         sample(heap.getCommitted(), "area", "heap");
         sample(other.getCommitted(), "area", "nonheap");
-        gauge("jvm_memory_max_bytes", "What the heap may grow to.");
+        metric("gauge", "jvm_memory_max_bytes", "What the heap may grow to.");
         sample(heap.getMax(), "area", "heap");
-        gauge("process_start_time_seconds", "When the process started, in seconds since 1970.");
+        metric("gauge", "process_start_time_seconds",
+            "When the process started, in seconds since 1970.");
         sample(ManagementFactory.getRuntimeMXBean().getStartTime() / 1000.0);
     }
 

@@ -94,20 +94,16 @@ public final class JsonEdit {
     private final int length;
     private final Members members;
 
-    private JsonEdit(byte[] bytes, int length) {
-        this.bytes = bytes;
-        this.length = length;
-        this.members = new Members(bytes, 0, length);
-    }
-
     /**
      * Reads {@code length} bytes from the start of {@code bytes}, which the caller then leaves
      * alone.
      *
      * @throws Malformed when they are not one complete JSON object
      */
-    public static JsonEdit read(byte[] bytes, int length) {
-        return new JsonEdit(bytes, length);
+    public JsonEdit(byte[] bytes, int length) {
+        this.bytes = bytes;
+        this.length = length;
+        this.members = new Members(bytes, 0, length);
     }
 
     /** The text of the first top-level {@code key} when its value is a string, else null. */

@@ -72,6 +72,21 @@ public final class Words {
         throw new IllegalArgumentException("unclosed " + quote + " that opens at: " + context);
     }
 
+    /** The same words, an x for each that is quoted or has a backslash before it. */
+    public static String bare(String command) {
+        var bare = new StringBuilder();
+        var hidden = new StringBuilder();
+        for (int i = 0; i < command.length(); i++) {
+            char c = command.charAt(i);
+            boolean quote = c == '\'' || c == '"';
+            boolean escape = c == '\\' && !WINDOWS && !command.startsWith("\n", i + 1);
+            bare.append(quote || escape ? 'x' : c);
+            if (quote) i = quoted(command, i, hidden);
+            else if (escape) i++;
+        }
+        return bare.toString();
+    }
+
     /** Drops the comment lines of a {@code cmd: |}: those that begin with {@code #}. */
     public static String withoutComments(String command) {
         if (command.indexOf('#') < 0) return command;

@@ -70,8 +70,8 @@ abstract class SchedulerFixture {
 
     /** Nothing waits, nothing is on its way out, nothing has failed. */
     void assertOutlook(String model, List<String> mustGo, List<String> busy) {
-        var inTheWay = new Outlook.InTheWay(mustGo, busy, List.of());
-        Outlook expected = new Outlook(scheduler.status(model), inTheWay, "", 0, "");
+        Outlook expected =
+            new Outlook(scheduler.status(model), mustGo, busy, List.of(), "", 0);
         assertThat(outlook(model)).isEqualTo(expected);
         assertThat(position(model)).isZero();
     }

@@ -15,12 +15,12 @@ class SchedulerTest extends SchedulerFixture {
         assertOutlook("a", List.of(), List.of());
         request("a", 1, "start a1");
         on(new Event.Ready("a", 1), "grant 1");
-        assertThat(outlook("a").inTheWay().mustGo()).as("it is loaded").isEmpty();
+        assertThat(outlook("a").mustGo()).as("it is loaded").isEmpty();
         assertOutlook("b", List.of("a"), List.of("a"));
         request("b", 2);
         assertThat(position("b")).isEqualTo(1);
-        assertThat(outlook("a").inTheWay().ahead()).containsExactly("b");
-        assertThat(outlook("c").inTheWay().ahead()).containsExactly("b");
+        assertThat(outlook("a").ahead()).containsExactly("b");
+        assertThat(outlook("c").ahead()).containsExactly("b");
         release("a", 1, "timer 15");
         now += 15;
         on(new Event.Tick(), "stop a1");

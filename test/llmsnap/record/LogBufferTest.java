@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 class LogBufferTest {
     private static void line(LogBuffer log, String text) {
         byte[] line = (text + "\n").getBytes(StandardCharsets.UTF_8);
-        log.append(line, 0, line.length);
+        log.append(line, line.length);
     }
 
     @Test void theLastLinesMayBeThoseSinceAMoment() {
@@ -68,7 +68,7 @@ class LogBufferTest {
         LogBuffer log = new LogBuffer(100_000);
         byte[] line = new byte[10 << 20];
         for (int i = 0; i < line.length; i++) line[i] = (byte) i;
-        log.append(line, 0, line.length);
+        log.append(line, line.length);
         assertThat(log.tail(Integer.MAX_VALUE))
             .hasSizeLessThanOrEqualTo(100_000)
             .endsWith(line[line.length - 2], line[line.length - 1]);
@@ -89,7 +89,7 @@ class LogBufferTest {
         assertThat(log.lastLines(2, 100, 0)).isEqualTo("b\nc");
         assertThat(log.lastLines(9, 100, 0)).isEqualTo("a\nb\nc");
         byte[] odd = {(byte) 0xff, 'x'};
-        log.append(odd, 0, 2);
+        log.append(odd, 2);
         assertThat(log.lastLines(1, 100, 0)).endsWith("x");
     }
 

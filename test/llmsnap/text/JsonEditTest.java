@@ -24,7 +24,7 @@ class JsonEditTest {
 
     private static JsonEdit read(String json) throws Malformed {
         byte[] bytes = json.getBytes(StandardCharsets.UTF_8);
-        return JsonEdit.read(bytes, bytes.length);
+        return new JsonEdit(bytes, bytes.length);
     }
 
     private static String edit(String json, Map<String, Edit> edits) throws Malformed {
@@ -165,7 +165,7 @@ class JsonEditTest {
 
     @Test void bytesBehindTheObjectAreRefused() {
         byte[] bytes = {'{', '}', (byte) 0xff, (byte) 0xff, 'x'};
-        assertThatThrownBy(() -> JsonEdit.read(bytes, bytes.length)).isInstanceOf(Malformed.class);
+        assertThatThrownBy(() -> new JsonEdit(bytes, bytes.length)).isInstanceOf(Malformed.class);
         assertThatThrownBy(() -> read("{" + "\"\":0,".repeat(300_000) + "\"a\":1}"))
             .hasMessageContaining("more than 250000 keys");
     }
@@ -180,7 +180,7 @@ class JsonEditTest {
         assertThat(read(deep).text("model")).isEqualTo("m");
         byte[] odd = "{\"a\":\"x\",\"model\":\"m\"}".getBytes(StandardCharsets.ISO_8859_1);
         odd[6] = (byte) 0xfe;
-        assertThat(JsonEdit.read(odd, odd.length).text("model")).isEqualTo("m");
+        assertThat(new JsonEdit(odd, odd.length).text("model")).isEqualTo("m");
     }
 
     /**

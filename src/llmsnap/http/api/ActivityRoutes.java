@@ -63,20 +63,22 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
 
     /** Adds what models are at now. */
     static void write(MetricsPage page, List<ModelStatus> models) {
-        page.counter("llmsnap_starts_total", "How often a model's server was started.");
+        page.metric("counter", "llmsnap_starts_total", "How often a model's server was started.");
         each(page, models, status -> status.history().starts());
-        page.counter("llmsnap_swaps_total", "How often other models had to go for a model.");
+        page.metric("counter", "llmsnap_swaps_total",
+            "How often other models had to go for a model.");
         each(page, models, status -> status.history().swaps());
-        page.gauge("llmsnap_model_state", "1 for the state that a model is in, 0 for all others.");
+        page.metric("gauge", "llmsnap_model_state",
+            "1 for the state that a model is in, 0 for all others.");
         for (ModelStatus status : models) {
             for (ModelState state : ModelState.values()) {
                 int value = state == status.state() ? 1 : 0;
                 page.sample(value, "model", status.id(), "state", state.label);
             }
         }
-        page.gauge("llmsnap_requests_in_flight", "Requests that a model is at.");
+        page.metric("gauge", "llmsnap_requests_in_flight", "Requests that a model is at.");
         each(page, models, status -> status.requests().inFlight());
-        page.gauge("llmsnap_requests_waiting", "Requests that wait for a model.");
+        page.metric("gauge", "llmsnap_requests_waiting", "Requests that wait for a model.");
         each(page, models, status -> status.requests().waiting());
     }
 

@@ -22,6 +22,7 @@ import llmsnap.models.ModelStatus;
 import llmsnap.record.Activity;
 import llmsnap.record.InFlight;
 import llmsnap.record.Log;
+import llmsnap.record.LogBuffer;
 import llmsnap.record.Row;
 import llmsnap.text.Json;
 
@@ -119,8 +120,8 @@ public final class Events {
     private final class Reader {
         private final Exchange exchange;
         private final Inbox inbox;
-        private final List<LogSource> sources = List.of(
-            new LogSource("proxy", log.proxy), new LogSource("upstream", log.upstream));
+        private final Map<String, LogBuffer.Reader> logs = Map.of(
+            "proxy", log.proxy.reader(true), "upstream", log.upstream.reader(true));
         private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos;
@@ -133,7 +134,7 @@ public final class Events {
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
             write(models.message());
             writeRows(old);
-            for (LogSource source : sources) writeLog(source, source.read(HISTORY_BYTES));
+            for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
             exchange.flush();
         }
@@ -150,11 +151,10 @@ public final class Events {
             for (Inbox.ModelList list; (list = inbox.nextModels()) != null; ) write(list.message());
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
-            for (LogSource source : sources) {
-                String text = source.read(LOG_BYTES);
-                if (text == null) continue;
-                writeLog(source, text);
-                if (source.hasMore()) inbox.run();
+            for (String source : logs.keySet()) {
+                if (!logs.get(source).hasMore()) continue;
+                writeLog(source, LOG_BYTES);
+                if (logs.get(source).hasMore()) inbox.run();
             }
             boolean due = System.nanoTime() - inFlightNanos >= PROGRESS_NANOS;
             // A long list is not written for each change.
@@ -172,9 +172,10 @@ public final class Events {
             writtenNanos = System.nanoTime();
         }
 
-        private void writeLog(LogSource source, String text) throws Failure {
-            String data = text == null ? "" : text;
-            write(message("logData", obj("source", source.name, "data", data)));
+        private void writeLog(String source, int max) throws Failure, InterruptedException {
+            byte[] bytes = logs.get(source).read(max, 0);
+            String data = bytes == null ? "" : new String(bytes, UTF_8);
+            write(message("logData", obj("source", source, "data", data)));
         }
 
         private void writeRows(List<Row> rows) throws Failure {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -38,7 +39,7 @@ final class Inbox implements Activity.Listener, Runnable {
     private static final int MIN_LISTS = 4;
 
     private final Thread reader = Thread.currentThread();
-    private final Queue<ModelList> lists = new LinkedBlockingQueue<>();
+    private final Queue<ModelList> lists = new ConcurrentLinkedQueue<>();
     private final BlockingQueue<Row> rows = new LinkedBlockingQueue<>(MAX_ROWS);
     private volatile boolean rung;
     private volatile boolean inFlightChanged;

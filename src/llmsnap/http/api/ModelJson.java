@@ -138,10 +138,10 @@ final class ModelJson {
             "in_flight", status.requests().inFlight(),
             "waiting", status.requests().waiting(),
             "position", status.requests().position(),
-            "must_go", outlook.inTheWay().mustGo(),
-            "busy", outlook.inTheWay().busy(),
+            "must_go", outlook.mustGo(),
+            "busy", outlook.busy(),
             "cmd", String.join(" ", status.model().cmd()),
-            "ahead", outlook.inTheWay().ahead(),
+            "ahead", outlook.ahead(),
             "leaving", outlook.leaving(),
             "last_load_ms", history.loadMs(),
             "last_unload", history.lastStop().isEmpty() ? null : lastStop,
@@ -150,17 +150,16 @@ final class ModelJson {
     }
 
     private static String summary(Outlook outlook) {
-        Outlook.InTheWay inTheWay = outlook.inTheWay();
         String text = now(outlook);
-        if (!inTheWay.busy().isEmpty()) {
-            text += " Before that, " + names(inTheWay.busy()) + " would end what is in flight.";
+        if (!outlook.busy().isEmpty()) {
+            text += " Before that, " + names(outlook.busy()) + " would end what is in flight.";
         }
-        if (!inTheWay.ahead().isEmpty()) {
-            text += " Requests for " + names(inTheWay.ahead()) + " are ahead.";
+        if (!outlook.ahead().isEmpty()) {
+            text += " Requests for " + names(outlook.ahead()) + " are ahead.";
         }
         if (outlook.backOffMs() > 0) {
             text += " It failed to start several times, and is not tried for now: "
-                + firstLine(outlook.lastFailure()) + ".";
+                + firstLine(outlook.status().history().trouble().why()) + ".";
         }
         String went = firstLine(outlook.status().history().lastStop());
         if (went.isEmpty()) return text;
@@ -169,7 +168,7 @@ final class ModelJson {
 
     private static String now(Outlook outlook) {
         ModelState state = outlook.status().state();
-        List<String> mustGo = outlook.inTheWay().mustGo();
+        List<String> mustGo = outlook.mustGo();
         return switch (state) {
             case READY -> ready(outlook);
             case STARTING, WAKING -> "It is loading.";
@@ -185,7 +184,7 @@ final class ModelJson {
             return "It goes as soon as its requests in flight have ended (" + outlook.leaving()
                 + "), and is loaded again for new ones.";
         }
-        boolean free = outlook.inTheWay().ahead().isEmpty();
+        boolean free = outlook.ahead().isEmpty();
         return free ? "It is loaded: a request goes at once." : "It is loaded.";
     }
 

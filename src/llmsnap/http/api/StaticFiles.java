@@ -7,11 +7,11 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
-import java.util.zip.CRC32C;
 import java.util.zip.GZIPOutputStream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -105,7 +105,8 @@ public final class StaticFiles {
             bytes = page.replace(tag.formatted("./"), tag.formatted(base)).getBytes(UTF_8);
         }
         String type = TYPES.get(name.substring(name.lastIndexOf('.') + 1));
-        var file = new File(type, bytes, gzip(bytes), hash(bytes));
+        var file = new File(type, bytes, gzip(bytes),
+            Integer.toHexString(Arrays.hashCode(bytes)));
         files.put(base + name, file);
         return file;
     }
@@ -126,11 +127,5 @@ public final class StaticFiles {
             gzip.write(bytes);
         }
         return out.toByteArray();
-    }
-
-    private static String hash(byte[] bytes) {
-        var crc = new CRC32C();
-        crc.update(bytes);
-        return Long.toHexString(crc.getValue());
     }
 }

@@ -28,7 +28,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -49,6 +48,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
+    private static final String ALLOWED = "access-control-allow-origin";
 
     private final Exchange exchange;
     private final String server;
@@ -59,9 +59,9 @@ final class AnswerStream implements BodySubscriber<Void> {
     private volatile boolean left;
     /** The body of an answer that cannot follow the stream already begun, else null. */
     private ByteArrayOutputStream kept;
-    private int status;
+    private final Headers headers = new Headers();
+    private int status;             // 0 until a head has come that can be passed on
     private long length;
-    private boolean answered;       // a head has come that can be passed on
 
     /** @param server its name, in sentences */
     AnswerStream(Exchange exchange, String server, InFlight noted, WaitingStream waiting) {
@@ -108,7 +108,9 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     /** Sends the head: of an answer with a length with its first piece, of a stream at once. */
     private void commit() throws Failure {
-        if (!exchange.isCommitted()) exchange.commit(status, length);
+        if (exchange.isCommitted()) return;
+        exchange.responseHeaders().putAll(headers);
+        exchange.commit(status, length);
     }
 
     /** Closes the connection: the server is not to work for nobody. */
@@ -144,33 +146,33 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     // ---- where it goes
 
-    private void begin(int code, HttpHeaders headers) throws Failure {
-        length = length(code, headers);
-        boolean events = headers.firstValue("content-type").orElse("").strip()
+    private void begin(int code, HttpHeaders head) throws Failure {
+        length = length(code, head);
+        boolean events = head.firstValue("content-type").orElse("").strip()
             .regionMatches(true, 0, EVENTS, 0, EVENTS.length());
         status = code;
-        answered = true;
         waiting.close();
         if (!exchange.isCommitted()) {
-            Headers to = exchange.responseHeaders();
-            Predicate<String> ours = name -> name.equals("content-length")
-                || name.equals("access-control-allow-origin") && to.containsKey(name);
-            ConnectionHeaders.copy(headers.map(), ours, (name, value) -> {
-                // A carriage return alone would begin another header for many who read it.
-                if (RequestCheck.hasControl(name + value, '\t')) {
-                    throw new IllegalArgumentException("a control character in its header " + name);
-                }
-                to.add(name, value);
-            });
-            if (events) to.set("X-Accel-Buffering", "no");
-            noted.answerBegins(headers.map(), length);
+            boolean allowed = exchange.responseHeaders().containsKey(ALLOWED);
+            ConnectionHeaders.copy(head.map(), name -> name.equals("content-length")
+                || allowed && name.equals(ALLOWED), this::add);
+            if (events) headers.set("X-Accel-Buffering", "no");
+            noted.answerBegins(head.map(), length);
             if (length < 0) commit();
         } else if (code == 200 && events) {
-            noted.answerBegins(headers.map(), length);
+            noted.answerBegins(head.map(), length);
             exchange.handOver();
         } else {
             kept = new ByteArrayOutputStream();
         }
+    }
+
+    /** A carriage return alone would begin another header for many who read it. */
+    private void add(String name, String value) {
+        if (RequestCheck.hasControl(name + value, '\t')) {
+            throw new IllegalArgumentException("a control character in its header " + name);
+        }
+        headers.add(name, value);
     }
 
     /** The length of the body, -1 when it is not known before its end. */
@@ -238,7 +240,7 @@ final class AnswerStream implements BodySubscriber<Void> {
         }
         String message = cause.getMessage();
         String reason = message == null ? cause.getClass().getSimpleName() : message;
-        if (answered) {
+        if (status != 0) {
             return new Failure(502, BROKE_OFF, server + " broke its answer off (" + reason + ")");
         }
         // Something came back: asking again would run the request twice.

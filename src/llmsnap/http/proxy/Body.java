@@ -43,7 +43,7 @@ public record Body(byte[] bytes, FileChannel file, long size, Runnable release)
         try {
             boolean marked = size >= BOM.length && Arrays.mismatch(bytes, BOM) == BOM.length;
             byte[] json = marked ? Arrays.copyOfRange(bytes, BOM.length, (int) size) : bytes;
-            return JsonEdit.read(json, marked ? json.length : (int) size);
+            return new JsonEdit(json, marked ? json.length : (int) size);
         } catch (Malformed e) {
             throw noJson(e);
         }
@@ -58,10 +58,7 @@ public record Body(byte[] bytes, FileChannel file, long size, Runnable release)
     /** Sends from..to. */
     BodyPublisher publisher(long from, long to) {
         if (from == to) return BodyPublishers.noBody();
-        if (bytes != null) {
-            var part = new ArrayPublisher(bytes, (int) from, (int) to);
-            return BodyPublishers.fromPublisher(part, to - from);
-        }
+        if (bytes != null) return new ArrayPublisher(bytes, (int) from, (int) (to - from)).sized();
         Iterable<byte[]> pieces = () -> LongStream
             .iterate(from, at -> at < to, at -> at + PIECE_BYTES)
             .mapToObj(at -> read(at, (int) min(PIECE_BYTES, to - at))).iterator();

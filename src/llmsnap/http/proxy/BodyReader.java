@@ -90,7 +90,7 @@ public final class BodyReader {
     private Body read(Exchange exchange, Room room) throws IOException, Failure {
         String encoding = encoding(exchange);
         long declared = encoding.isEmpty() ? exchange.contentLength() : -1;
-        long most = declared >= 0 ? declared : MAX_ARRAY;
+        long most = declared >= 0 ? min(declared, MAX_ARRAY) : MAX_ARRAY;
         if (declared > maxBytes) throw tooLarge(declared);
         InputStream in = switch (encoding) {
             case "" -> exchange.body();

@@ -114,8 +114,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
 
     private static BodyPublisher publisher(List<Slice> slices) {
         return BodyPublishers.concat(slices.stream()
-            .map(slice -> new Body(slice.bytes(), null, slice.bytes().length, () -> { })
-                .publisher(slice.offset(), slice.offset() + slice.length()))
+            .map(slice -> new ArrayPublisher(slice.bytes(), slice.offset(), slice.length()).sized())
             .toArray(BodyPublisher[]::new));
     }
 

@@ -91,14 +91,15 @@ final class Multipart {
      */
     private long next(long at) {
         if (latin(at, 2).equals("--")) return END;
-        long i = at;
-        for (String text = latin(i, 2); text.isBlank(); text = latin(i, MAX_HEAD_BYTES)) {
+        int most = 2;       // behind a delimiter there are seldom blanks
+        for (long from = at; ; from += most, most = MAX_HEAD_BYTES) {
+            String text = latin(from, most);
             int blanks = 0;
             while (blanks < text.length() && " \t".indexOf(text.charAt(blanks)) >= 0) blanks++;
-            i += blanks;
-            if (blanks == 0 || blanks < text.length()) break;
+            if (blanks > 0 && blanks == most) continue;
+            long end = from + blanks;
+            return latin(end, 2).equals("\r\n") ? end + 2 : NO_DELIMITER;
         }
-        return latin(i, 2).equals("\r\n") ? i + 2 : NO_DELIMITER;
     }
 
     private String latin(long at, int count) {

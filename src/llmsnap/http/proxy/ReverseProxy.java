@@ -12,7 +12,7 @@ import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.platform.JdkHttp;
-import llmsnap.record.Guard;
+import llmsnap.platform.Guard;
 import llmsnap.record.InFlight;
 
 /** Sends a request on to a server; its answer goes back through an {@link AnswerStream}. */

@@ -10,7 +10,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
-import llmsnap.record.Guard;
+import llmsnap.platform.Guard;
 import llmsnap.text.Json;
 
 /**

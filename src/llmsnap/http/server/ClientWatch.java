@@ -76,7 +76,11 @@ final class ClientWatch {
             if (asleep && isEmpty()) LockSupport.park(this);
             asleep = false;
             LockSupport.parkNanos(this, LOOK_NANOS);
-            suspects = look(suspects);
+            try {
+                suspects = look(suspects);
+            } catch (RuntimeException | Error e) {
+                suspects = Set.of();        // the next look may do better; without any all hang
+            }
         }
     }
 

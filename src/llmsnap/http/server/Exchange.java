@@ -35,6 +35,8 @@ public final class Exchange {
 
     private static final Pattern FORM = Pattern.compile("(?:/+v1?)?/+(messages|responses)\\b.*");
 
+    private static final Pattern SLASHES = Pattern.compile("/+");
+
     /** A later try may do better. */
     private static final Set<Integer> RETRY = Set.of(429, 503);
 
@@ -51,11 +53,11 @@ public final class Exchange {
     /** It goes on until the client or the server leaves: a stop does not wait for it. */
     volatile boolean endless;
     private final AtomicBoolean committed = new AtomicBoolean();
-    private volatile boolean ours;              // the answer is a stream of comments of ours so far
+    private volatile boolean waiting;           // the answer is a stream of comments of ours so far
     private volatile int status;
-    private volatile long left = -1;            // of the body, where its length is known
+    private volatile long missing = -1;         // of the body, where its length is known
     private volatile long bytesOut;
-    private volatile OutputStream out;          // null until the answer's head was sent
+    private volatile OutputStream out = OutputStream.nullOutputStream();
 
     Exchange(HttpExchange http) {
         this.http = http;
@@ -106,7 +108,11 @@ public final class Exchange {
 
     /** The path that its route was found by: single slashes, none at the end; percent-encoded. */
     public String plainPath() {
-        String single = rawPath.contains("//") ? rawPath.replaceAll("/+", "/") : rawPath;
+        return plain(rawPath);
+    }
+
+    static String plain(String path) {
+        String single = path.contains("//") ? SLASHES.matcher(path).replaceAll("/") : path;
         boolean slash = single.endsWith("/") && single.length() > 1;
         return slash ? single.substring(0, single.length() - 1) : single;
     }
@@ -209,7 +215,7 @@ public final class Exchange {
         status = code;
         Headers headers = responseHeaders();
         boolean bodyless = is("HEAD") || code == 204 || code == 304 || length == 0;
-        if (!bodyless) left = length;
+        if (!bodyless) missing = length;
         else if (is("HEAD") && length > 0) headers.set("Content-length", String.valueOf(length));
         String connection = Objects.requireNonNullElse(header("Connection"), "");
         boolean last = connection.toLowerCase(Locale.ROOT).contains("close");
@@ -217,17 +223,17 @@ public final class Exchange {
         progress.writing();
         sending(() -> {
             http.sendResponseHeaders(code, bodyless ? -1 : Math.max(length, 0));
-            out = bodyless ? OutputStream.nullOutputStream() : http.getResponseBody();
+            if (!bodyless) out = http.getResponseBody();
             if (length < 0) out.flush();        // or the head waits for the first piece of the body
         });
-        progress.written();
+        progress.written(!waiting);
     }
 
     /** Writes a piece of the body. */
     public void write(byte[] bytes) throws Failure {
-        if (left >= 0) {
-            left -= bytes.length;
-            if (left == 0) {
+        if (missing >= 0) {
+            missing -= bytes.length;
+            if (missing == 0) {
                 interruption.answering();       // it is whole
                 ending.end(status, null, null);
             }
@@ -239,7 +245,7 @@ public final class Exchange {
 
     public void flush() throws Failure {
         sending(() -> out.flush());
-        progress.written();
+        progress.written(!waiting);
     }
 
     public void send(int code, String contentType, byte[] body) throws Failure {
@@ -278,28 +284,28 @@ public final class Exchange {
 
     /** Begins an event stream which the model's server is to go on with: see {@link #handOver}. */
     public void beginEvents() throws Failure {
+        waiting = true;
         beginStream("text/event-stream");
-        ours = true;
     }
 
     /** From now on the event stream is that of the model's server. */
     public void handOver() {
-        ours = false;
+        waiting = false;
     }
 
     // ---- the end
 
     /** Answers with the failure, in whatever way is left. @throws Failure when only a cut is */
     void fail(Failure why) throws Failure {
-        if (why.cause == CLIENT_LEFT || isCommitted() && !ours) {
+        if (why.cause == CLIENT_LEFT || isCommitted() && !waiting) {
             ending.end(isCommitted() ? status : why.status, why, null);
             throw why;
         }
         interruption.answering();
         Failure.Form form = form();
-        byte[] body = (ours ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
+        byte[] body = (waiting ? why.event(form) : why.body(form).toString()).getBytes(UTF_8);
         ending.end(why.status, why, body);
-        if (ours) {
+        if (waiting) {
             write(body);
             return;
         }
@@ -318,7 +324,7 @@ public final class Exchange {
         ending.end(status, null, null);
         if (closing) throw new IOException("closed after its answer");      // else the rest is read
         sending(() -> {
-            if (out != null) out.close();
+            out.close();
             http.close();
         });
     }
@@ -329,7 +335,7 @@ public final class Exchange {
     String line(String why) {
         long micros = NANOSECONDS.toMicros(System.nanoTime() - startNanos);
         // Who leaves with all of the answer breaks nothing off.
-        Failure broken = left == 0 ? null : interruption.failure();
+        Failure broken = missing == 0 ? null : interruption.failure();
         String reason = why == null && broken != null ? broken.getMessage() : why;
         String words = description.get();
         if (!words.isEmpty()) words += " ";

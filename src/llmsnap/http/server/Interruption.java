@@ -6,7 +6,7 @@ import static llmsnap.record.Cause.UNLOADED;
 
 import llmsnap.models.ModelPool;
 import llmsnap.models.Refusal;
-import llmsnap.record.Guard;
+import llmsnap.platform.Guard;
 
 /**
  * Breaks one exchange off, from any thread, until its handler is done: that interrupts the handler,

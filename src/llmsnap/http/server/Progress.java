@@ -17,9 +17,10 @@ public final class Progress {
         writingSinceNanos = System.nanoTime();
     }
 
-    void written() {
+    /** @param byServer what was written came from the model's server, which was not silent */
+    void written(boolean byServer) {
+        if (byServer) silentSinceNanos = System.nanoTime();
         writingSinceNanos = 0;
-        if (silenceLimitNanos != 0) silentSinceNanos = System.nanoTime();
     }
 
     /** From now on the model's server may be silent for that long, 0 = for ever. */

@@ -10,7 +10,6 @@ public final class RequestCheck {
     private static final Pattern HOST =
         Pattern.compile("[0-9a-zA-Z._~!$&'()*+;=:\\[\\]%-]+");
 
-    private static final Pattern SLASHES = Pattern.compile("/+");
     private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
 
     private RequestCheck() {}
@@ -49,10 +48,7 @@ public final class RequestCheck {
         if (hasControl(decoded, -1)) {
             throw new Failure(400, "the path has a control character in it");
         }
-        String path = decoded.contains("//") ? SLASHES.matcher(decoded).replaceAll("/") : decoded;
-        if (path.isEmpty()) return "/";
-        boolean slash = path.endsWith("/") && path.length() > 1;
-        return slash ? path.substring(0, path.length() - 1) : path;
+        return Exchange.plain(decoded);
     }
 
     /** Whether there is a control character in {@code text}, but {@code allowed} (-1: none is). */

@@ -74,11 +74,9 @@ public final class Routes {
      * The row for a request.
      *
      * @param path decoded, with single slashes and none at its end
-     * @param slash whether there was one at its end
      * @throws Failure 404 for an unknown path, 405 for another method than its routes take
      */
-    Match find(String method, String path, boolean slash) throws Failure {
-        if (slash) checkId(path);
+    Match find(String method, String path) throws Failure {
         Set<String> allowed = new TreeSet<>();
         for (Route route : routes) {
             String rest = route.rest(path);
@@ -93,14 +91,5 @@ public final class Routes {
         }
         throw new Failure(405, path + " takes " + String.join(", ", allowed) + ", not " + method)
             .as("method_not_allowed", null);
-    }
-
-    /** A script whose $ID is empty must not unload everything. */
-    private void checkId(String path) throws Failure {
-        for (Route route : routes) {
-            boolean withId = route.access == Access.CONTROL && route.methods == Methods.POST;
-            if (!withId || !route.path.equals(path + "/*")) continue;
-            throw Failure.noModel("the model's id is missing behind " + path + "/");
-        }
     }
 }

@@ -144,8 +144,7 @@ public final class Server {
             Cors.answerPreflight(exchange);
             return;
         }
-        boolean slash = exchange.rawPath().endsWith("/");
-        Routes.Match match = routes.find(exchange.method(), path, slash);
+        Routes.Match match = routes.find(exchange.method(), path);
         // Also on a refusal: without it a page sees only that something failed.
         if (match.access() == Auth.Access.USE) Cors.allow(exchange);
         exchange.admit(Auth.check(match.access(), exchange, entry.get()));

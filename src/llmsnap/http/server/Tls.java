@@ -85,9 +85,9 @@ public final class Tls {
     public void reload() throws IOException {
         try {
             Certificate[] chain = chain(certificates);
-            PublicKey open = chain[0].getPublicKey();
-            PrivateKey secret = privateKey(key, open.getAlgorithm());
-            checkPair(secret, open);
+            PublicKey known = chain[0].getPublicKey();
+            PrivateKey secret = privateKey(key, known.getAlgorithm());
+            checkPair(secret, known);
             KeyStore store = KeyStore.getInstance("PKCS12");
             store.load(null, null);
             store.setKeyEntry("server", secret, NO_PASSWORD, chain);
@@ -99,7 +99,7 @@ public final class Tls {
     }
 
     /** A key that belongs to another certificate is noticed here, not by every client. */
-    private static void checkPair(PrivateKey secret, PublicKey open)
+    private static void checkPair(PrivateKey secret, PublicKey known)
             throws GeneralSecurityException {
         Signature signature = Signature.getInstance(switch (secret.getAlgorithm()) {
             case "RSA" -> "SHA256withRSA";
@@ -109,7 +109,7 @@ public final class Tls {
         signature.initSign(secret);
         signature.update(RSA);
         byte[] signed = signature.sign();
-        signature.initVerify(open);
+        signature.initVerify(known);
         signature.update(RSA);
         if (!signature.verify(signed)) {
             throw new GeneralSecurityException("it is another certificate's key");

@@ -1,4 +1,4 @@
-package llmsnap.record;
+package llmsnap.platform;
 
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
