@@ -18,7 +18,7 @@ public final class Nearest {
     }
 
     /** The one of {@code known} that {@code word} most likely misspells; null when none is near. */
-    static String of(String word, Iterable<String> known) {
+    public static String of(String word, Iterable<String> known) {
         String best = null;
         int least = Integer.MAX_VALUE;
         String wanted = plain(word);
