@@ -107,16 +107,14 @@ final class App {
     }
 
     private Server server(Tls tls, Reload reload) throws Exit {
-        var routes = new Routes();
         var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity);
         var bodies = new BodyReader(arguments.maxBody());
-        RouteTable.models(routes, new Inference(pool, bodies, dispatcher));
-        RouteTable.control(routes, new ModelRoutes(pool, bodies, reload::now, version));
-        RouteTable.looking(routes, new Events(pool, activity, log),
-            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log));
-        RouteTable.pages(routes, new StaticFiles());
+        var table = new RouteTable(new Inference(pool, bodies, dispatcher),
+            new ModelRoutes(pool, bodies, reload::now, version), new Events(pool, activity, log),
+            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log),
+            new StaticFiles());
         try {
-            return new Server(arguments.address(), tls, routes,
+            return new Server(arguments.address(), tls, new Routes(table),
                 () -> pool.config().settings().entry(), log);
         } catch (BindException e) {
             throw new Exit(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage()

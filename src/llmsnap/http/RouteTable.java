@@ -1,9 +1,5 @@
 package llmsnap.http;
 
-import static llmsnap.http.server.Routes.Methods.ANY;
-import static llmsnap.http.server.Routes.Methods.GET;
-import static llmsnap.http.server.Routes.Methods.POST;
-
 import java.util.Set;
 import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.Events;
@@ -12,9 +8,11 @@ import llmsnap.http.api.ModelRoutes;
 import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.server.Routes;
+import llmsnap.http.server.Routes.Route;
 
 /** Which path leads where; README lists them. */
-public final class RouteTable {
+public record RouteTable(Inference inference, ModelRoutes models, Events events,
+        ActivityRoutes activity, LogRoutes logs, StaticFiles files) implements Routes.Table {
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
     public static final Set<String> MODEL_PATHS = Set.of(
         "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
@@ -26,63 +24,45 @@ public final class RouteTable {
         "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img",
         "/sdapi/v1/img2img");
 
-    private RouteTable() {}
-
-    /** Inference: everything under /v1/ that is posted goes to the model it names. */
-    public static void models(Routes routes, Inference inference) {
-        for (String path : MODEL_PATHS) routes.use(POST, path, inference::post);
-        for (String path : Inference.VERSIONLESS) routes.use(POST, path, inference::post);
-        for (String path : Set.of("/v1/*", "/v/*", "/sdapi/v1/*")) {
-            routes.use(POST, path, inference::post);
-        }
-        routes.use(GET, "/v1/audio/voices", inference::get);
-        routes.use(GET, "/sdapi/v1/*", inference::get);
-        routes.use(GET, "/props", inference::get);
-        routes.control(ANY, "/upstream/*", inference::upstream);
+    @Override public Route at(String path) {
+        if (path.equals("/v1/audio/voices")) return Route.use(inference::get, inference::post);
+        boolean model = MODEL_PATHS.contains(path) || Inference.VERSIONLESS.contains(path);
+        return model ? Route.use(null, inference::post) : other(path);
     }
 
-    /** Listing and control. */
-    public static void control(Routes routes, ModelRoutes models) {
-        routes.open("/health", models::health);
-        routes.open("/wol-health", models::health);
-        routes.use(GET, "/v1/models", models::list);
-        routes.use(GET, "/models", models::list);
-        routes.use(GET, "/v1/models/*", models::one);
-        routes.control(GET, "/running", models::running);
-        routes.control(GET, "/unload", models::unloadAllByGet);
-        for (String base : Set.of("/api/models", "/models")) {
-            routes.control(POST, base + "/unload", models::unloadAll);
-            routes.control(POST, base + "/unload/*", models::unload);
-            routes.control(POST, base + "/sleep/*", models::sleep);
-        }
-        routes.control(POST, "/api/models/load/*", models::load);
-        routes.control(POST, "/api/reload", models::reload);
-        routes.control(GET, "/api/version", models::version);
-        routes.control(GET, "/api/explain", models::explain);
-    }
-
-    /** What happens and has happened. */
-    public static void looking(Routes routes, Events events, ActivityRoutes activity,
-        LogRoutes logs) {
-        routes.control(GET, "/api/events", events::stream);
-        routes.control(GET, "/api/metrics", activity::rows);
-        routes.control(GET, "/api/captures/*", activity::capture);
-        routes.control(POST, "/api/inflight/*", activity::cancel);
-        routes.control(GET, "/metrics", activity::metrics);
-        for (String base : Set.of("/logs", "/log")) {
-            routes.control(GET, base, logs::tail);
-            routes.control(GET, base + "/stream", logs::stream);
-            routes.control(GET, base + "/stream/*", logs::stream);
-        }
-    }
-
-    /** The web UI. */
-    public static void pages(Routes routes, StaticFiles files) {
-        routes.open("/", (exchange, rest) -> exchange.redirect(302, "/ui"));
-        routes.control(GET, "/upstream",
-            (exchange, rest) -> exchange.redirect(302, "/ui/models"));
-        routes.open("/favicon.ico", files::icon);
-        routes.open("/ui", files::serve);
-        routes.open("/ui/*", files::serve);
+    private Route other(String path) {
+        return switch (path) {
+            // Everything under /v1/ that is posted goes to the model it names.
+            case "/v1/*", "/v/*" -> Route.use(null, inference::post);
+            case "/sdapi/v1/*" -> Route.use(inference::get, inference::post);
+            case "/props" -> Route.use(inference::get, null);
+            case "/upstream/*" -> Route.any(inference::upstream);
+            case "/health", "/wol-health" -> Route.open(models::health);
+            case "/v1/models", "/models" -> Route.use(models::list, null);
+            case "/v1/models/*" -> Route.use(models::one, null);
+            case "/running" -> Route.look(models::running);
+            case "/unload" -> Route.look(models::unloadAllByGet);
+            case "/api/models/unload", "/models/unload" -> Route.control(models::unloadAll);
+            case "/api/models/unload/*", "/models/unload/*" -> Route.control(models::unload);
+            case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
+            case "/api/models/load/*" -> Route.control(models::load);
+            case "/api/reload" -> Route.control(models::reload);
+            case "/api/version" -> Route.look(models::version);
+            case "/api/explain" -> Route.look(models::explain);
+            case "/api/events" -> Route.look(events::stream);
+            case "/api/metrics" -> Route.look(activity::rows);
+            case "/api/captures/*" -> Route.look(activity::capture);
+            case "/api/inflight/*" -> Route.control(activity::cancel);
+            case "/metrics" -> Route.look(activity::metrics);
+            case "/logs", "/log" -> Route.look(logs::tail);
+            case "/logs/stream", "/log/stream", "/logs/stream/*", "/log/stream/*" ->
+                Route.look(logs::stream);
+            case "/" -> Route.open((exchange, rest) -> exchange.redirect(302, "/ui"));
+            case "/upstream" ->
+                Route.look((exchange, rest) -> exchange.redirect(302, "/ui/models"));
+            case "/favicon.ico" -> Route.open(files::icon);
+            case "/ui", "/ui/*" -> Route.open(files::serve);
+            default -> null;
+        };
     }
 }

@@ -1,95 +1,103 @@
 package llmsnap.http.server;
 
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import llmsnap.http.server.Auth.Access;
 import llmsnap.models.Refused;
 
-/** A table of routes: which method and path leads where, and who may go there. */
-public final class Routes {
+/**
+ * Finds a request's route: which method and path leads where, and who may go there.
+ *
+ * @param table knows the routes
+ */
+public record Routes(Table table) {
+    /** How many slashes the longest path of a table has that stands for all that begin so. */
+    private static final int MAX_SLASHES = 4;
+
+    /** The routes by their path. */
+    public interface Table {
+        /** @param path one that ends with a slash and a star stands for all that begin so */
+        Route at(String path);
+    }
+
     /** Serves a request; {@code rest} is what the path has behind the route's own, decoded. */
     public interface Handler {
         void serve(Exchange exchange, String rest) throws Failure, Refused, InterruptedException;
     }
 
-    /** Methods that a route takes. */
-    public enum Methods {
-        ANY, GET("GET", "HEAD"), POST("POST");
-
-        private final Set<String> names;
-
-        Methods(String... names) {
-            this.names = Set.of(names);
+    /** Who serves a path; null for methods that it does not take. */
+    public record Route(Access access, Handler get, Handler post, Handler others) {
+        /** For anybody. */
+        public static Route open(Handler get) {
+            return new Route(Access.OPEN, get, null, null);
         }
 
-        private boolean has(String method) {
-            return this == ANY || names.contains(method);
+        /** For who may use the models. */
+        public static Route use(Handler get, Handler post) {
+            return new Route(Access.USE, get, post, null);
+        }
+
+        /** For who may look at the server. */
+        public static Route look(Handler get) {
+            return new Route(Access.CONTROL, get, null, null);
+        }
+
+        /** For who may control it. */
+        public static Route control(Handler post) {
+            return new Route(Access.CONTROL, null, post, null);
+        }
+
+        /** The same, with any method. */
+        public static Route any(Handler handler) {
+            return new Route(Access.CONTROL, handler, handler, handler);
+        }
+
+        private Handler handler(String method) {
+            return switch (method) {
+                case "GET", "HEAD" -> get;
+                case "POST" -> post;
+                default -> others;
+            };
         }
     }
 
-    /** One row. A path that ends with a slash and a star stands for all that begin so. */
-    private record Route(Methods methods, String path, Access access, Handler handler) {
-        boolean isPrefix() {
-            return path.endsWith("/*");
-        }
-
-        /** What {@code asked} has behind this path; null when it is another. */
-        String rest(String asked) {
-            if (!isPrefix()) return asked.equals(path) ? "" : null;
-            int end = path.length() - 1;
-            boolean more = asked.length() > end && asked.regionMatches(0, path, 0, end);
-            return more ? asked.substring(end) : null;
-        }
-    }
-
-    /** A row that fits, and what the path has behind it. */
+    /** A route that fits, and what the path has behind it. */
     record Match(Access access, Handler handler, String rest) {}
 
-    private final List<Route> routes = new ArrayList<>();   // exact ones, then longer ones first
-
-    /** For anybody. */
-    public void open(String path, Handler handler) {
-        add(new Route(Methods.GET, path, Access.OPEN, handler));
-    }
-
-    /** For who may use the models. */
-    public void use(Methods methods, String path, Handler handler) {
-        add(new Route(methods, path, Access.USE, handler));
-    }
-
-    /** For who may look at and control the server. */
-    public void control(Methods methods, String path, Handler handler) {
-        add(new Route(methods, path, Access.CONTROL, handler));
-    }
-
-    private void add(Route route) {
-        routes.add(route);
-        routes.sort(Comparator.comparing(Route::isPrefix).thenComparing(r -> -r.path.length()));
-    }
-
     /**
-     * The row for a request.
+     * The route of a request.
      *
      * @param path decoded, with single slashes and none at its end
      * @throws Failure 404 for an unknown path, 405 for another method than its routes take
      */
     Match find(String method, String path) throws Failure {
         Set<String> allowed = new TreeSet<>();
-        for (Route route : routes) {
-            String rest = route.rest(path);
-            if (rest == null) continue;
-            if (route.methods.has(method)) return new Match(route.access, route.handler, rest);
+        for (int end = path.length(); end > 0; end = shorter(path, end)) {
+            boolean whole = end == path.length();
+            Route route = table.at(whole ? path : path.substring(0, end) + "*");
+            if (route == null) continue;
+            Handler handler = route.handler(method);
+            if (handler != null) return new Match(route.access, handler, path.substring(end));
             // What is behind a path of ours for models' servers may be no route at all.
-            boolean known = !route.isPrefix() || route.access != Access.USE;
-            if (known) allowed.addAll(route.methods.names);
+            boolean known = whole || route.access != Access.USE;
+            if (known && route.get != null) allowed.addAll(Set.of("GET", "HEAD"));
+            if (known && route.post != null) allowed.add("POST");
         }
         if (allowed.isEmpty()) {
             throw Failure.notFound("there is no " + path + " here; README lists the routes");
         }
         throw new Failure(405, path + " takes " + String.join(", ", allowed) + ", not " + method)
             .as("method_not_allowed", null);
+    }
+
+    /** Behind the last slash before {@code end}; first behind the last that a table may have. */
+    private static int shorter(String path, int end) {
+        if (end < path.length()) return path.lastIndexOf('/', end - 2) + 1;
+        int slash = -1;
+        for (int i = 0; i < MAX_SLASHES; i++) {
+            int next = path.indexOf('/', slash + 1);
+            if (next >= 0) slash = next;
+        }
+        return slash + 1 == end ? 0 : slash + 1;
     }
 }
