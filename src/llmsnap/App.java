@@ -80,12 +80,11 @@ final class App {
         server.start();
         announce(server);
         log.startStdout();
-        inBackground("left-overs", () -> leftovers.end(log));
-        pool.config().settings().preload().forEach(this::preload);
         // One after the other: the first request wants a core, too.
-        inBackground("warm-up", () -> clients.completeAsync(Clients::new, Runnable::run),
-            ModelServer::warmUp, () -> warmUp(server),
+        inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
+            () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server),
             () -> IdleHeap.watch(server::isQuietFor));
+        pool.config().settings().preload().forEach(this::preload);
         if (arguments.has("watch-config")) reload.watch(stamp);
         log.info("got " + signal.join() + ", stopping");
         Thread models = Thread.ofVirtual().start(this::stopModels);
@@ -169,13 +168,13 @@ final class App {
     }
 
     /** What fails in one is no matter to the next. */
-    private void inBackground(String name, Job... jobs) {
-        Thread.ofPlatform().daemon().name(name).start(() -> {
+    private void inBackground(Job... jobs) {
+        Thread.ofPlatform().daemon().name("warm-up").start(() -> {
             for (Job job : jobs) {
                 try {
                     job.run();
                 } catch (Exception | Error e) {
-                    log.debug(name + ": " + e);
+                    log.debug("warm-up: " + e);
                 }
             }
         });

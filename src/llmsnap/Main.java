@@ -14,6 +14,7 @@ import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Problems;
 import llmsnap.config.Summary;
+import llmsnap.platform.JdkHttp;
 import llmsnap.platform.Ports;
 
 /** Reads the arguments and the configuration, has an {@link App} run, and exits. */
@@ -47,6 +48,7 @@ public final class Main {
             throw new Exit(0, "llmsnap " + version.getProperty("version") + " ("
                 + version.getProperty("commit") + ", " + version.getProperty("date") + ")");
         }
+        JdkHttp.warmUp();
         boolean demo = arguments.has("demo");
         String name = arguments.value("config");
         Path file = demo ? null : Path.of(requireNonNullElse(name, DEFAULT_CONFIG));
@@ -80,12 +82,12 @@ public final class Main {
             Ports::isHeld);
         List<String> warnings = Problems.grouped(result.warnings(), file);
         int shown = check || warnings.size() <= MAX_WARNINGS ? warnings.size() : MAX_WARNINGS - 1;
-        warnings.stream().limit(shown).forEach(each -> System.err.println(each + " (warning)"));
+        for (String each : warnings.subList(0, shown)) System.err.println(each + " (warning)");
         if (shown < warnings.size()) {
             System.err.println(file + ": " + (warnings.size() - shown) + " more warnings;"
                 + " --check-config shows all");
         }
-        Problems.grouped(result.errors(), file).forEach(System.err::println);
+        for (String each : Problems.grouped(result.errors(), file)) System.err.println(each);
         if (result.config() != null) return result.config();
         int count = result.errors().size();
         String errors = count == 1 ? "an error" : count + " errors";
@@ -100,8 +102,9 @@ public final class Main {
         } catch (IOException e) {
             // then it is not known
         }
-        List.of("version", "commit", "date")
-            .forEach(key -> properties.putIfAbsent(key, "unknown"));
+        for (String key : List.of("version", "commit", "date")) {
+            properties.putIfAbsent(key, "unknown");
+        }
         return properties;
     }
 }

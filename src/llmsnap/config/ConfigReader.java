@@ -93,12 +93,15 @@ public final class ConfigReader {
     private Config top(Fields file) {
         Map<String, Json> macros = Macros.read(file, problems);
         Macros global = Macros.of(macros, Map.of(), null);
-        Fields top = file.expanded(mapping -> MacroTree.known(
-            new MacroTree(global, problems, Set.of()).in(mapping), 0, problems));
+        Mapping expanded = new MacroTree(global, problems, Set.of()).in(file.mapping());
+        Fields top = file.of(MacroTree.known(expanded, 0, problems));
         top.has("macros");
         readModels(top, macros);
-        models.keySet().forEach(id -> names.put(id, id));
-        models.values().forEach(this::nameModel);
+        for (String id : models.keySet()) names.put(id, id);
+        for (Model model : models.values()) {
+            for (String alias : model.about().aliases()) name(alias, model.id());
+            for (String key : model.filters().byName().keySet()) name(key, model.id());
+        }
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
         Peers peers = peers(top);
         var config = new Config(models, names, groups, peers, settings(top));
@@ -114,13 +117,14 @@ public final class ConfigReader {
     private void readModels(Fields top, Map<String, Json> macros) {
         Defaults defaults = Defaults.read(top);
         int startPort = top.whole("startPort", 5800, 1);
-        top.each("models", "model", "cmd", (id, place, fields) -> {
-            if (id.isBlank()) problems.error(place, "a model's id is empty");
-            readers.put(id, new ModelReader(id, place, fields, macros, defaults, problems));
-        });
+        for (Fields.Named each : top.each("models", "model", "cmd")) {
+            if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
+            readers.put(each.name(), new ModelReader(each, macros, defaults, problems));
+        }
         Map<String, Integer> ports = ports(startPort);
-        readers.forEach((id, reader) ->
-            models.put(id, reader.read(ports.getOrDefault(id, 0))));
+        for (String id : readers.keySet()) {
+            models.put(id, readers.get(id).read(ports.getOrDefault(id, 0)));
+        }
     }
 
     private Map<String, Integer> ports(int startPort) {
@@ -148,11 +152,6 @@ public final class ConfigReader {
         return ports;
     }
 
-    private void nameModel(Model model) {
-        model.about().aliases().forEach(alias -> name(alias, model.id()));
-        model.filters().byName().keySet().forEach(name -> name(name, model.id()));
-    }
-
     private void name(String alias, String id) {
         String before = names.putIfAbsent(alias, id);
         if (before == null || before.equals(id)) return;
@@ -170,19 +169,21 @@ public final class ConfigReader {
 
     private Peers peers(Fields top) {
         Map<String, Peer> byId = new LinkedHashMap<>();
-        top.each("peers", "peer", "proxy", (id, place, fields) -> {
+        for (Fields.Named each : top.each("peers", "peer", "proxy")) {
+            String id = each.name();
+            Fields fields = each.fields();
             if (!fields.has("proxy")) {
-                problems.error(place, "the peer \"" + id + "\" has no proxy URL");
+                problems.error(each.place(), "the peer \"" + id + "\" has no proxy URL");
             }
             Address proxy = fields.address("proxy", "http://localhost");
             List<String> provided = fields.texts("models");
             if (provided.isEmpty()) {
-                problems.error(place, "the peer \"" + id + "\" lists no models");
+                problems.error(each.place(), "the peer \"" + id + "\" lists no models");
             }
             byId.put(id, new Peer(id, proxy, provided, fields.text("apiKey", ""),
                 FilterReader.read(fields, "", problems)));
             fields.close();
-        });
+        }
         Map<String, Peer> byModel = new LinkedHashMap<>();
         for (Peer peer : byId.values()) {
             for (String name : peer.models()) {

@@ -10,7 +10,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
-import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
 import llmsnap.text.Json;
@@ -69,9 +68,13 @@ final class Fields implements AutoCloseable {
         };
     }
 
-    /** The same with its macros replaced. */
-    Fields expanded(UnaryOperator<Mapping> macros) {
-        return new Fields(macros.apply(mapping), path, problems);
+    Mapping mapping() {
+        return mapping;
+    }
+
+    /** The same of another mapping. */
+    Fields of(Mapping other) {
+        return new Fields(other, path, problems);
     }
 
     /** Where this mapping stands. */
@@ -145,7 +148,9 @@ final class Fields implements AutoCloseable {
     /** The JSON of a mapping; {@code key} is for messages. */
     Json.Obj json(Mapping from, String key) {
         Map<String, Json> entries = new LinkedHashMap<>();
-        from.entries().forEach((name, entry) -> entries.put(name, json(entry.value(), key)));
+        for (Entry entry : from.entries().values()) {
+            entries.put(entry.key().text(), json(entry.value(), key));
+        }
         return new Json.Obj(entries);
     }
 
@@ -237,26 +242,26 @@ final class Fields implements AutoCloseable {
         return new Fields(mapping(key), name(key), problems);
     }
 
-    /** Takes the fields of one mapping of those under a key, with the place of its name. */
-    interface Named {
-        void read(String name, Place place, Fields fields);
-    }
+    /** One mapping of those under a key, with the place of its name. */
+    record Named(String name, Place place, Fields fields) {}
 
-    /** Hands over the mappings under {@code key}; where nothing is given an empty one. */
-    void each(String key, String kind, String example, Named reading) {
-        mapping(key).entries().forEach((name, entry) -> {
-            YamlNode value = entry.value();
+    /** The mappings under {@code key}; where nothing is given an empty one. */
+    List<Named> each(String key, String kind, String example) {
+        List<Named> all = new ArrayList<>();
+        for (Entry entry : mapping(key).entries().values()) {
+            String name = entry.key().text();
             Place place = entry.key().place();
+            YamlNode value = entry.value();
             boolean none = value instanceof Scalar scalar && scalar.isNull();
             if (none) value = new Mapping(Map.of(), place);
             if (value instanceof Mapping inner) {
-                reading.read(name, place, new Fields(inner, key + "." + name, problems));
+                all.add(new Named(name, place, new Fields(inner, key + "." + name, problems)));
             } else {
                 problems.error(value.place(), "the " + kind + " \"" + name
-                    + "\" has to be a mapping ("
-                    + example + ": ...), this is " + kind(value));
+                    + "\" has to be a mapping (" + example + ": ...), this is " + kind(value));
             }
-        });
+        }
+        return all;
     }
 
     /** Warns of every key that nobody asked for. */

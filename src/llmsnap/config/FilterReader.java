@@ -8,6 +8,7 @@ import llmsnap.config.Config.Filters;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 import llmsnap.text.JsonEdit.Edit;
+import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode.Mapping;
 
 /** Reads {@code filters}: what is edited in request bodies, of a model or a peer. */
@@ -20,15 +21,15 @@ record FilterReader(Fields fields, Problems problems) {
     private Filters read(String useModelName) {
         Map<String, Edit> edits = new LinkedHashMap<>();
         if (!useModelName.isEmpty()) edits.put("model", new Edit.Set(new Json.Str(useModelName)));
-        for (String key : List.of("strip_params", "stripParams")) {
-            for (String name : fields.text(key, "").split(",")) {
+        for (String strip : List.of("strip_params", "stripParams")) {
+            for (String name : fields.text(strip, "").split(",")) {
                 edits = plus(edits, name.strip(), new Edit.Remove());
             }
         }
         Map<String, Edit> always = plusAll(edits, fields.mapping("setParams"), "setParams");
         Map<String, Map<String, Edit>> byName = new LinkedHashMap<>();
-        fields.mapping("setParamsByID").entries().values().forEach(entry -> {
-            String key = "setParamsByID";
+        String key = "setParamsByID";
+        for (Entry entry : fields.mapping(key).entries().values()) {
             String name = entry.key().text();
             if (entry.value() instanceof Mapping params) {
                 byName.put(name, plusAll(always, params, key));
@@ -36,7 +37,7 @@ record FilterReader(Fields fields, Problems problems) {
                 problems.error(entry.value().place(), key + ": \"" + name
                     + "\" needs a mapping of parameters");
             }
-        });
+        }
         fields.close();
         return new Filters(always, byName);
     }

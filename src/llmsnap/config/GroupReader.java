@@ -31,12 +31,15 @@ final class GroupReader {
                 settings.error("groups",
                     "groups are given twice, as groups and as routing.router.settings.groups");
             }
-            (here ? top : settings).each("groups", "group", "members", this::group);
+            for (Fields.Named each : (here ? top : settings).each("groups", "group", "members")) {
+                group(each.name(), each.place(), each.fields());
+            }
         }
-        List<String> rest = models.stream().filter(id -> !ofModel.containsKey(id)).toList();
+        List<String> rest = new ArrayList<>(models);
+        rest.removeAll(ofModel.keySet());
         String others = Config.DEFAULT_GROUP;
         if (!rest.isEmpty()) byName.put(others, new Group(others, true, true, false, rest));
-        rest.forEach(id -> ofModel.put(id, others));
+        for (String id : rest) ofModel.put(id, others);
         return new Groups(byName, ofModel);
     }
 
@@ -47,7 +50,7 @@ final class GroupReader {
         List<Scalar> given = fields.scalars("members");
         if (given.isEmpty()) problems.warn(place, "the group \"" + name + "\" has no members");
         List<String> members = new ArrayList<>();
-        given.forEach(member -> add(member, name, members));
+        for (Scalar member : given) add(member, name, members);
         byName.put(name, new Group(name, fields.flag("swap", true), fields.flag("exclusive", true),
             fields.flag("persistent", false), List.copyOf(members)));
         fields.close();

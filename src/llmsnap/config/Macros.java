@@ -10,6 +10,7 @@ import java.util.regex.Pattern;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
 import llmsnap.text.Words;
+import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode;
 import llmsnap.text.YamlNode.Scalar;
 
@@ -44,9 +45,10 @@ final class Macros {
     static Macros of(Map<String, Json> global, Map<String, Json> own, String modelId) {
         var all = new Macros();
         if (modelId != null) all.add("MODEL_ID", new Json.Str(modelId), false);
-        global.forEach((name, value) ->
-            all.add(name, own.getOrDefault(name, value), own.containsKey(name)));
-        own.forEach((name, value) -> all.add(name, value, true));
+        for (String name : global.keySet()) {
+            all.add(name, own.getOrDefault(name, global.get(name)), own.containsKey(name));
+        }
+        for (String name : own.keySet()) all.add(name, own.get(name), true);
         return all;
     }
 
@@ -57,14 +59,15 @@ final class Macros {
     /** Reads the definitions under {@code macros}. */
     static Map<String, Json> read(Fields fields, Problems problems) {
         Map<String, Json> macros = new LinkedHashMap<>();
-        fields.mapping("macros").entries().forEach((name, entry) -> {
+        for (Entry entry : fields.mapping("macros").entries().values()) {
+            String name = entry.key().text();
             Place place = entry.key().place();
             String badName = wrong(name);
             String wrong = badName == null ? wrong(name, entry.value()) : badName;
             if (badName == null) place = entry.value().place();
             if (wrong != null) problems.error(place, wrong);
             else macros.put(name, ((Scalar) entry.value()).value());
-        });
+        }
         return macros;
     }
 

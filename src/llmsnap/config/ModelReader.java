@@ -18,6 +18,7 @@ import llmsnap.config.Config.Sleep;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
 import llmsnap.text.Words;
+import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
@@ -51,16 +52,16 @@ final class ModelReader {
     private final Defaults defaults;
     private final Problems problems;
 
-    /** @param place of its id */
-    ModelReader(String id, Place place, Fields fields, Map<String, Json> globalMacros,
-            Defaults defaults, Problems problems) {
-        this.id = id;
-        this.place = place;
+    ModelReader(Fields.Named named, Map<String, Json> globalMacros, Defaults defaults,
+            Problems problems) {
+        this.id = named.name();
+        this.place = named.place();
         this.defaults = defaults;
         this.problems = problems;
-        Map<String, Json> own = Macros.read(fields, problems);
+        Map<String, Json> own = Macros.read(named.fields(), problems);
         Macros macros = Macros.of(globalMacros, own, id);
-        this.fields = fields.expanded(new MacroTree(macros, problems, LENIENT)::in);
+        Mapping all = named.fields().mapping();
+        this.fields = named.fields().of(new MacroTree(macros, problems, LENIENT).in(all));
     }
 
     /** The error of a model without that: at its {@code key} or, when it has none, its id. */
@@ -70,7 +71,9 @@ final class ModelReader {
     }
 
     boolean usesPort() {
-        return String.valueOf(fields.take("cmd")).contains("${PORT}");
+        boolean list = fields.take("cmd") instanceof Seq;
+        String cmd = list ? String.join(" ", fields.texts("cmd")) : fields.text("cmd", "");
+        return cmd.contains("${PORT}");
     }
 
     private List<String> command(String key) {
@@ -79,8 +82,9 @@ final class ModelReader {
         try {
             List<String> words = list ? fields.texts(key) : Words.split(text);
             List<String> bare = list ? words : Words.split(Words.bare(text));
-            CommandCheck.warnings(text, words, bare)
-                .forEach(warning -> fields.warn(key, key + ": " + warning));
+            for (String warning : CommandCheck.warnings(text, words, bare)) {
+                fields.warn(key, key + ": " + warning);
+            }
             return List.copyOf(words);
         } catch (IllegalArgumentException e) {
             fields.error(key, key + ": " + e.getMessage());
@@ -91,7 +95,7 @@ final class ModelReader {
     /** @param itsPort what <code>${PORT}</code> is; 0 when its command needs none */
     Model read(int itsPort) {
         port = itsPort;
-        fields = fields.expanded(mapping -> MacroTree.known(mapping, port, problems));
+        fields = fields.of(MacroTree.known(fields.mapping(), port, problems));
         fields.has("macros");
         List<String> cmd = command("cmd");
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
@@ -112,8 +116,10 @@ final class ModelReader {
     }
 
     private About about() {
-        List<String> aliases = fields.texts("aliases").stream().map(String::strip)
-            .filter(alias -> !alias.isEmpty()).toList();
+        List<String> aliases = new ArrayList<>();
+        for (String alias : fields.texts("aliases")) {
+            if (!alias.isBlank()) aliases.add(alias.strip());
+        }
         return new About(
             fields.text("name", "").strip(),
             fields.text("description", "").strip(),

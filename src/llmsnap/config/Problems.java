@@ -21,6 +21,7 @@ public final class Problems {
 
     /** The same without repeating a sentence: the first place, and how many there are. */
     public static List<String> grouped(List<Problem> problems, String file) {
+        if (problems.isEmpty()) return List.of();
         Map<String, List<Problem>> byMessage = new LinkedHashMap<>();
         for (Problem problem : problems) {
             byMessage.computeIfAbsent(problem.message, each -> new ArrayList<>()).add(problem);
@@ -50,6 +51,7 @@ public final class Problems {
     }
 
     private static List<Problem> inFileOrder(Set<Problem> problems) {
+        if (problems.isEmpty()) return List.of();
         Comparator<Problem> byLine = Comparator.comparing(problem -> problem.place().line());
         return problems.stream()
             .sorted(byLine.thenComparing(problem -> problem.place().column()))

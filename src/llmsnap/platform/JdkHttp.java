@@ -4,6 +4,10 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.ZoneId;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.Locale;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
@@ -15,6 +19,7 @@ public final class JdkHttp {
      * virtual thread to its carrier: with two cores, two slow clients would stall everybody.
      */
     private static final boolean VIRTUAL = Runtime.version().feature() >= 24;
+    private static final ZoneId GMT = ZoneId.of("GMT");
     private static final int RESERVED_FILES = 100;
     private static final int MIN_CONNECTIONS = 16;
 
@@ -36,6 +41,15 @@ public final class JdkHttp {
         set("jdk.httpclient.allowRestrictedHeaders", "host");
         // Python servers close idle connections after 5 s
         set("jdk.httpclient.keepalive.timeout", 4);
+    }
+
+    /**
+     * Does, beside what else a start has to do, what the first answer would wait for: the server
+     * writes its date with a formatter that first reads the names of all time zones.
+     */
+    public static void warmUp() {
+        Thread.ofPlatform().daemon().name("date").start(() ->
+            DateTimeFormatter.ofPattern("EEE MMM zzz", Locale.US).format(ZonedDateTime.now(GMT)));
     }
 
     private static void set(String property, Object value) {
