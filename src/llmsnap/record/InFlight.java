@@ -177,9 +177,9 @@ public final class InFlight {
         boolean fault = outcome.cause() == Cause.MODEL_ERROR;
         if (fault) return model + " (" + outcome.error() + ")";
         if (counts.output() <= 0) return model;
-        double speed = counts.outputPerSecond(ended.times().generationMs());
-        return String.format("%s %s%d tok %.0f tok/s", model,
-            ended.tokens().estimated() ? "~" : "", counts.output(), speed);
+        long speed = Math.round(counts.outputPerSecond(ended.times().generationMs()));
+        String about = ended.tokens().estimated() ? " ~" : " ";
+        return model + about + counts.output() + " tok " + speed + " tok/s";
     }
 
     // ---- for those who look

@@ -28,7 +28,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.RequestCheck;
@@ -45,7 +44,6 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     /** How many pieces, of up to 16 KB, may come before the next is written. */
     private static final int AHEAD = 16;
-    private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
     private static final String ALLOWED = "access-control-allow-origin";
@@ -190,7 +188,7 @@ final class AnswerStream implements BodySubscriber<Void> {
         }
         if (lengths.isEmpty()) return code == 204 || code == 304 ? 0 : -1;
         String text = lengths.getFirst();
-        if (!LENGTH.matcher(text).matches()) throw sent("with the Content-Length \"" + text + "\"");
+        if (!RequestCheck.isLength(text)) throw sent("with the Content-Length \"" + text + "\"");
         return Long.parseLong(text);
     }
 

@@ -113,9 +113,12 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     }
 
     private static BodyPublisher publisher(List<Slice> slices) {
-        return BodyPublishers.concat(slices.stream()
-            .map(slice -> new ArrayPublisher(slice.bytes(), slice.offset(), slice.length()).sized())
-            .toArray(BodyPublisher[]::new));
+        var pieces = new BodyPublisher[slices.size()];
+        for (int i = 0; i < pieces.length; i++) {
+            Slice slice = slices.get(i);
+            pieces[i] = new ArrayPublisher(slice.bytes(), slice.offset(), slice.length()).sized();
+        }
+        return pieces.length == 1 ? pieces[0] : BodyPublishers.concat(pieces);
     }
 
     private Outgoing multipart(Exchange exchange, Body form, String boundary)

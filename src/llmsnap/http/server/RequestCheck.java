@@ -1,16 +1,13 @@
 package llmsnap.http.server;
 
 import com.sun.net.httpserver.Headers;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
-import java.util.regex.Pattern;
 
 /** Refuses what the JDK's server lets through and HTTP does not: servers could differ about it. */
 public final class RequestCheck {
-    private static final Pattern HOST =
-        Pattern.compile("[0-9a-zA-Z._~!$&'()*+;=:\\[\\]%-]+");
-
-    private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
+    private static final String HOST_MARKS = "._~!$&'()*+;=:[]%-";
+    private static final int MAX_DIGITS = 18;
 
     private RequestCheck() {}
 
@@ -34,12 +31,31 @@ public final class RequestCheck {
         }
         List<String> hosts = headers.get("Host");
         boolean validHost = hosts == null ? !hostNeeded
-            : hosts.size() == 1 && HOST.matcher(hosts.getFirst()).matches();
+            : hosts.size() == 1 && isHost(hosts.getFirst());
         if (!validHost) return "a request needs exactly one valid Host header";
         List<String> lengths = headers.get("Content-length");
         boolean oneLength = lengths == null
-            || Set.copyOf(lengths).size() == 1 && LENGTH.matcher(lengths.getFirst()).matches();
+            || new HashSet<>(lengths).size() == 1 && isLength(lengths.getFirst());
         return oneLength ? null : "the Content-Length is not one number";
+    }
+
+    private static boolean isHost(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean letter = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z';
+            if (!letter && !isDigit(c) && HOST_MARKS.indexOf(c) < 0) return false;
+        }
+        return !text.isEmpty();
+    }
+
+    /** Whether a text is a Content-Length: digits alone. */
+    public static boolean isLength(String text) {
+        for (int i = 0; i < text.length(); i++) if (!isDigit(text.charAt(i))) return false;
+        return !text.isEmpty() && text.length() <= MAX_DIGITS;
+    }
+
+    private static boolean isDigit(char c) {
+        return c >= '0' && c <= '9';
     }
 
     /** The path that routes are found by: decoded, single slashes, none at the end. */
