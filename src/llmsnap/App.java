@@ -106,7 +106,8 @@ final class App {
     }
 
     private Server server(Tls tls, Reload reload) throws Exit {
-        var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity);
+        var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity,
+            log);
         var bodies = new BodyReader(arguments.maxBody());
         var table = new RouteTable(new Inference(pool, bodies, dispatcher),
             new ModelRoutes(pool, bodies, reload::now, version), new Events(pool, activity, log),

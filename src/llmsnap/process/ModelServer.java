@@ -336,6 +336,7 @@ public final class ModelServer implements ModelRun {
                     met = "it broke the connection off";
                 }
             }
+            if (log.isDebug()) log.debug(line("probe of " + model.proxy() + ": " + met));
             passed = System.nanoTime() - start;
             if (passed > toldNanos + TELL_NANOS) {
                 toldNanos = passed;

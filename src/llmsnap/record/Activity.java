@@ -10,6 +10,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import llmsnap.config.Config.Kept;
 import llmsnap.platform.Guard;
+import llmsnap.record.Row.Copy;
 
 /**
  * What was asked of the models: requests in flight, one row for each that has ended, and captures
@@ -51,7 +52,7 @@ public final class Activity {
     private void forgetOldRows() {
         while (rows.size() > maxRows) {
             Row oldest = rows.removeFirst();
-            if (oldest.hasCapture()) captures.forget(oldest.id());
+            captures.forget(oldest.id());
         }
     }
 
@@ -67,10 +68,12 @@ public final class Activity {
         listeners.remove(listener);
     }
 
-    /** The rows, oldest first; {@code hasCapture} as it is now. */
+    /** The rows, oldest first; {@code copy} as it is now. */
     public List<Row> rows() {
-        return guard.get(() -> rows.stream()
-            .map(row -> row.with(captures.get(row.id()) != null)).toList());
+        return guard.get(() -> rows.stream().map(row -> {
+            boolean gone = row.copy() == Copy.KEPT && captures.get(row.id()) == null;
+            return gone ? row.with(Copy.GONE) : row;
+        }).toList());
     }
 
     /** The capture of that row, or null. */
@@ -110,7 +113,8 @@ public final class Activity {
     private void add(Row row, Capture capture) {
         inFlight.remove(row.id());
         guard.run(() -> {
-            Row added = capture != null && captures.keep(capture) ? row.with(true) : row;
+            boolean kept = capture != null && captures.keep(capture);
+            Row added = kept ? row.with(Copy.KEPT) : row;
             rows.addLast(added);
             forgetOldRows();
             for (Listener listener : listeners) listener.ended(added);

@@ -1,13 +1,20 @@
 package llmsnap.record;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import java.util.zip.Deflater;
+import java.util.zip.DeflaterOutputStream;
+import java.util.zip.InflaterInputStream;
 
 /**
- * What was said in one request. Nothing is copied: nobody may change bodies and headers any more.
+ * What was said in one request. Nobody may change bodies and headers any more.
  * Secrets are taken out when it is looked at, which is seldom.
  *
  * @param bytes the room that it takes
@@ -18,8 +25,35 @@ public record Capture(long id, String rawPath, Said request, Said response, long
         Pattern.compile("key|token|secret|auth|cookie|passw", Pattern.CASE_INSENSITIVE);
     private static final String REDACTED = "[REDACTED]";
 
-    /** One side of it, as it came. */
-    public record Said(Map<String, List<String>> rawHeaders, byte[] body) {
+    /** One side of it: its headers as they came, and what is kept of its body, see {@link #of}. */
+    public record Said(Map<String, List<String>> rawHeaders, byte[] kept, boolean packed) {
+        private static final int MIN_PACKED_BYTES = 16 * 1024;
+
+        /** The same, the body of a long text packed: {@code body} must not change any more. */
+        static Said of(Map<String, List<String>> rawHeaders, byte[] body) {
+            if (body.length < MIN_PACKED_BYTES) return new Said(rawHeaders, body, false);
+            var out = new ByteArrayOutputStream(body.length / 4);
+            var fast = new Deflater(Deflater.BEST_SPEED);
+            try (var packing = new DeflaterOutputStream(out, fast)) {
+                packing.write(body);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);      // memory takes everything
+            } finally {
+                fast.end();
+            }
+            return new Said(rawHeaders, out.toByteArray(), true);
+        }
+
+        /** What is kept of the body: a text as it came, data described. */
+        public byte[] body() {
+            if (!packed) return kept;
+            try (var in = new InflaterInputStream(new ByteArrayInputStream(kept))) {
+                return in.readAllBytes();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
         /** Several values joined, secrets taken out. */
         public Map<String, String> headers() {
             Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);

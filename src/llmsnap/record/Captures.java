@@ -3,15 +3,17 @@ package llmsnap.record;
 import static java.lang.Math.min;
 
 import java.io.ByteArrayOutputStream;
-import java.util.Arrays;
+import java.security.MessageDigest;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import llmsnap.platform.Guard;
 import llmsnap.record.Capture.Said;
 
 /**
- * The captures, bounded by their bytes, those that are being made included: the oldest go first.
+ * The captures, bounded by their bytes: the oldest go first. Those that are being made have a bound
+ * of their own, the same: what may come to nothing makes no other go.
  */
 final class Captures {
     /** What a capture and each of its headers cost beside their text. */
@@ -22,39 +24,37 @@ final class Captures {
     private final Guard guard = new Guard();     // guards kept and bytes
     private final Map<Long, Capture> kept = new LinkedHashMap<>();
     private long bytes;
+    private final AtomicLong draftBytes = new AtomicLong();
     private volatile long maxBytes;
 
     /** From now on; but never more than an eighth of the heap. */
     void limit(int megabytes) {
         long heap = Runtime.getRuntime().maxMemory();
         maxBytes = min((long) megabytes << 20, min(heap / 8, MAX_BYTES));
-        reserve(0);
+        guard.run(this::makeRoom);
     }
 
     Capture get(long id) {
         return guard.get(() -> kept.get(id));
     }
 
-    /** Takes room, for which old captures go, or gives it back. @return false: not enough */
-    private boolean reserve(long more) {
-        return guard.get(() -> {
-            var oldest = kept.values().iterator();
-            while (bytes + more > maxBytes && oldest.hasNext()) {
-                bytes -= oldest.next().bytes();
-                oldest.remove();
-            }
-            if (more > 0 && bytes + more > maxBytes) return false;
-            bytes += more;
-            return true;
-        });
+    private void makeRoom() {
+        var oldest = kept.values().iterator();
+        while (bytes > maxBytes && oldest.hasNext()) {
+            bytes -= oldest.next().bytes();
+            oldest.remove();
+        }
     }
 
-    /** Keeps what has its room already. @return false: there is less of it by now */
+    /** Keeps a capture, for which old ones may go. @return false: it is too large */
     boolean keep(Capture capture) {
-        return guard.get(() -> {
+        if (capture.bytes() > maxBytes) return false;
+        guard.run(() -> {
             kept.put(capture.id(), capture);
-            return reserve(0) && kept.containsKey(capture.id());
+            bytes += capture.bytes();
+            makeRoom();
         });
+        return true;
     }
 
     /** Its row has gone: nobody would find it. */
@@ -74,73 +74,91 @@ final class Captures {
         return size;
     }
 
+    private static String type(Map<String, List<String>> headers) {
+        List<String> types = headers.get("content-type");
+        if (types == null) types = headers.getOrDefault("Content-type", List.of());
+        return types.isEmpty() ? "" : types.getFirst();
+    }
+
     /** A capture that is being made: it is kept whole or not at all. For one thread at a time. */
     final class Draft {
         private Said request;       // null: none is made
         private Map<String, List<String>> headers = Map.of();
         private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
+        private MessageDigest data;         // of a body that is only described; else null
+        private long dataBytes;
         private long reserved;
 
         /** Begins with what was asked, if there is room. It must not change any more. */
         void begin(String path, Map<String, List<String>> asked, byte[] bytes, int count) {
-            if (count >= maxBytes) return;
-            byte[] exact = bytes.length == count ? bytes : Arrays.copyOf(bytes, count);
-            long size = COST_BYTES + path.length() + size(asked) + count;
-            if (!reserve(size)) return;
-            reserved = size;
-            request = new Said(asked, exact);
+            if (maxBytes == 0) return;
+            try {
+                request = Said.of(asked, Condensed.of(type(asked), bytes, count));
+            } catch (OutOfMemoryError e) {
+                return;
+            }
+            grow(COST_BYTES + path.length() + size(asked) + request.kept().length);
         }
 
         /** The answer's head has come. @param expected bytes of its body, -1 when not known */
         void answer(Map<String, List<String>> answered, long expected) {
             if (request == null) return;
             headers = answered;
-            // What will not fit makes no older one go for its first part.
-            if (reserved + expected > maxBytes) drop();
+            if (Condensed.isData(type(answered))) data = Condensed.digest();
+            if (data == null && reserved + expected > maxBytes) drop();
             else grow(size(answered));
         }
 
         void add(byte[] bytes, int offset, int count) {
-            if (request == null || !grow(count)) return;
-            try {
-                body.write(bytes, offset, count);
-            } catch (OutOfMemoryError e) {
-                drop();     // the answer matters more than its copy
+            if (data != null) {
+                data.update(bytes, offset, count);
+                dataBytes += count;
+            } else if (request != null && grow(count)) {
+                try {
+                    body.write(bytes, offset, count);
+                } catch (OutOfMemoryError e) {
+                    drop();     // the answer matters more than its copy
+                }
             }
         }
 
         private boolean grow(long more) {
-            if (reserved + more <= maxBytes && reserve(more)) {
-                reserved += more;
-                return true;
-            }
+            reserved += more;
+            if (draftBytes.addAndGet(more) <= maxBytes) return true;
             drop();
             return false;
         }
 
         /** Takes back the answer so far: nobody got it. */
         void clearAnswer() {
-            reserve(-body.size());
-            reserved -= body.size();
+            grow(-body.size());
             body.reset();
+            data = null;
+            headers = Map.of();
         }
 
         private void drop() {
-            reserve(-reserved);
+            draftBytes.addAndGet(-reserved);
             reserved = 0;
             request = null;
+            data = null;
             body = new ByteArrayOutputStream(0);
         }
 
-        /** What was kept, which has its room from now on; null for nothing. */
+        /** What is to be kept; null for nothing. */
         Capture finish(long id, String path) {
             if (request == null) return null;
             try {
-                var response = new Said(headers, body.toByteArray());
-                return new Capture(id, path, request, response, reserved);
+                String type = type(headers);
+                byte[] said = data != null ? Condensed.described(type, dataBytes, data.digest())
+                    : Condensed.of(type, body.toByteArray(), body.size());
+                Said response = Said.of(headers, said);
+                long size = reserved - body.size() + response.kept().length;
+                return new Capture(id, path, request, response, size);
             } catch (OutOfMemoryError e) {
-                drop();
                 return null;
+            } finally {
+                drop();
             }
         }
     }

@@ -164,8 +164,9 @@ public final class InFlight {
         var tokens = new Row.Tokens(counts, estimated);
         // The server's clock does not see its own queue, nor a slow client.
         long durationMs = max(counts.speeds().serverMs(), durationMs());
-        var times = new Row.Times(System.currentTimeMillis(), durationMs, ttftMs(), queueMs());
-        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, false);
+        long firstMs = ttftMs() < 0 ? counts.speeds().firstMs() : ttftMs();
+        var times = new Row.Times(System.currentTimeMillis(), durationMs, firstMs, queueMs());
+        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, Row.Copy.NONE);
     }
 
     /** What became of it, in a few words; "" while it is not over. */

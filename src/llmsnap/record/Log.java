@@ -71,6 +71,11 @@ public final class Log {
         }
     }
 
+    /** Whether lines of that level are wanted: some take work to make. */
+    public boolean isDebug() {
+        return logging.level() == Level.DEBUG;
+    }
+
     public void debug(String line) {
         write(Level.DEBUG, line);
     }

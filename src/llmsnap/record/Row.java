@@ -3,10 +3,13 @@ package llmsnap.record;
 /**
  * A request that has ended. Times are in ms; -1 is unknown.
  *
- * @param hasCapture whether what was said is kept
+ * @param copy whether what was said is kept
  */
 public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times times,
-        boolean hasCapture) {
+        Copy copy) {
+    /** What there is of what was said; GONE has made room for newer ones. */
+    public enum Copy { NONE, KEPT, GONE }
+
     /**
      * @param model its id, whatever name was used for it
      * @param path without its query, cut when it is very long
@@ -23,7 +26,8 @@ public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times ti
     /**
      * @param endedMs since 1970
      * @param durationMs since the model took it; by the server's own clock where that is known
-     * @param ttftMs until the first piece of text, from that same moment; streams only
+     * @param ttftMs until the first piece of text, from that same moment; of streams, and where
+     *     the server says it
      * @param queueMs waiting for the model: in the queue, and while it loaded
      */
     public record Times(long endedMs, long durationMs, long ttftMs, long queueMs) {
@@ -36,7 +40,7 @@ public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times ti
     /** @param estimated the server did not count: pieces of its stream stand for tokens */
     public record Tokens(Usage.Counts counts, boolean estimated) {}
 
-    Row with(boolean capture) {
-        return new Row(id, asked, outcome, tokens, times, capture);
+    Row with(Copy other) {
+        return new Row(id, asked, outcome, tokens, times, other);
     }
 }

@@ -7,6 +7,7 @@ import static llmsnap.record.Usage.Key.CONTENT;
 import static llmsnap.record.Usage.Key.DELTA;
 import static llmsnap.record.Usage.Key.ERROR;
 import static llmsnap.record.Usage.Key.MESSAGE;
+import static llmsnap.record.Usage.Key.METRICS;
 import static llmsnap.record.Usage.Key.OTHER;
 import static llmsnap.record.Usage.Key.RESPONSE;
 import static llmsnap.record.Usage.Key.TEXT;
@@ -27,11 +28,13 @@ import llmsnap.text.Malformed;
  *
  * <p>Understood: OpenAI's {@code usage} (chat, completions, embeddings, and {@code response.usage}
  * of responses), Anthropic's (also in {@code message_start} and {@code message_delta}), tabbyAPI's
- * speeds in it, and llama.cpp's {@code timings}, which win over usage. For one thread at a time.
+ * speeds in it, vLLM's {@code metrics} beside it, and llama.cpp's {@code timings}, which win over
+ * usage. For one thread at a time.
  */
 public final class Usage {
     /** What the server says when it says nothing. */
-    public static final Counts NOTHING = new Counts(-1, -1, -1, -1, new Speeds(-1, -1, -1));
+    public static final Counts NOTHING =
+        new Counts(-1, -1, -1, -1, new Draft(-1, -1), new Speeds(-1, -1, -1, -1));
 
     private static final int MAX_KEPT_BYTES = 16 * 1024;
     private static final long MAX_NUMBER = 1_000_000_000_000L;      // beyond it it is no count
@@ -41,7 +44,7 @@ public final class Usage {
 
     /** What stands under a key; for keys that mean nothing here OTHER. */
     enum Key {
-        OTHER, USAGE, TIMINGS, ERROR, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
+        OTHER, USAGE, TIMINGS, METRICS, ERROR, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
     }
 
     /**
@@ -50,9 +53,14 @@ public final class Usage {
      * @param prompt tokens of the prompt; with llama.cpp's timings those that were not cached
      * @param reasoning those of {@code output} that were reasoning
      */
-    public record Counts(long prompt, long cached, long output, long reasoning, Speeds speeds) {
+    public record Counts(long prompt, long cached, long output, long reasoning, Draft draft,
+            Speeds speeds) {
         Counts with(long tokens) {
-            return new Counts(prompt, cached, tokens, reasoning, speeds);
+            return new Counts(prompt, cached, tokens, reasoning, draft, speeds);
+        }
+
+        private Counts with(Speeds others) {
+            return new Counts(prompt, cached, output, reasoning, draft, others);
         }
 
         /** The speed of generation; where the server says none what the tokens took. */
@@ -62,12 +70,16 @@ public final class Usage {
         }
     }
 
+    /** Tokens that a draft model made in speculative decoding, and how many were right. */
+    public record Draft(long made, long accepted) {}
+
     /**
      * Tokens per second of the prompt's processing and of the generation.
      *
      * @param serverMs time for both by the server's own clock
+     * @param firstMs time to the first token by that clock
      */
-    public record Speeds(double prompt, double output, long serverMs) {}
+    public record Speeds(double prompt, double output, long serverMs, long firstMs) {}
 
     /**
      * What the server says went wrong, in an answer or as an event of a stream.
@@ -253,7 +265,7 @@ public final class Usage {
          * Whether the object under the last key counts: at the top, or inside what wraps an answer.
          */
         private boolean isCounted() {
-            if (key != USAGE && key != TIMINGS && key != ERROR) return false;
+            if (key != USAGE && key != TIMINGS && key != METRICS && key != ERROR) return false;
             boolean wrapped = root == RESPONSE || root == MESSAGE;
             return depth() == base + 1 || depth() == base + 2 && wrapped;
         }
@@ -275,6 +287,7 @@ public final class Usage {
             return switch (new String(kept, 1, keptLength - 2, US_ASCII)) {
                 case "usage" -> USAGE;
                 case "timings" -> TIMINGS;
+                case "metrics" -> METRICS;
                 case "error" -> ERROR;
                 case "response" -> RESPONSE;
                 case "message" -> MESSAGE;
@@ -292,6 +305,7 @@ public final class Usage {
                 Json value = Json.parse(kept, keptLength);
                 if (key == ERROR) fault(value);
                 else if (key == TIMINGS) timings((Json.Obj) value);
+                else if (key == METRICS) metrics((Json.Obj) value);
                 else usage((Json.Obj) value);
             } catch (Malformed e) {
                 // deeper than any count
@@ -323,8 +337,8 @@ public final class Usage {
             count(usage, "completion_tokens_details", "reasoning_tokens"),
             count(usage, "output_tokens_details", "reasoning_tokens")));
         if (timed) {
-            counts =
-                new Counts(before.prompt, before.cached, before.output, reasoning, before.speeds);
+            counts = new Counts(before.prompt, before.cached, before.output, reasoning,
+                before.draft, before.speeds);
             return;
         }
         long cached = max(count(usage, "cache_read_input_tokens"), max(
@@ -337,10 +351,20 @@ public final class Usage {
             max(before.cached, cached),
             max(before.output, output),
             reasoning,
+            before.draft,
             new Speeds(
                 max(before.speeds.prompt, number(usage, "prompt_tokens_per_sec")),
                 max(before.speeds.output, number(usage, "completion_tokens_per_sec")),
-                -1));
+                before.speeds.serverMs, before.speeds.firstMs));
+    }
+
+    /** vLLM's own measures, where it is told to send them. */
+    private void metrics(Json.Obj metrics) {
+        double speed = number(metrics, "tokens_per_second");
+        double firstMs = number(metrics, "time_to_first_token_ms");
+        double generationMs = number(metrics, "generation_time_ms");
+        counts = counts.with(new Speeds(counts.speeds.prompt, max(counts.speeds.output, speed),
+            Math.round(max(0, firstMs) + max(0, generationMs)), Math.round(firstMs)));
     }
 
     /** llama.cpp's own measures, more exact than usage. They may come with every token. */
@@ -350,10 +374,14 @@ public final class Usage {
         if (prompt < 0 && output < 0) return;
         timed = true;
         double ms = max(0, number(timings, "prompt_ms")) + max(0, number(timings, "predicted_ms"));
-        counts = new Counts(prompt, count(timings, "cache_n"), output, counts.reasoning, new Speeds(
+        var draft = new Draft(count(timings, "draft_n"), count(timings, "draft_n_accepted"));
+        var speeds = new Speeds(
             number(timings, "prompt_per_second"),
             number(timings, "predicted_per_second"),
-            ms > 0 ? Math.round(ms) : -1));
+            ms > 0 ? Math.round(ms) : -1,
+            -1);
+        counts = new Counts(
+            prompt, count(timings, "cache_n"), output, counts.reasoning, draft, speeds);
     }
 
     private static long count(Json.Obj from, String... path) {

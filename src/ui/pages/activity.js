@@ -212,8 +212,12 @@ function create(page) {
 			return h('td', { class: number ? 'number' : '', title }, content);
 		});
 		const label = { label: `What was said in request ${row.id}` };
-		const open = button('.quiet.link', 'Open', () => showCapture(row), label);
-		return h('tr', ...cells, h('td', row.has_capture ? open : ''));
+		const gone = h('span.muted', { title: 'It has made room for newer ones' }, 'gone');
+		const show = () => showCapture(row, () => open.replaceWith(gone));
+		const open = button('.quiet.link', 'Open', show, label);
+		let copy = row.has_capture ? open : '';
+		if (row.capture_gone) copy = gone;
+		return h('tr', ...cells, h('td', copy));
 	}
 
 	function sorted(rows) {

@@ -61,11 +61,13 @@ function blocks(capture) {
 	];
 }
 
-export async function showCapture(row) {
+/** `gone` is called when there is none any more. */
+export async function showCapture(row, gone) {
 	let capture;
 	try {
 		capture = await (await call('GET', `api/captures/${row.id}`)).json();
 	} catch (error) {
+		if (error.status === 404) gone();
 		return notice(error.message);
 	}
 	const copyCurl = event => copy(event.currentTarget, curl(capture, decode(capture.req_body)));

@@ -1,11 +1,14 @@
 package llmsnap.record;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import llmsnap.config.Config.Kept;
 import llmsnap.config.ConfigReader;
 import org.junit.jupiter.api.Test;
@@ -13,6 +16,7 @@ import org.junit.jupiter.api.Test;
 /** Rows and captures: what is kept, what goes first, and what is never kept. */
 class ActivityTest {
     private static final Map<String, List<String>> NO_HEADERS = Map.of();
+    private static final Random RANDOM = new Random(1);
 
     private static Kept config(String yaml) {
         return ConfigReader.read(
@@ -29,20 +33,28 @@ class ActivityTest {
         return Map.of("content-type", List.of(contentType));
     }
 
+    /** What cannot be packed, and is no base64. */
+    private static byte[] noise(int length) {
+        byte[] bytes = new byte[length];
+        RANDOM.nextBytes(bytes);
+        return bytes;
+    }
+
     private static InFlight ended(Activity activity, int asked, int answered) {
         InFlight request = activity.begin("m", "/v1/x?a=b", () -> {});
-        request.keepRequest(NO_HEADERS, new byte[asked], asked);
+        request.keepRequest(NO_HEADERS, noise(asked), asked);
         request.granted();
         request.answerBegins(NO_HEADERS, -1);
         for (int left = answered; left > 0; left -= 1000) {
-            request.pass(new byte[1000], 0, Math.min(left, 1000));
+            request.pass(noise(1000), 0, Math.min(left, 1000));
         }
         request.end(200, Cause.ANSWERED, "", null);
         return request;
     }
 
     private static List<Long> captured(Activity activity) {
-        return activity.rows().stream().filter(Row::hasCapture).map(Row::id).toList();
+        return activity.rows().stream().filter(row -> row.copy() == Row.Copy.KEPT).map(Row::id)
+            .toList();
     }
 
     @Test void onlyTheNewestRowsStay() {
@@ -64,10 +76,8 @@ class ActivityTest {
         ended(activity, 2_000_000, 1);
         ended(activity, 1, 2_000_000);
         assertThat(captured(activity))
-            .as(
-                "what is too large for the whole is not kept in part; the room it took is"
-                    + " free again")
-            .isEmpty();
+            .as("what is too large for the whole is not kept in part, and no other goes for it")
+            .containsExactly(3L, 4L, 5L);
         ended(activity, 500_000, 500_000);
         assertThat(captured(activity)).containsExactly(8L);
         activity.configure(config("captureBuffer: 0"));
@@ -82,7 +92,7 @@ class ActivityTest {
         List<InFlight> open = new ArrayList<>();
         for (int i = 0; i < 8; i++) {
             InFlight request = activity.begin("m", "/v1/x", () -> {});
-            request.keepRequest(NO_HEADERS, new byte[200_000], 200_000);
+            request.keepRequest(NO_HEADERS, noise(200_000), 200_000);
             request.granted();
             open.add(request);
         }
@@ -92,6 +102,55 @@ class ActivityTest {
         assertThat(captured(activity))
             .as("nothing of what was taken is lost")
             .containsExactly(9L, 10L, 11L);
+    }
+
+    @Test void aPictureTakesTheRoomOfASentence() {
+        Activity activity = new Activity(config("captureBuffer: 1"), row -> {});
+        ended(activity, 300_000, 1_000);
+        byte[] picture = noise(3 << 20);
+        System.arraycopy(new byte[] {(byte) 0x89, 'P', 'N', 'G'}, 0, picture, 0, 4);
+        String base64 = Base64.getEncoder().encodeToString(picture);
+        for (String url : List.of("data:image/png;base64,", "")) {
+            byte[] asked = ("{\"image\":\"" + url + base64 + "\",\"n\":1}").getBytes(UTF_8);
+            InFlight request = activity.begin("m", "/v1/x", () -> {});
+            request.keepRequest(type("application/json"), asked, asked.length);
+            request.answerBegins(type("image/png"), picture.length);
+            request.pass(picture, 0, picture.length);
+            request.end(200, Cause.ANSWERED, "", null);
+            Capture capture = activity.capture(request.id);
+            assertThat(new String(capture.request().body(), UTF_8))
+                .matches("\\{\"image\":\"image/png, 3.0 MB, sha256 [0-9a-f]{64}\",\"n\":1}");
+            assertThat(new String(capture.response().body(), UTF_8))
+                .matches("image/png, 3.0 MB, sha256 [0-9a-f]{64}");
+        }
+        assertThat(captured(activity)).containsExactly(1L, 2L, 3L);
+    }
+
+    @Test void aFormKeepsItsFieldsAndALongTextIsPacked() {
+        Activity activity = new Activity(config("captureBuffer: 1"), row -> {});
+        String form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n"
+            + "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n"
+            + "Content-Type: audio/wav\r\n\r\n" + "~".repeat(2000) + "\r\n--b--\r\n";
+        String text = "a sentence, and another one. ".repeat(100_000);
+        InFlight request = activity.begin("m", "/v1/x", () -> {});
+        byte[] asked = form.getBytes(UTF_8);
+        request.keepRequest(type("multipart/form-data; boundary=b"), asked, asked.length);
+        request.answerBegins(type("text/plain"), -1);
+        byte[] answer = text.substring(0, 900_000).getBytes(UTF_8);
+        request.pass(answer, 0, answer.length);
+        request.end(200, Cause.ANSWERED, "", null);
+        Capture capture = activity.capture(1);
+        assertThat(new String(capture.request().body(), UTF_8)).contains("whisper")
+            .contains("audio/wav, 2 KB, sha256 ").endsWith("\r\n--b--\r\n").doesNotContain("~");
+        assertThat(capture.response().body()).isEqualTo(answer);
+        assertThat(capture.bytes()).isLessThan(100_000);
+    }
+
+    @Test void aRowSaysThatItsCaptureIsGone() {
+        Activity activity = new Activity(config("captureBuffer: 1"), row -> {});
+        for (int i = 0; i < 2; i++) ended(activity, 600_000, 1);
+        assertThat(activity.rows().stream().map(Row::copy))
+            .containsExactly(Row.Copy.GONE, Row.Copy.KEPT);
     }
 
     @Test void secretsAreNotKept() {

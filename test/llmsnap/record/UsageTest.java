@@ -16,6 +16,8 @@ class UsageTest {
     private static final String JSON = "application/json; charset=utf-8";
     private static final String STREAM = "text/event-stream";
 
+    private static final Usage.Draft NO_DRAFT = new Usage.Draft(-1, -1);
+
     /** @param pieces how many events have generated text in them */
     private record Case(String name, String type, String body, Counts counts, long pieces) {}
 
@@ -24,11 +26,30 @@ class UsageTest {
     }
 
     private static Counts counts(long prompt, long cached, long output) {
-        return new Counts(prompt, cached, output, -1, new Speeds(-1, -1, -1));
+        return new Counts(prompt, cached, output, -1, NO_DRAFT, new Speeds(-1, -1, -1, -1));
     }
 
     private static final List<Case> CASES =
         List.of(
+            of(
+                "vLLM with --enable-per-request-metrics",
+                JSON,
+                new Counts(42, -1, 128, -1, NO_DRAFT, new Speeds(-1, 103.2, 1326, 85)),
+                0,
+                """
+                    {"id":"chatcmpl-1","choices":[],"usage":{"prompt_tokens":42,\
+                    "completion_tokens":128,"total_tokens":170},"metrics":{\
+                    "time_to_first_token_ms":85.2,"generation_time_ms":1240.5,\
+                    "queue_time_ms":12.3,"mean_itl_ms":9.1,"tokens_per_second":103.2}}"""),
+            of(
+                "llama.cpp with a draft model",
+                JSON,
+                new Counts(8, 0, 25, -1, new Usage.Draft(30, 17), new Speeds(185, 104.5, 282, -1)),
+                0,
+                """
+                    {"choices":[],"timings":{"cache_n":0,"prompt_n":8,"prompt_ms":43.2,\
+                    "prompt_per_second":185,"predicted_n":25,"predicted_ms":238.7,\
+                    "predicted_per_second":104.5,"draft_n":30,"draft_n_accepted":17}}"""),
             // Recorded from llama-server b11669; texts and ids shortened.
             of(
                 "llama.cpp chat",
@@ -38,7 +59,7 @@ class UsageTest {
                     0,
                     4,
                     -1,
-                    new Speeds(48027.44425385936, 14150.943396226416, 1)),
+                    NO_DRAFT, new Speeds(48027.44425385936, 14150.943396226416, 1, -1)),
                 0,
                 """
                     {"choices":[{"finish_reason":"length","index":0,"message":{"role":"assistant",\
@@ -53,7 +74,7 @@ class UsageTest {
             of(
                 "llama.cpp chat stream",
                 STREAM,
-                new Counts(1, 27, 4, -1, new Speeds(3717.472118959108, 7500, 1)),
+                new Counts(1, 27, 4, -1, NO_DRAFT, new Speeds(3717.472118959108, 7500, 1, -1)),
                 2,
                 """
                     data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant",\
@@ -79,7 +100,7 @@ class UsageTest {
             of(
                 "llama.cpp chat stream with usage: timings win",
                 STREAM,
-                new Counts(1, 27, 4, -1, new Speeds(4098.5, 7894.25, 624)),
+                new Counts(1, 27, 4, -1, NO_DRAFT, new Speeds(4098.5, 7894.25, 624, -1)),
                 1,
                 """
                     data: {"choices":[{"index":0,"delta":{"content":" idea"}}]}""",
@@ -97,7 +118,7 @@ class UsageTest {
             of(
                 "llama.cpp completion stream, its own form",
                 STREAM,
-                new Counts(1, 8, 2, -1, new Speeds(261.5, 9433.5, 4)),
+                new Counts(1, 8, 2, -1, NO_DRAFT, new Speeds(261.5, 9433.5, 4, -1)),
                 2,
                 """
                     data: {"index":0,"content":" friend","tokens":[536],"stop":false,"id_slot":-1,\
@@ -157,7 +178,7 @@ class UsageTest {
             of(
                 "llama.cpp responses stream",
                 STREAM,
-                new Counts(1, 27, 4, -1, new Speeds(277.25, 9433.5, 4)),
+                new Counts(1, 27, 4, -1, NO_DRAFT, new Speeds(277.25, 9433.5, 4, -1)),
                 2,
                 "event: response.created",
                 """
@@ -197,7 +218,7 @@ class UsageTest {
             of(
                 "llama.cpp infill: a list, the last one counts",
                 JSON,
-                new Counts(3, 2, 9, -1, new Speeds(11, 12, 3)),
+                new Counts(3, 2, 9, -1, NO_DRAFT, new Speeds(11, 12, 3, -1)),
                 0,
                 """
                     [{"content":"a","timings":{"cache_n":1,"prompt_n":1,"prompt_ms":1,\
@@ -249,7 +270,7 @@ class UsageTest {
             of(
                 "OpenAI chat with reasoning",
                 JSON,
-                new Counts(100, 64, 50, 32, new Speeds(-1, -1, -1)),
+                new Counts(100, 64, 50, 32, NO_DRAFT, new Speeds(-1, -1, -1, -1)),
                 0,
                 """
                     {"object":"chat.completion","choices":[{"index":0,\
@@ -261,7 +282,7 @@ class UsageTest {
             of(
                 "OpenAI chat stream with a tool call, CRLF",
                 STREAM,
-                new Counts(80, 0, 17, 0, new Speeds(-1, -1, -1)),
+                new Counts(80, 0, 17, 0, NO_DRAFT, new Speeds(-1, -1, -1, -1)),
                 2,
                 "data:"
                     + " {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
@@ -287,7 +308,7 @@ class UsageTest {
             of(
                 "OpenAI responses",
                 JSON,
-                new Counts(36, 0, 87, 5, new Speeds(-1, -1, -1)),
+                new Counts(36, 0, 87, 5, NO_DRAFT, new Speeds(-1, -1, -1, -1)),
                 0,
                 """
                     {"id":"resp_1","object":"response","output":[{"type":"message",\
@@ -329,7 +350,7 @@ class UsageTest {
             of(
                 "tabbyAPI, with speeds in usage",
                 JSON,
-                new Counts(20, -1, 10, -1, new Speeds(250.5, 40.25, -1)),
+                new Counts(20, -1, 10, -1, NO_DRAFT, new Speeds(250.5, 40.25, -1, -1)),
                 0,
                 """
                     {"choices":[],"usage":{"prompt_tokens":20,"prompt_time":0.08,\

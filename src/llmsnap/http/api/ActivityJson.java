@@ -34,12 +34,17 @@ final class ActivityJson {
             "prompt_per_second", tokens.speeds().prompt(),
             "tokens_per_second", tokens.outputPerSecond(times.generationMs()),
             "duration_ms", times.durationMs(),
-            "has_capture", row.hasCapture(),
+            "has_capture", row.copy() == Row.Copy.KEPT,
             "path", row.asked().path(),
             "status", outcome.status(),
             "ttft_ms", times.ttftMs(),
             "queue_ms", times.queueMs(),
             "reasoning_tokens", tokens.reasoning());
+        if (row.copy() == Row.Copy.GONE) json = json.with("capture_gone", true);
+        if (tokens.draft().made() >= 0) {
+            json = json.with("draft_tokens", tokens.draft().made())
+                .with("draft_accepted", tokens.draft().accepted());
+        }
         if (row.tokens().estimated()) json = json.with("estimated", true);
         if (outcome.error().isEmpty()) return json;
         return json.with("error", outcome.error()).with("cause", outcome.cause().word());

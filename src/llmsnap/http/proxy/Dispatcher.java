@@ -16,15 +16,18 @@ import llmsnap.config.Config.Peer;
 import llmsnap.http.proxy.ReverseProxy.Upstream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
+import llmsnap.models.ModelPool.Ticket;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelPool.Lease;
 import llmsnap.models.ModelStatus;
+import llmsnap.models.Outlook;
 import llmsnap.models.Refused;
 import llmsnap.record.Activity;
 import llmsnap.record.InFlight;
+import llmsnap.record.Log;
 
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
-public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) {
+public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, Log log) {
     private static final long EXIT_PATIENCE_MS = 150;
 
     /**
@@ -110,8 +113,13 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
 
     private void local(Exchange exchange, Model model, Outgoing request, InFlight noted,
             WaitingStream waiting) throws Failure, Refused, InterruptedException {
-        try (Lease lease = pool.acquire(model.id(), exchange.interruption)) {
+        Ticket ticket = pool.request(model.id(), exchange.interruption);
+        if (log.isDebug()) debug(noted, pool.outlook(model.id()));
+        try (Lease lease = ticket.await()) {
             noted.granted();
+            if (log.isDebug()) {
+                log.debug("request " + noted.id + ": granted after " + noted.queueMs() + " ms");
+            }
             exchange.progress.limitSilence(model.limits().requestSeconds());
             // What the request holds is free before its client can send the next one.
             Runnable free = lease::close;
@@ -132,6 +140,15 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity) 
                     + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
             }
         }
+    }
+
+    /** Says what a request that has just been queued meets. */
+    private void debug(InFlight noted, Outlook outlook) {
+        if (outlook == null) return;
+        log.debug("request " + noted.id + ": for " + noted.model + ", which is "
+            + outlook.status().state().label + ", position "
+            + outlook.status().requests().position() + " in the queue, behind " + outlook.ahead()
+            + ", has to go: " + outlook.mustGo() + ", busy: " + outlook.busy());
     }
 
     /**

@@ -19,6 +19,7 @@ import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Refused;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 import llmsnap.text.JsonEdit.Edit;
@@ -51,12 +52,19 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     /** What a name stands for; who asks for one that there is not gets a row, too. */
     private Target find(Exchange exchange, String name) throws Failure {
         try {
-            return Target.find(name, pool.config());
+            Target target = Target.find(name, pool.config());
+            Log log = dispatcher.log();
+            String whose = target instanceof Target.Local ? "the model " : "a peer's model ";
+            if (log.isDebug()) log.debug("\"" + name + "\" means " + whose + target.id());
+            return target;
         } catch (Failure e) {
-            String shown = name.length() <= MAX_SHOWN ? name : name.substring(0, MAX_SHOWN) + "...";
-            if (exchange.is("POST")) dispatcher.note(exchange, shown);
+            if (exchange.is("POST")) dispatcher.note(exchange, shown(name));
             throw e;
         }
+    }
+
+    private static String shown(String name) {
+        return name.length() <= MAX_SHOWN ? name : name.substring(0, MAX_SHOWN) + "...";
     }
 
     /** A GET whose query names the model. */
