@@ -29,7 +29,7 @@ class CommandLineTest {
             .startsWith("1 llmsnap: there is no file /no/such/file");
     }
 
-    @Test void arguments() throws Exit {
+    @Test void arguments() throws Exception {
         Arguments arguments =
             Arguments.parse(new String[] {"-config=a=b", "-listen", ":80", "--demo=false"});
         assertThat(arguments.value("config")).isEqualTo("a=b");
@@ -38,6 +38,10 @@ class CommandLineTest {
         assertThat(arguments.port()).isEqualTo(80);
         assertThat(Arguments.parse(new String[] {"--listen", "[::1]:90"}).host()).isEqualTo("::1");
         assertThat(Arguments.parse(new String[] {}).listen()).isEqualTo("127.0.0.1:8080");
+        assertThat(Arguments.parse(new String[] {"--listen", "9090"}).host())
+            .isEqualTo("127.0.0.1");
+        assertThat(Running.run(JAVA, "--max-body", "9000000T"))
+            .startsWith("2 llmsnap: --max-body 9000000T is more than any machine has");
     }
 
     @Test void checkConfigPrintsWhatWasUnderstood() throws Exception {

@@ -67,6 +67,38 @@ class CommandTest {
             .containsExactly("x", "5801", "-y");
     }
 
+    @Test void whatIsQuotedMeansNothingToAShell() {
+        for (String command : List.of("x ${PORT} foo;", "x ${PORT} <in", "x ${PORT} &>log",
+                "x ${PORT} 2>&1", "x ${PORT} >log")) {
+            assertThat(warnings("models: {a: {cmd: \"" + command + "\"}}\n")).as(command)
+                .hasSize(1).first().asString().contains("no shell runs");
+        }
+        for (String command : List.of("x ${PORT} '~/m'", "x ${PORT} '&&' 'a|b' '#'",
+                "x ${PORT} --re 'a>b' \\; --sep '>'")) {
+            assertThat(warnings("models: {a: {cmd: \"" + command.replace("\\", "\\\\")
+                + "\"}}\n")).as(command).isEmpty();
+        }
+    }
+
+    @Test void keysOfOthersGetHintsThatAreTrue() {
+        assertThat(warnings("listen: x\nhealth_check_timeout: 20\nprofiles: {}\n"
+            + "models: {a: {cmd: 'x ${PORT}', cmd_stop: y, capabilities: {}}}\n"))
+            .satisfiesExactly(
+                first -> assertThat(first).contains("it is the flag --listen"),
+                second -> assertThat(second).contains("did you mean \"healthCheckTimeout\"?"),
+                third -> assertThat(third).contains("groups say which may be loaded together"),
+                fourth -> assertThat(fourth).contains("did you mean \"cmdStop\"?"),
+                fifth -> assertThat(fifth).contains("shows in /v1/models"));
+        assertThat(read("models: {a: {cmd: 'x --port 9999'}}\n").errors().getFirst().message())
+            .contains("write --port ${PORT}, or add proxy: http://127.0.0.1:9999");
+    }
+
+    @Test void twoKeysThatBecomeOneAreAnError() {
+        assertThat(read("macros: {k: x}\nmodels: {a: {cmd: 'x ${PORT}', metadata: {x: 1,"
+            + " '${k}': 2}}}\n").errors().getFirst().message())
+            .isEqualTo("the key \"x\" is there twice");
+    }
+
     @Test void aPortThatAStrangerHoldsIsNotHandedOut() {
         Config config = config("models: {a: {cmd: 'x ${PORT}'}}\n");
         assertThat(config.model("a").cmd()).containsExactly("x", "5801");
