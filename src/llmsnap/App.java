@@ -67,14 +67,14 @@ final class App {
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
         var servers = new ModelServer.Factory(leftovers, log,
-            https -> clients.join().local(https));
+            () -> entry().secrets(), https -> clients.join().local(https));
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
     /** Serves until a signal ends it. @param stamp of the file before it was read */
     void run(String stamp) throws Exit, InterruptedException {
         Tls tls = tls();
-        var reload = new Reload(new Reload.Sources(file, tls), pool, activity, log);
+        var reload = new Reload(new Reload.Sources(file, tls, isExposed()), pool, activity, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
         server.start();
@@ -114,8 +114,7 @@ final class App {
             new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log),
             new StaticFiles());
         try {
-            return new Server(arguments.address(), tls, new Routes(table),
-                () -> pool.config().settings().entry(), log);
+            return new Server(arguments.address(), tls, new Routes(table), this::entry, log);
         } catch (BindException e) {
             throw new Exit(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage()
                 + "; choose another address with --listen HOST:PORT");
@@ -124,8 +123,17 @@ final class App {
         }
     }
 
+    private Config.Entry entry() {
+        return pool.config().settings().entry();
+    }
+
     private InetAddress address() throws Exit {
         return arguments.address().getAddress();
+    }
+
+    /** Whether others than this machine reach it. */
+    private boolean isExposed() throws Exit {
+        return !address().isLoopbackAddress();
     }
 
     private static String url(String scheme, String host, Server server) {
@@ -140,8 +148,7 @@ final class App {
         int models = pool.config().models().size();
         System.out.println("llmsnap " + version.getProperty("version") + "\nlistening on " + url
             + "\nUI at " + url + "/ui\n" + models + (models == 1 ? " model" : " models"));
-        boolean open = pool.config().settings().entry().apiKeys().isEmpty();
-        if (open && !address().isLoopbackAddress()) {
+        if (entry().apiKeys().isEmpty() && isExposed()) {
             System.out.println("WARNING: anybody who can reach port " + server.port()
                 + " of this machine"
                 + " may use and control the models: set apiKeys in the configuration, or listen on"

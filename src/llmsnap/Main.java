@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNullElse;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
@@ -51,7 +52,7 @@ public final class Main {
         JdkHttp.warmUp();
         boolean demo = arguments.has("demo");
         String name = arguments.value("config");
-        Path file = demo ? null : Path.of(requireNonNullElse(name, DEFAULT_CONFIG));
+        Path file = demo ? null : path(requireNonNullElse(name, DEFAULT_CONFIG));
         String stamp = demo ? "" : Reload.stamp(file);
         boolean check = arguments.has("check-config");
         Config config = demo ? read("the demo", Demo.yaml(), check)
@@ -63,6 +64,15 @@ public final class Main {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
         new App(arguments, file, config, version).run(stamp);
+    }
+
+    private static Path path(String name) throws Exit {
+        try {
+            return Path.of(name);
+        } catch (InvalidPathException e) {
+            throw new Exit(1, "the name of the file has characters that this locale cannot pass on:"
+                + " set LANG=C.UTF-8 in the environment of llmsnap");
+        }
     }
 
     private static Config read(Path file, boolean unnamed, boolean check) throws Exit {

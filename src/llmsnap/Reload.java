@@ -36,8 +36,14 @@ import llmsnap.text.Json;
 final class Reload {
     private static final long LOOK_MS = 500;
 
-    /** Where things come from: {@code config} is null in the demo, {@code tls} without HTTPS. */
-    record Sources(Path config, Tls tls) {
+    /**
+     * Where things come from.
+     *
+     * @param config null in the demo
+     * @param tls null without HTTPS
+     * @param exposed others than this machine reach the server
+     */
+    record Sources(Path config, Tls tls, boolean exposed) {
         /** Tells one state of the files from another, the configuration's first. */
         private List<String> stamps() {
             List<Path> files = new ArrayList<>(List.of(config));
@@ -78,6 +84,7 @@ final class Reload {
     Json.Obj now() throws Failure {
         guard.lock();
         try {
+            if (sources.tls != null) reloadTls();
             return read();
         } catch (NoSuchFileException e) {
             throw failed(List.of("there is no file " + sources.config.toAbsolutePath()));
@@ -87,6 +94,15 @@ final class Reload {
             throw failed(List.of(e.getMessage()));
         } finally {
             guard.unlock();
+        }
+    }
+
+    /** A broken certificate keeps no configuration from being taken, nor the other way round. */
+    private void reloadTls() {
+        try {
+            sources.tls.reload();
+        } catch (IOException e) {
+            log.error("the certificate in force stays: " + e.getMessage());
         }
     }
 
@@ -116,9 +132,17 @@ final class Reload {
             throw failed(List.of(file + " has no model any more, or only groups without one;"
                 + " models that are loaded would all go: restart llmsnap if that is meant"));
         }
-        if (sources.tls != null) sources.tls.reload();
+        if (losesKeys(result.config())) {
+            throw failed(List.of(file + " has no apiKeys any more, and others than this machine"
+                + " reach this server: restart llmsnap if everybody is meant to control it"));
+        }
         Json.Obj report = apply(result.config());
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
+    }
+
+    private boolean losesKeys(Config to) {
+        boolean had = !pool.config().settings().entry().apiKeys().isEmpty();
+        return sources.exposed && had && to.settings().entry().apiKeys().isEmpty();
     }
 
     /** Whether it looks like half a file: there were models, and now there are none. */

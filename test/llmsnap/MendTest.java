@@ -172,10 +172,12 @@ class MendTest {
 
     @Test void aLookDoesNotLoadAModel() throws Exception {
         try (Running llmsnap = Running.start(ONE)) {
-            for (String path : List.of("/upstream/a/x.js", "/upstream/a/props",
-                "/upstream/a/health", "/props?model=a&autoload=false")) {
+            for (String path : List.of("/upstream/a/props", "/upstream/a/health",
+                "/props?model=a&autoload=false")) {
                 assertThat(llmsnap.get(path).statusCode()).as(path).isEqualTo(409);
             }
+            assertThat(Running.send(llmsnap.request("/upstream/a/x.js").GET()
+                .header("User-Agent", "Mozilla/5.0")).statusCode()).isEqualTo(409);
             assertThat(llmsnap.running()).isEmpty();
             llmsnap.chat("a");
             assertThat(llmsnap.get("/upstream/a/x.js").statusCode()).isEqualTo(200);

@@ -236,10 +236,9 @@ class RoutesTest extends RoutesFixture {
         }
         for (String fine :
             List.of(
-                "Host: gpu.example.com",
                 "Host: 10.0.0.1:8080\r\nUser-Agent: Mozilla/5.0",
                 "Host: gpu\r\nUser-Agent: Mozilla/5.0",
-                "Host: gpu.example.com\r\n"
+                "Host: gpu.lan\r\n"
                     + "User-Agent: Mozilla/5.0\r\n"
                     + "Sec-Fetch-Site: same-origin")) {
             assertThat(

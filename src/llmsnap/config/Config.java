@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.text.Json;
@@ -29,6 +30,11 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
             return launch.command.start;
         }
 
+        /** The command for people, secrets hidden. */
+        public String shownCmd() {
+            return String.join(" ", launch.command.shown);
+        }
+
         public Address proxy() {
             return launch.proxy;
         }
@@ -51,8 +57,10 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * @param start never empty
      * @param stop <code>${PID}</code> still in it; empty: SIGTERM
      * @param env NAME=value, added to the inherited environment
+     * @param shown the first for people, secrets hidden
      */
-    public record Command(List<String> start, List<String> stop, List<String> env) {}
+    public record Command(List<String> start, List<String> stop, List<String> env,
+            List<String> shown) {}
 
     /**
      * What it is called; {@code name} and {@code description} are for people, "" when not given.
@@ -126,8 +134,11 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      *
      * @param allowedHosts names by which browsers may call this server, in lower case; one that
      *     begins with a dot stands for all below it
+     * @param secrets names of the environment variables that keys come from
+     * @param trustsPages web pages of models' servers may do what pages of ours may
      */
-    public record Entry(List<String> apiKeys, List<String> allowedHosts) {}
+    public record Entry(List<String> apiKeys, List<String> allowedHosts, Set<String> secrets,
+            boolean trustsPages) {}
 
     /** How many ended requests are kept, and how much of what was said. */
     public record Kept(int rows, int captureMb) {}

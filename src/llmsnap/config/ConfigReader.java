@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
@@ -28,6 +29,7 @@ import llmsnap.text.Malformed;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
 import llmsnap.text.Yaml;
+import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode;
 import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
@@ -35,6 +37,8 @@ import llmsnap.text.YamlNode.Scalar;
 /** Makes a {@link Config} of the text of config.yaml, with all its problems at once. */
 public final class ConfigReader {
     private static final int MAX_ROWS = 1000;
+    private static final String KEYS = "apiKeys";
+    private static final String ODD = "has a space or control character in it";
 
     /** What came of reading: {@code config} is null when there are errors. */
     public record Result(Config config, List<Problem> errors, List<Problem> warnings) {}
@@ -46,11 +50,12 @@ public final class ConfigReader {
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final Map<String, String> names = new LinkedHashMap<>();
+    private final Map<String, Peer> peers = new LinkedHashMap<>();
 
     private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts,
             IntPredicate heldPorts) {
         this.heldPorts = heldPorts;
-        this.environment = new Environment(environment, problems);
+        this.environment = new Environment(environment, problems, new TreeMap<>());
         this.keptPorts = keptPorts;
     }
 
@@ -96,15 +101,20 @@ public final class ConfigReader {
         Mapping expanded = new MacroTree(global, problems, Set.of()).in(file.mapping());
         Fields top = file.of(MacroTree.known(expanded, 0, problems));
         top.has("macros");
-        readModels(top, macros);
+        checkNames(file.mapping());
+        List<String> keys = apiKeys(top);
+        readPeers(top);
+        List<String> all = new ArrayList<>(keys);
+        for (Peer peer : peers.values()) all.add(peer.apiKey());
+        Set<String> secrets = environment.of(all);
+        readModels(top, macros, text -> environment.hidden(text, secrets));
         for (String id : models.keySet()) names.put(id, id);
         for (Model model : models.values()) {
             for (String alias : model.about().aliases()) name(alias, model.id());
             for (String key : model.filters().byName().keySet()) name(key, model.id());
         }
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        Peers peers = peers(top);
-        var config = new Config(models, names, groups, peers, settings(top));
+        var config = new Config(models, names, groups, peers(top), settings(top, keys, secrets));
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
         }
@@ -114,7 +124,7 @@ public final class ConfigReader {
 
     // ---- models and their names
 
-    private void readModels(Fields top, Map<String, Json> macros) {
+    private void readModels(Fields top, Map<String, Json> macros, UnaryOperator<String> hidden) {
         Defaults defaults = Defaults.read(top);
         int startPort = top.whole("startPort", 5800, 1);
         for (Fields.Named each : top.each("models", "model", "cmd")) {
@@ -123,7 +133,7 @@ public final class ConfigReader {
         }
         Map<String, Integer> ports = ports(startPort);
         for (String id : readers.keySet()) {
-            models.put(id, readers.get(id).read(ports.getOrDefault(id, 0)));
+            models.put(id, readers.get(id).read(ports.getOrDefault(id, 0), hidden));
         }
     }
 
@@ -167,8 +177,7 @@ public final class ConfigReader {
 
     // ---- peers
 
-    private Peers peers(Fields top) {
-        Map<String, Peer> byId = new LinkedHashMap<>();
+    private void readPeers(Fields top) {
         for (Fields.Named each : top.each("peers", "peer", "proxy")) {
             String id = each.name();
             Fields fields = each.fields();
@@ -180,12 +189,17 @@ public final class ConfigReader {
             if (provided.isEmpty()) {
                 problems.error(each.place(), "the peer \"" + id + "\" lists no models");
             }
-            byId.put(id, new Peer(id, proxy, provided, fields.text("apiKey", ""),
+            String key = fields.text("apiKey", "");
+            if (isOdd(key)) fields.error("apiKey", "the peer's apiKey " + ODD);
+            peers.put(id, new Peer(id, proxy, provided, key,
                 FilterReader.read(fields, "", problems)));
             fields.close();
         }
+    }
+
+    private Peers peers(Fields top) {
         Map<String, Peer> byModel = new LinkedHashMap<>();
-        for (Peer peer : byId.values()) {
+        for (Peer peer : peers.values()) {
             for (String name : peer.models()) {
                 if (names.containsKey(name)) continue;
                 Peer first = byModel.putIfAbsent(name, peer);
@@ -194,12 +208,12 @@ public final class ConfigReader {
                     + " both have a model \"" + name + "\"; it goes to " + first.id());
             }
         }
-        return new Peers(byId, byModel);
+        return new Peers(peers, byModel);
     }
 
     // ---- the whole server
 
-    private Settings settings(Fields top) {
+    private Settings settings(Fields top, List<String> keys, Set<String> secrets) {
         List<String> preload = new ArrayList<>();
         try (Fields hooks = top.fields("hooks"); Fields startup = hooks.fields("on_startup")) {
             for (Scalar scalar : startup.scalars("preload")) preload(scalar, preload);
@@ -208,8 +222,13 @@ public final class ConfigReader {
             choice(top, "logLevel", Config.Level.INFO),
             timeFormat(top),
             choice(top, "logToStdout", Config.Stdout.PROXY));
-        var entry = new Config.Entry(apiKeys(top), top.texts("allowedHosts").stream()
-            .map(name -> name.toLowerCase(Locale.ROOT)).toList());
+        List<String> hosts = new ArrayList<>();
+        for (String host : top.texts("allowedHosts")) hosts.add(host.toLowerCase(Locale.ROOT));
+        Config.Entry entry;
+        try (Fields upstream = top.fields("upstream")) {
+            boolean trusted = upstream.flag("trusted", false);
+            entry = new Config.Entry(keys, List.copyOf(hosts), secrets, trusted);
+        }
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
         var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
         return new Settings(List.copyOf(preload), entry, top.whole("swapGrace", 2, 0),
@@ -232,12 +251,28 @@ public final class ConfigReader {
     private List<String> apiKeys(Fields top) {
         List<String> keys = new ArrayList<>();
         for (Scalar key : top.scalars("apiKeys")) {
-            boolean odd = key.text().chars().anyMatch(c -> c <= ' ' || c == 0x7f);
-            String wrong = odd ? "has a space or control character in it" : "is empty";
+            boolean odd = isOdd(key.text());
+            String wrong = odd ? ODD : "is empty";
             if (odd || key.text().isEmpty()) problems.error(key.place(), "an API key " + wrong);
             else keys.add(key.text());
         }
         return List.copyOf(keys);
+    }
+
+    /** Whether no header can have it. */
+    private static boolean isOdd(String key) {
+        return key.chars().anyMatch(c -> c <= ' ' || c == 0x7f);
+    }
+
+    /** A misspelt key that opens the server is no mere warning. */
+    private void checkNames(Mapping file) {
+        for (Entry entry : file.entries().values()) {
+            String key = entry.key().text();
+            boolean meant = !key.equals(KEYS) && Nearest.of(key, List.of(KEYS)) != null;
+            if (!meant) continue;
+            problems.error(entry.key().place(),
+                "the key \"" + key + "\" protects nothing; did you mean \"" + KEYS + "\"?");
+        }
     }
 
     private String timeFormat(Fields top) {

@@ -1,7 +1,10 @@
 package llmsnap.config;
 
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -14,8 +17,11 @@ import llmsnap.text.YamlNode.Scalar;
  * the file is known, so that no value can change it.
  *
  * @param variables the value of a variable, or null
+ * @param used those that the file has named so far, with their values
  */
-record Environment(UnaryOperator<String> variables, Problems problems) {
+record Environment(UnaryOperator<String> variables, Problems problems, Map<String, String> used) {
+    private static final Pattern SECRET =
+        Pattern.compile("KEY|TOKEN|SECRET|PASS|AUTH", Pattern.CASE_INSENSITIVE);
     private static final Pattern USE = Pattern.compile("\\$\\{env\\.([^}]*)}");
     private static final Set<String> COMMANDS = Set.of("cmd", "cmdStop");
 
@@ -45,6 +51,27 @@ record Environment(UnaryOperator<String> variables, Problems problems) {
         if (value.chars().anyMatch(c -> c == '\n' || c == '\r' || c == 0)) {
             problems.error(scalar.place(), variable + " has a line break or NUL in it");
         }
+        used.put(name, value);
         return value;
+    }
+
+    /** The variables whose values are part of one of the keys. */
+    Set<String> of(Collection<String> keys) {
+        Set<String> names = new TreeSet<>();
+        used.forEach((name, value) -> {
+            boolean inKey = !value.isEmpty() && keys.stream().anyMatch(key -> key.contains(value));
+            if (inKey) names.add(name);
+        });
+        return names;
+    }
+
+    /** The text without the values of variables that sound secret, and of those. */
+    String hidden(String text, Set<String> secrets) {
+        String hidden = text;
+        for (String name : used.keySet()) {
+            boolean secret = secrets.contains(name) || SECRET.matcher(name).find();
+            if (secret && !used.get(name).isEmpty()) hidden = hidden.replace(used.get(name), "***");
+        }
+        return hidden;
     }
 }

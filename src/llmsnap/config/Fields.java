@@ -35,7 +35,6 @@ final class Fields implements AutoCloseable {
         entry("scheduler", "waiting requests are served in the order of their arrival, see"
             + " swapGrace"),
         entry("selectors", "it names sets of models; a request has to name one model or alias"),
-        entry("upstream", "what it says of paths and answers holds for no model here"),
         entry("capabilities", "it says what a model can do; under metadata it shows in /v1/models"),
         entry("profiles", "it names sets of models; groups say which may be loaded together"),
         entry("logRequests", "every request is logged at level info"),

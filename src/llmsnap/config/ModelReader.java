@@ -1,11 +1,14 @@
 package llmsnap.config;
 
 import java.net.URI;
+import java.nio.charset.Charset;
+import java.nio.charset.CharsetEncoder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import llmsnap.config.Config.About;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
@@ -85,6 +88,7 @@ final class ModelReader {
             for (String warning : CommandCheck.warnings(text, words, bare)) {
                 fields.warn(key, key + ": " + warning);
             }
+            checkEncoding(key, words);
             return List.copyOf(words);
         } catch (IllegalArgumentException e) {
             fields.error(key, key + ": " + e.getMessage());
@@ -92,8 +96,11 @@ final class ModelReader {
         }
     }
 
-    /** @param itsPort what <code>${PORT}</code> is; 0 when its command needs none */
-    Model read(int itsPort) {
+    /**
+     * @param itsPort what <code>${PORT}</code> is; 0 when its command needs none
+     * @param hidden hides what is secret in a text
+     */
+    Model read(int itsPort, UnaryOperator<String> hidden) {
         port = itsPort;
         fields = fields.of(MacroTree.known(fields.mapping(), port, problems));
         fields.has("macros");
@@ -101,7 +108,9 @@ final class ModelReader {
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
         boolean attached = empty && !fields.has("cmd") && fields.has("proxy");
         if (empty && !attached) missing("cmd", "has no cmd; say which command starts it");
-        var command = new Command(cmd, command("cmdStop"), env());
+        List<String> shown = new ArrayList<>();
+        for (String word : cmd) shown.add(hidden.apply(word));
+        var command = new Command(cmd, command("cmdStop"), env(), shown);
         String check = fields.text("checkEndpoint", "/health").strip();
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
@@ -113,6 +122,15 @@ final class ModelReader {
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.close();
         return model;
+    }
+
+    /** Java hands words over in the locale's encoding, in which "?" stands for what it lacks. */
+    private void checkEncoding(String key, List<String> words) {
+        String encoding = System.getProperty("sun.jnu.encoding", "UTF-8");
+        CharsetEncoder encoder = Charset.forName(encoding).newEncoder();
+        if (words.stream().allMatch(encoder::canEncode)) return;
+        fields.error(key, key + " has characters that this locale (" + encoding
+            + ") cannot pass on: set LANG=C.UTF-8 in the environment of llmsnap");
     }
 
     private About about() {
@@ -163,6 +181,7 @@ final class ModelReader {
                 env.add(entry);
             }
         }
+        checkEncoding("env", env);
         return List.copyOf(env);
     }
 

@@ -27,7 +27,7 @@ public final class Summary {
     private void model(Config config, Model model) {
         Launch launch = model.launch();
         title("model", model.id());
-        line("command", Words.quote(model.cmd()));
+        line("command", Words.quote(launch.command().shown()));
         List<String> stop = launch.command().stop();
         if (!stop.isEmpty()) line("stopped by", Words.quote(stop));
         String check = launch.checkEndpoint();

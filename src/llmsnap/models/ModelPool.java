@@ -309,7 +309,7 @@ public final class ModelPool {
             }
             case Effect.Start start -> {
                 String id = start.model().id();
-                info(id, "starting: " + String.join(" ", start.model().cmd()));
+                info(id, "starting: " + start.model().shownCmd());
                 ModelRun run = factory.create(start.model(), start.run(), this::send);
                 runs.put(id, run);
                 run.start();

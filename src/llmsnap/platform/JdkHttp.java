@@ -22,6 +22,7 @@ public final class JdkHttp {
     private static final ZoneId GMT = ZoneId.of("GMT");
     private static final int RESERVED_FILES = 100;
     private static final int MIN_CONNECTIONS = 16;
+    private static final int MANY = 10_000;
 
     private JdkHttp() {}
 
@@ -29,14 +30,14 @@ public final class JdkHttp {
     public static void configure() {
         set("sun.net.httpserver.nodelay", true);
         set("sun.net.httpserver.idleInterval", 300);
-        set("sun.net.httpserver.maxIdleConnections", 10_000);
         // or who sends an upload that is refused never sees why
         set("sun.net.httpserver.drainAmount", 256 << 20);
-        // Each may need a file descriptor more towards a model, and models have to be started.
+        // Idle ones and half heads leave room for those that are served, which may need a
+        // descriptor more towards a model; and models have to be started.
         long files = Proc.maxOpenFiles();
+        set("sun.net.httpserver.maxIdleConnections", files > 0 ? files / 4 : MANY);
         if (files > 0) {
-            long connections = Math.max(MIN_CONNECTIONS, (files - RESERVED_FILES) / 2);
-            set("jdk.httpserver.maxConnections", connections);
+            set("jdk.httpserver.maxConnections", Math.max(MIN_CONNECTIONS, files - RESERVED_FILES));
         }
         set("jdk.httpclient.allowRestrictedHeaders", "host");
         // Python servers close idle connections after 5 s
@@ -50,6 +51,12 @@ public final class JdkHttp {
     public static void warmUp() {
         Thread.ofPlatform().daemon().name("date").start(() ->
             DateTimeFormatter.ofPattern("EEE MMM zzz", Locale.US).format(ZonedDateTime.now(GMT)));
+    }
+
+    /** How many connections may be at their request's head at a time. */
+    public static int maxHeads() {
+        long files = Proc.maxOpenFiles();
+        return (int) (files > 0 ? Math.min(MANY, Math.max(MIN_CONNECTIONS, files / 4)) : MANY);
     }
 
     private static void set(String property, Object value) {

@@ -146,7 +146,7 @@ public final class Proc {
     public static long listener(int port) {
         Pattern line = Pattern.compile(
             String.format(":%04X [0-9A-F]+:0000 0A (?:\\S+ +){5}([0-9]+)", port));
-        Matcher socket = line.matcher(read("net/tcp") + read("net/tcp6"));
+        Matcher socket = line.matcher(read("self/net/tcp") + read("self/net/tcp6"));
         if (!socket.find()) return 0;
         String wanted = "socket:[" + socket.group(1) + "]";
         for (long pid : pids()) {
@@ -170,7 +170,7 @@ public final class Proc {
     public static Map<String, String> connections(int localPort, Collection<String> wanted) {
         Map<String, String> open = new HashMap<>();
         boolean any = false;
-        for (String table : List.of("net/tcp6", "net/tcp")) {
+        for (String table : List.of("self/net/tcp6", "self/net/tcp")) {
             if (open.keySet().containsAll(wanted)) break;
             try {
                 byte[] text = Files.readAllBytes(PROC.resolve(table));

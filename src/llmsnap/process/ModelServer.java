@@ -14,12 +14,14 @@ import java.net.http.HttpClient;
 import java.net.http.HttpTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -63,10 +65,11 @@ public final class ModelServer implements ModelRun {
      * Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first
      * starts.
      *
+     * @param secrets names of environment variables that are not theirs
      * @param client towards servers over HTTP, or for {@code true} over HTTPS
      */
-    public record Factory(Leftovers leftovers, Log log, Function<Boolean, HttpClient> client)
-            implements ModelRun.Factory {
+    public record Factory(Leftovers leftovers, Log log, Supplier<Set<String>> secrets,
+            Function<Boolean, HttpClient> client) implements ModelRun.Factory {
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);
         }
@@ -280,6 +283,7 @@ public final class ModelServer implements ModelRun {
 
     private ProcessBuilder command(List<String> words) {
         var builder = new ProcessBuilder(words).redirectErrorStream(true);
+        builder.environment().keySet().removeAll(factory.secrets.get());
         for (String entry : launch.command().env()) {
             int equals = entry.indexOf('=');
             builder.environment().put(entry.substring(0, equals), entry.substring(equals + 1));

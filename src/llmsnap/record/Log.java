@@ -165,7 +165,9 @@ public final class Log {
     public void startStdout() {
         LogBuffer.Reader reader = stdout.reader(true);
         Thread.ofPlatform().daemon().name("stdout").start(() -> {
-            try (var out = new FileOutputStream(FileDescriptor.out)) {
+            try {
+                // Never closed: by now that descriptor may be a file of the JVM's own.
+                var out = new FileOutputStream(FileDescriptor.out);
                 while (true) {
                     byte[] bytes = reader.read(STDOUT_PIECE_BYTES, STDOUT_PATIENCE_MS);
                     if (bytes == null) continue;

@@ -2,11 +2,9 @@ package llmsnap.text;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode.Mapping;
 import llmsnap.text.YamlNode.Scalar;
@@ -21,15 +19,18 @@ import llmsnap.text.YamlNode.Seq;
 public final class Yaml extends YamlScalars {
     private static final int MAX_DEPTH = 1000;
     private static final int MAX_ALIASED_NODES = 100_000;
+    private static final long MAX_ALIASED_CHARS = 16 << 20;
 
     private int depth;
     private int nodes;              // read so far, those behind aliases included
     private int aliased;            // of those
+    private long aliasedChars;
     private final Map<String, Anchor> anchors = new HashMap<>();
-    private final Set<String> openAnchors = new HashSet<>();
+    /** Those that we are inside of: how much text had come before. */
+    private final Map<String, Long> openAnchors = new HashMap<>();
 
-    /** A node that has a name, and how many nodes it has in it. */
-    private record Anchor(YamlNode node, int size) {}
+    /** A node that has a name, how many nodes it has in it, and how much text. */
+    private record Anchor(YamlNode node, int size, long chars) {}
 
     private Yaml(String text) {
         super(text);
@@ -148,14 +149,14 @@ public final class Yaml extends YamlScalars {
 
     private String readAnchor() {
         String anchor = readName("anchor");
-        if (!openAnchors.add(anchor)) throw wrong("the anchor &" + anchor + " contains itself");
-        return anchor;
+        if (openAnchors.putIfAbsent(anchor, at + aliasedChars) == null) return anchor;
+        throw wrong("the anchor &" + anchor + " contains itself");
     }
 
     private YamlNode remember(String anchor, YamlNode node, int before) {
         if (anchor != null) {
-            openAnchors.remove(anchor);
-            anchors.put(anchor, new Anchor(node, nodes - before));
+            long chars = at + aliasedChars - openAnchors.remove(anchor);
+            anchors.put(anchor, new Anchor(node, nodes - before, chars));
         }
         return node;
     }
@@ -170,13 +171,17 @@ public final class Yaml extends YamlScalars {
     private YamlNode readAlias() {
         int start = at;
         String name = readName("alias");
-        if (openAnchors.contains(name)) {
+        if (openAnchors.containsKey(name)) {
             throw wrong("*" + name + " is inside its own anchor", start);
         }
         Anchor anchor = anchors.get(name);
         if (anchor == null) throw wrong("no anchor &" + name + " before this", start);
         nodes += anchor.size;
         aliased += anchor.size;
+        aliasedChars += anchor.chars;
+        if (aliasedChars > MAX_ALIASED_CHARS) {
+            throw wrong("aliases expand to more than " + MAX_ALIASED_CHARS + " characters", start);
+        }
         if (aliased > MAX_ALIASED_NODES) {
             throw wrong("aliases expand to more than " + MAX_ALIASED_NODES + " nodes", start);
         }

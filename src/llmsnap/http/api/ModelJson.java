@@ -64,7 +64,7 @@ final class ModelJson {
         return obj(
             "model", model.id(),
             "state", attached ? "attached" : status.state().label,
-            "cmd", String.join(" ", model.cmd()),
+            "cmd", model.shownCmd(),
             "proxy", model.proxy().toString(),
             "ttl", model.limits().ttlSeconds(),
             "name", model.about().name(),
@@ -140,7 +140,7 @@ final class ModelJson {
             "position", status.requests().position(),
             "must_go", outlook.mustGo(),
             "busy", outlook.busy(),
-            "cmd", String.join(" ", status.model().cmd()),
+            "cmd", status.model().shownCmd(),
             "ahead", outlook.ahead(),
             "leaving", outlook.leaving(),
             "last_load_ms", history.loadMs(),

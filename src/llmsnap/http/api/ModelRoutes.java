@@ -112,6 +112,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
     /** For scripts: answers with text. */
     public void unloadAllByGet(Exchange exchange, String rest)
             throws Failure, InterruptedException {
+        if (exchange.isStray()) throw Failure.stray("POST /api/models/unload");
         pool.unloadAll();
         exchange.sendText("OK");
     }

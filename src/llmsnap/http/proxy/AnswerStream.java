@@ -23,11 +23,13 @@ import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
 import java.nio.channels.UnresolvedAddressException;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.RequestCheck;
@@ -47,9 +49,17 @@ final class AnswerStream implements BodySubscriber<Void> {
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
     private static final String ALLOWED = "access-control-allow-origin";
+    /** The length is said anew; the others would reach beyond the path of one model. */
+    private static final Set<String> TAKEN_OFF =
+        Set.of("content-length", "service-worker-allowed", "clear-site-data");
+    /** What a browser runs scripts of as a page. */
+    private static final Pattern PAGE =
+        Pattern.compile("(?i)(text/html|image/svg\\+xml|[a-z]+/[a-z+.-]*xml)\\b.*");
+    private static final String SANDBOX = "sandbox allow-scripts allow-forms allow-popups";
 
     private final Exchange exchange;
     private final String server;
+    private final boolean trusted;
     private final InFlight noted;
     private final WaitingStream waiting;
     private final BlockingQueue<Piece> pieces = new LinkedBlockingQueue<>();
@@ -61,10 +71,10 @@ final class AnswerStream implements BodySubscriber<Void> {
     private int status;             // 0 until a head has come that can be passed on
     private long length;
 
-    /** @param server its name, in sentences */
-    AnswerStream(Exchange exchange, String server, InFlight noted, WaitingStream waiting) {
+    AnswerStream(Exchange exchange, Upstream from, InFlight noted, WaitingStream waiting) {
         this.exchange = exchange;
-        this.server = server;
+        this.server = from.name();
+        this.trusted = from.trusted();
         this.noted = noted;
         this.waiting = waiting;
     }
@@ -146,14 +156,17 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     private void begin(int code, HttpHeaders head) throws Failure {
         length = length(code, head);
-        boolean events = head.firstValue("content-type").orElse("").strip()
-            .regionMatches(true, 0, EVENTS, 0, EVENTS.length());
+        String type = head.firstValue("content-type").orElse("").strip();
+        boolean events = type.regionMatches(true, 0, EVENTS, 0, EVENTS.length());
         status = code;
         waiting.close();
         if (!exchange.isCommitted()) {
             boolean allowed = exchange.responseHeaders().containsKey(ALLOWED);
-            ConnectionHeaders.copy(head.map(), name -> name.equals("content-length")
+            ConnectionHeaders.copy(head.map(), name -> TAKEN_OFF.contains(name)
                 || allowed && name.equals(ALLOWED), this::add);
+            if (!trusted && PAGE.matcher(type).matches()) {
+                headers.add("Content-Security-Policy", SANDBOX);
+            }
             if (events) headers.set("X-Accel-Buffering", "no");
             noted.answerBegins(head.map(), length);
             if (length < 0) commit();

@@ -1,7 +1,11 @@
 package llmsnap.http.proxy;
 
 import static java.lang.Math.min;
+import static java.nio.file.StandardOpenOption.DELETE_ON_CLOSE;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.http.HttpRequest.BodyPublisher;
@@ -10,7 +14,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Set;
@@ -29,7 +32,7 @@ public final class BodyReader {
     private static final int READ_AT_ONCE_BYTES = 256 << 10;
     private static final int FIRST_BYTES = 256 << 10;
     private static final int FIRST_UNKNOWN_BYTES = 8 << 10;
-    private static final int SECOND_BYTES = 64 << 20;
+    private static final int GROWTH = 4;
     private static final int COPY_BYTES = 64 << 10;
     private static final Set<String> UNDONE =
         Set.of("", "identity", "gzip", "x-gzip", "deflate");
@@ -80,6 +83,9 @@ public final class BodyReader {
         } catch (IOException e) {
             exchange.closeAfterAnswer();
             throw new Failure(400, "the request body cannot be read: " + e.getMessage());
+        } catch (RuntimeException e) {
+            exchange.closeAfterAnswer();        // the JDK's readers throw some at bad chunks
+            throw new Failure(400, "the request body is not chunked as HTTP wants it");
         } catch (OutOfMemoryError e) {
             throw tooMuch();
         } finally {
@@ -108,8 +114,7 @@ public final class BodyReader {
             if (read < bytes.length && n >= 0) continue;
             int next = n < 0 || read == declared ? -1 : in.read();
             if (next < 0) break;
-            boolean first = declared >= 0 && bytes.length == FIRST_BYTES;
-            long wanted = min(first ? SECOND_BYTES : bytes.length * 2L, most);
+            long wanted = min((long) bytes.length * GROWTH, most);
             if (read >= maxBytes || wanted <= read) throw tooLarge(read + 1L);
             room.take(wanted);      // both are there while one is copied
             int before = bytes.length;
@@ -152,8 +157,10 @@ public final class BodyReader {
     private static FileChannel temporaryFile() throws Failure {
         try {
             Path path = Files.createTempFile("llmsnap", ".form");
-            return FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE,
-                StandardOpenOption.DELETE_ON_CLOSE);
+            FileChannel file = FileChannel.open(path, READ, WRITE, DELETE_ON_CLOSE);
+            // Nobody finds it, and nothing is left behind, however this process ends.
+            if (File.separatorChar == '/') Files.deleteIfExists(path);
+            return file;
         } catch (IOException e) {
             throw noRoom(e);
         }

@@ -13,7 +13,6 @@ import java.util.function.Supplier;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
-import llmsnap.http.proxy.ReverseProxy.Upstream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool.Ticket;
@@ -131,7 +130,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             String host = address.isHttps() ? null : address.authority();
             String name = "the server of the model \"" + model.id() + "\"";
             try {
-                var upstream = new Upstream(lease.run().base(), host, name, "");
+                var upstream = new Upstream(lease.run().base(), host, name, "", trusted());
                 proxy.send(exchange, upstream, request, noted, waiting);
             } catch (Failure e) {
                 if (e.cause != NO_ANSWER) throw e;
@@ -140,6 +139,10 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
                     + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
             }
         }
+    }
+
+    private boolean trusted() {
+        return pool.config().settings().entry().trustsPages();
     }
 
     /** Says what a request that has just been queued meets. */
@@ -154,7 +157,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
     /**
      * Where a peer answers. The JDK's client refuses host names with an underscore: see to them.
      */
-    private static Upstream upstream(Peer peer) throws Failure {
+    private Upstream upstream(Peer peer) throws Failure {
         Address address = peer.proxy();
         String name = "the peer \"" + peer.id() + "\" (" + address + ")";
         String url = address.toString();
@@ -168,6 +171,6 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
                     + address.host());
             }
         }
-        return new Upstream(URI.create(url), host, name, peer.apiKey());
+        return new Upstream(URI.create(url), host, name, peer.apiKey(), trusted());
     }
 }

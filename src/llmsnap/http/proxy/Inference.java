@@ -37,8 +37,9 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     /** Routes that are also served without their /v1. */
     public static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
         "/responses", "/messages", "/messages/count_tokens", "/embeddings");
-    private static final Pattern LOOK = Pattern.compile("/(props|slots|metrics|health)"
-        + "|.*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
+    private static final Set<String> LOOKS = Set.of("/props", "/slots", "/metrics", "/health");
+    private static final Pattern FILE =
+        Pattern.compile(".*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
     private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
 
     /** The path as servers know it: many clients leave the version out; /v/ is for their own. */
@@ -72,7 +73,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             throws Failure, Refused, InterruptedException {
         Target to = find(exchange, Query.model(exchange));
         boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
-        if (looks && to instanceof Target.Local) checkLoaded(to.id());
+        checkLoad(exchange, to, looks);
         dispatcher.pass(exchange,
             new Outgoing(to, target(exchange), Kind.REPEATABLE, null, BodyPublishers::noBody));
     }
@@ -185,6 +186,15 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
                 "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
                 + " model's server itself, see /running for its address");
         }
+        if (leadsAbove(Query.decodePath(raw.substring(end)))) {
+            throw new Failure(400, "the path leads out of /upstream/" + Failure.shown(id) + "/");
+        }
+        boolean navigates = exchange.isStray()
+            && String.valueOf(exchange.header("Accept")).contains("text/html");
+        if (navigates && to instanceof Target.Local && !isLoaded(to.id())) {
+            LoadPage.send(exchange, to.id());
+            return;
+        }
         checkLook(exchange, to, raw.substring(end));
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
             Kind kind = exchange.isGet() ? Kind.REPEATABLE : Kind.ONCE;
@@ -195,19 +205,39 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
     }
 
-    /** A look at a model that is not loaded does not load it: browsers fetch icons unasked. */
-    private void checkLook(Exchange exchange, Target to, String path) throws Failure {
-        boolean look = exchange.isGet() && LOOK.matcher(path).matches();
-        if (look && to instanceof Target.Local) checkLoaded(to.id());
+    private static boolean leadsAbove(String path) {
+        int depth = 0;
+        for (String segment : path.split("/")) {
+            if (segment.equals("..")) depth--;
+            else if (!segment.isEmpty() && !segment.equals(".")) depth++;
+            if (depth < 0) return true;
+        }
+        return false;
     }
 
-    private void checkLoaded(String id) throws Failure {
-        ModelStatus status = pool.status(id);
-        if (status == null || status.state().isServing()) return;
-        throw new Failure(409, "the model \"" + id
-            + "\" is not loaded, and a look does not load it; POST /api/models/load/" + id
-            + " does")
+    /**
+     * A look at a model that is not loaded does not load it: monitors ask for some paths again and
+     * again, browsers for icons and files of pages that are still open.
+     */
+    private void checkLook(Exchange exchange, Target to, String path) throws Failure {
+        boolean file = exchange.isStray() && FILE.matcher(path).matches();
+        checkLoad(exchange, to, file || exchange.isGet() && LOOKS.contains(path));
+    }
+
+    /** @param look whether the request asks for nothing that is worth a load */
+    private void checkLoad(Exchange exchange, Target to, boolean look) throws Failure {
+        boolean stray = exchange.isStray();
+        if (!look && !stray || !(to instanceof Target.Local) || isLoaded(to.id())) return;
+        String instead = "POST /api/models/load/" + to.id() + " loads the model";
+        if (!look) throw Failure.stray(instead);
+        throw new Failure(409, "the model \"" + to.id()
+            + "\" is not loaded, and a look does not load it; " + instead)
             .as("model_not_loaded", "model");
+    }
+
+    private boolean isLoaded(String id) {
+        ModelStatus status = pool.status(id);
+        return status == null || status.state().isServing();
     }
 
     /** Where the longest id that there is ends; where the first segment does when there is none. */

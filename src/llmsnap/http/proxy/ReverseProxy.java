@@ -24,11 +24,6 @@ public record ReverseProxy(Supplier<Clients> clients) {
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
 
     /**
-     * A server: {@code host} is for the Host header, null to derive it; {@code apiKey} may be "".
-     */
-    record Upstream(URI base, String host, String name, String apiKey) {}
-
-    /**
      * The HTTP clients. The quick one does all of its work on one thread of its own, without a
      * hand-over: nothing may block there, no TLS, no look-up of a name, no body yet to be read.
      */
@@ -67,19 +62,20 @@ public record ReverseProxy(Supplier<Clients> clients) {
      */
     void send(Exchange exchange, Upstream to, Outgoing outgoing, InFlight noted,
             WaitingStream waiting) throws Failure, InterruptedException {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(to.base + outgoing.path()))
+        var target = URI.create(to.base() + outgoing.path());
+        HttpRequest.Builder request = HttpRequest.newBuilder(target)
             .method(exchange.method(), outgoing.body().get());
         copyHeaders(exchange, outgoing.asked() != null, request);
-        if (to.host != null) request.setHeader("Host", to.host);
-        if (!to.apiKey.isEmpty()) {
-            request.setHeader("Authorization", "Bearer " + to.apiKey);
-            request.setHeader("x-api-key", to.apiKey);
+        if (to.host() != null) request.setHeader("Host", to.host());
+        if (!to.apiKey().isEmpty()) {
+            request.setHeader("Authorization", "Bearer " + to.apiKey());
+            request.setHeader("x-api-key", to.apiKey());
         }
         boolean atHand = outgoing.asked() != null || exchange.isGet();
         boolean local = outgoing.to() instanceof Target.Local && atHand;
-        HttpClient client = local ? clients.get().local(to.base.getScheme().equals("https"))
+        HttpClient client = local ? clients.get().local(to.base().getScheme().equals("https"))
             : clients.get().patient();
-        new AnswerStream(exchange, to.name, noted, waiting).pass(client, request.build());
+        new AnswerStream(exchange, to, noted, waiting).pass(client, request.build());
     }
 
     /** @param whole the body was read and its encoding undone */

@@ -65,7 +65,7 @@ public sealed interface Target {
 
     private static Failure unknown(String name, Config config) {
         String hint = Nearest.hint(name, config.names().keySet());
-        return Failure.noModel("there is no model \"" + name + "\""
+        return Failure.noModel("there is no model \"" + Failure.shown(name) + "\""
             + (hint.isEmpty() ? some(config) : hint));
     }
 

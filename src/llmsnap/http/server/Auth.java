@@ -7,6 +7,8 @@ import java.security.MessageDigest;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Pattern;
 import llmsnap.config.Config.Entry;
 
 /** Who may do what: keys when there are some, and always a guard against pages of other sites. */
@@ -28,6 +30,11 @@ final class Auth {
     /** Ends of names that are given at home, and by no public name server. */
     private static final List<String> HOME =
         List.of(".local", ".lan", ".home", ".internal", ".ts.net", ".fritz.box");
+
+    private static final Pattern ADDRESS = Pattern.compile(
+        "\\[[0-9a-f:.]*(%25[a-z0-9]+)?]|[0-9]{1,3}(\\.[0-9]{1,3}){3}|[a-z0-9_-]*");
+    private static final Pattern NAME = Pattern.compile("[a-z0-9._-]+");
+    private static final Set<String> OWN_SITES = Set.of("same-origin", "same-site", "none");
 
     /** How a key came with a request. */
     private enum Given { NOT, HEADER, BASIC }
@@ -53,9 +60,8 @@ final class Auth {
         }
         // A browser sends Basic credentials along with any page's request: they say nothing of it.
         boolean anyPageCouldSendIt = open || given == Given.BASIC;
-        if (access == Access.CONTROL && anyPageCouldSendIt) {
-            checkSite(exchange, open ? entry.allowedHosts() : null);
-        }
+        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(exchange);
+        if (access == Access.CONTROL && open) checkHost(exchange, entry.allowedHosts());
         return given != Given.NOT;
     }
 
@@ -93,29 +99,27 @@ final class Auth {
         return found;
     }
 
-    /** @param allowed names that a browser may use beside the usual ones; null: any, with a key */
-    private static void checkSite(Exchange exchange, List<String> allowed) throws Failure {
+    private static void checkSite(Exchange exchange) throws Failure {
         String origin = exchange.header("Origin");
         String site = exchange.header("Sec-fetch-site");
         String host = hostName(exchange.header("Host"));
-        boolean foreign = site != null ? site.equals("cross-site")
+        boolean foreign = site != null ? !OWN_SITES.contains(site)
             : origin != null && !hostName(origin.replaceFirst("^.*?//", "")).equals(host);
-        if (foreign) {
-            throw new Failure(403,
-                "a web page of another site may not do this; set apiKeys and send one"
-                + " if it should");
-        }
-        // A page whose name was made to lead here (DNS rebinding) asks without an Origin, and over
-        // plain HTTP without Sec-Fetch-Site: it looks like any browser.
-        String agent = exchange.header("User-agent");
-        boolean browser = agent != null && agent.startsWith("Mozilla/")
-            || exchange.header("Referer") != null;
-        boolean rebound = origin != null || site == null && browser;
-        if (allowed != null && rebound && !isPrivateName(host) && !isNamed(host, allowed)) {
-            throw new Failure(403, "browsers may not call this server \"" + host + "\": write"
-                + " allowedHosts: [" + host + "] in the configuration if that is its name, or set"
-                + " apiKeys");
-        }
+        if (!foreign) return;
+        String sandboxed = "null".equals(origin)
+            ? "; one under /upstream/ may with upstream: {trusted: true} in the configuration" : "";
+        throw new Failure(403, "a web page of another site may not do this; set apiKeys and send"
+            + " one if it should" + sandboxed);
+    }
+
+    /** A name that leads here may have been made to by anybody (DNS rebinding). */
+    private static void checkHost(Exchange exchange, List<String> allowed) throws Failure {
+        String host = hostName(exchange.header("Host"));
+        if (isPrivateName(host) || isNamed(host, allowed)) return;
+        String name = Failure.shown(host);
+        throw new Failure(403, "without apiKeys this server is not controlled as \"" + name
+            + "\": write allowedHosts: [" + name + "] in the configuration if that is its name, or"
+            + " set apiKeys");
     }
 
     private static String hostName(String authority) {
@@ -127,8 +131,8 @@ final class Auth {
 
     /** Whether no stranger can make a public name of it that leads here. */
     private static boolean isPrivateName(String host) {
-        boolean address = host.startsWith("[") || host.matches("[0-9]{1,3}(\\.[0-9]{1,3}){3}");
-        return address || !host.contains(".") || isNamed(host, HOME);
+        boolean name = NAME.matcher(host).matches();
+        return ADDRESS.matcher(host).matches() || name && isNamed(host, HOME);
     }
 
     private static boolean isNamed(String host, List<String> names) {

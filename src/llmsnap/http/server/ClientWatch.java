@@ -24,16 +24,19 @@ final class ClientWatch {
     private static final long LOOK_NANOS = MILLISECONDS.toNanos(420);
     private static final long YOUNG_NANOS = MILLISECONDS.toNanos(100);
     private static final long STALLED_NANOS = SECONDS.toNanos(60);
+    private static final long HEADS_NANOS = SECONDS.toNanos(5);
     private static final long STOP_LOOK_MS = 2;
 
     private final Set<Exchange> exchanges = ConcurrentHashMap.newKeySet();
     private final int localPort;
+    private final Heads heads;
     private final Thread thread =
         Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
     private volatile boolean asleep;
 
-    ClientWatch(int localPort) {
+    ClientWatch(int localPort, Heads heads) {
         this.localPort = localPort;
+        this.heads = heads;
     }
 
     void start() {
@@ -73,7 +76,9 @@ final class ClientWatch {
         Set<Exchange> suspects = Set.of();
         while (true) {
             asleep = isEmpty();
-            if (asleep && isEmpty()) LockSupport.park(this);
+            // A head takes long before it is worth a look.
+            if (asleep && isEmpty() && heads.isEmpty()) LockSupport.parkNanos(this, HEADS_NANOS);
+            heads.look(System.nanoTime());
             asleep = false;
             LockSupport.parkNanos(this, LOOK_NANOS);
             try {
@@ -92,8 +97,14 @@ final class ClientWatch {
             exchange.interruption.insist();
             Failure silence = exchange.progress.silence(now);
             if (silence != null) exchange.interruption.breakOff(silence);
+            Failure stuck = exchange.progress.stuck(now);
+            if (stuck != null && exchanges.remove(exchange)) {
+                Thread.ofVirtual().start(() -> exchange.refuse(stuck));
+            }
             boolean young = now - exchange.startNanos <= YOUNG_NANOS;
-            if (!young) old.put(exchange, Proc.address(exchange.client()));
+            // Who writes now and then to a client for ever notices by that, in time.
+            boolean written = exchange.endless && !exchange.progress.isWriting();
+            if (!young && !written) old.put(exchange, Proc.address(exchange.client()));
         }
         if (old.isEmpty()) return Set.of();
         Map<String, String> open = Proc.connections(localPort, old.values());

@@ -32,6 +32,7 @@ public final class Cors {
     private static String valid(String list) {
         return Arrays.stream(list.split(",")).map(String::strip)
             .filter(name -> TOKEN.matcher(name).matches())
+            .filter(name -> !name.equalsIgnoreCase(Exchange.OWN_PAGE))
             .collect(Collectors.joining(", "));
     }
 

@@ -6,11 +6,13 @@ import static llmsnap.record.Cause.CLIENT_LEFT;
 
 import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
@@ -34,6 +36,11 @@ public final class Exchange {
     }
 
     private static final Pattern FORM = Pattern.compile("(?:/+v1?)?/+(messages|responses)\\b.*");
+
+    /** Set by pages of our own; never among those that other sites are told they may send. */
+    static final String OWN_PAGE = "X-llmsnap-page";
+    private static final List<String> SIGNS = List.of("Origin", "Referer", "Sec-fetch-site",
+        "Sec-fetch-mode", "Sec-fetch-dest", "Sec-ch-ua");
 
     private static final Pattern SLASHES = Pattern.compile("/+");
 
@@ -133,8 +140,41 @@ public final class Exchange {
         return requestHeaders().containsKey("Transfer-encoding") ? -1 : 0;
     }
 
+    /** The body as it comes; who waits for it is looked after, see {@link Progress#stuck}. */
     public InputStream body() {
-        return http.getRequestBody();
+        return new FilterInputStream(http.getRequestBody()) {
+            @Override public int read() throws IOException {
+                progress.reading();
+                try {
+                    return super.read();
+                } finally {
+                    progress.read();
+                }
+            }
+
+            @Override public int read(byte[] bytes, int offset, int length) throws IOException {
+                progress.reading();
+                try {
+                    return super.read(bytes, offset, length);
+                } finally {
+                    progress.read();
+                }
+            }
+        };
+    }
+
+    /**
+     * Answers a request whose handler waits for its body, from another thread; then breaks that
+     * off. The other way round the interrupt would close the connection before the answer.
+     */
+    void refuse(Failure why) {
+        closing = true;
+        try {
+            fail(why);
+        } catch (Failure e) {
+            // it began to answer, or it left
+        }
+        interruption.cut();
     }
 
     String protocol() {
@@ -153,6 +193,20 @@ public final class Exchange {
     /** Whether it was let in by a key of ours, which goes no further. */
     public boolean isKeyed() {
         return keyed;
+    }
+
+    /**
+     * Whether it is a GET of a browser, by any sign of one, and not from a page of our own, which
+     * says so with a header that other sites cannot send. Any page makes a browser GET something,
+     * an image or a script, without a word of who asked: it may change nothing.
+     */
+    public boolean isStray() {
+        if (!isGet() || header(OWN_PAGE) != null) return false;
+        String agent = Objects.requireNonNullElse(header("User-agent"), "");
+        String accept = Objects.requireNonNullElse(header("Accept"), "");
+        return agent.startsWith("Mozilla/") || accept.contains("image/")
+            || accept.contains("text/html")
+            || SIGNS.stream().anyMatch(each -> header(each) != null);
     }
 
     // ---- how it is treated
@@ -340,9 +394,10 @@ public final class Exchange {
         String words = description.get();
         if (!words.isEmpty()) words += " ";
         String code = status == 0 ? "-" : String.valueOf(status);
-        return client().getAddress().getHostAddress() + " " + method() + " " + rawPath() + " "
-            + code + " " + words + bytesOut + " bytes " + time(micros)
-            + (reason == null ? "" : ": " + firstLine(reason));
+        String asked = method() + " " + Failure.shown(rawPath) + " ";
+        String end = reason == null ? "" : ": " + firstLine(reason);
+        return client().getAddress().getHostAddress() + " " + asked + code + " " + words
+            + bytesOut + " bytes " + time(micros) + end;
     }
 
     /** Without the log lines that reasons may end with: they are in the log already. */

@@ -21,6 +21,8 @@ public final class Failure extends Exception {
     /** Of a request whose client left before an answer, as nginx notes it. */
     private static final int CLIENT_CLOSED = 499;
 
+    private static final int MAX_SHOWN = 200;
+
     /** How a route's clients expect errors. */
     enum Form { OPENAI, RESPONSES, ANTHROPIC }
 
@@ -68,6 +70,17 @@ public final class Failure extends Exception {
     /** The same with the error object of a model's server, which its client knows to read. */
     public Failure instead(Json.Obj error) {
         return new Failure(this, code, param, more, error);
+    }
+
+    /** What a stranger said, as far as it is repeated: in sentences, rows and logs. */
+    public static String shown(String text) {
+        return text.length() <= MAX_SHOWN ? text : text.substring(0, MAX_SHOWN) + "...";
+    }
+
+    /** A browser that was sent here by any page asked for a change with a GET. */
+    public static Failure stray(String instead) {
+        return new Failure(403, "a GET of a browser changes nothing here, since any page can make"
+            + " it send one: " + instead);
     }
 
     /** The request names no model, {@code how} it should. */

@@ -66,6 +66,13 @@ public final class Interruption implements ModelPool.Client {
         });
     }
 
+    /** Interrupts the handler, whatever it is at: its answer is given. */
+    void cut() {
+        guard.run(() -> {
+            if (!over) handler.interrupt();
+        });
+    }
+
     /** Why it was broken off, or null. */
     public Failure failure() {
         return failure;

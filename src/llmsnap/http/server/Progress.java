@@ -7,14 +7,23 @@ import llmsnap.record.Cause;
 
 /** How an answer gets on: written by who passes it on, looked at by {@link ClientWatch}. */
 public final class Progress {
+    private static final int UPLOAD_SECONDS = 30;
+    private static final int LENT_SECONDS = 60;
+
     private volatile long writingSinceNanos;    // 0 while no write to the client is under way
     private volatile long silenceLimitNanos;    // of the model's server; 0: none
     private volatile long silentSinceNanos;
+    private volatile long readingSinceNanos;    // 0 while nothing of the request is waited for
+    private volatile boolean lent;              // the request's body holds a model up
     private String lastUnsent = "";             // this and the next are the watch's own
     private long lastMoveNanos = System.nanoTime();
 
     void writing() {
         writingSinceNanos = System.nanoTime();
+    }
+
+    boolean isWriting() {
+        return writingSinceNanos != 0;
     }
 
     /** @param byServer what was written came from the model's server, which was not silent */
@@ -23,8 +32,25 @@ public final class Progress {
         writingSinceNanos = 0;
     }
 
+    void reading() {
+        readingSinceNanos = System.nanoTime();
+    }
+
+    void read() {
+        readingSinceNanos = 0;
+    }
+
+    /** The failure of a client whose request does not come on, else null. */
+    Failure stuck(long nowNanos) {
+        long since = readingSinceNanos;
+        int seconds = lent ? LENT_SECONDS : UPLOAD_SECONDS;
+        if (since == 0 || nowNanos - since < SECONDS.toNanos(seconds)) return null;
+        return new Failure(408, "the request's body did not come on for " + seconds + " s");
+    }
+
     /** From now on the model's server may be silent for that long, 0 = for ever. */
     public void limitSilence(int seconds) {
+        lent = true;
         silenceLimitNanos = SECONDS.toNanos(seconds);
         silentSinceNanos = System.nanoTime();
     }

@@ -3,9 +3,11 @@ package llmsnap.http.server;
 import com.sun.net.httpserver.Headers;
 import java.util.HashSet;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /** Refuses what the JDK's server lets through and HTTP does not: servers could differ about it. */
 public final class RequestCheck {
+    private static final Pattern TOKEN = Pattern.compile("[A-Za-z-]{1,40}");
     private static final String HOST_MARKS = "._~!$&'()*+;=:[]%-";
     private static final int MAX_DIGITS = 18;
 
@@ -16,7 +18,9 @@ public final class RequestCheck {
         String protocol = exchange.protocol();
         boolean spoken = protocol.equals("HTTP/1.1") || protocol.equals("HTTP/1.0");
         String wrong = spoken ? wrong(exchange.requestHeaders(), protocol.endsWith("1"))
-            : "the version " + protocol + " is not spoken here, only HTTP/1.1";
+            : "the version " + Failure.shown(protocol) + " is not spoken here, only HTTP/1.1";
+        boolean method = TOKEN.matcher(exchange.method()).matches();
+        if (wrong == null && !method) wrong = "the method is not a word of letters";
         if (wrong == null) return;
         exchange.closeAfterAnswer();
         throw new Failure(spoken ? 400 : 505, wrong);
@@ -26,7 +30,8 @@ public final class RequestCheck {
         for (var header : headers.entrySet()) {
             for (String value : header.getValue()) {
                 if (!hasControl(value, '\t')) continue;
-                return "the header " + header.getKey() + " has a control character in it";
+                String name = Failure.shown(header.getKey());
+                return "the header " + name + " has a control character in it";
             }
         }
         List<String> hosts = headers.get("Host");

@@ -84,9 +84,11 @@ public record Routes(Table table) {
             if (known && route.post != null) allowed.add("POST");
         }
         if (allowed.isEmpty()) {
-            throw Failure.notFound("there is no " + path + " here; README lists the routes");
+            throw Failure.notFound("there is no " + Failure.shown(path)
+                + " here; README lists the routes");
         }
-        throw new Failure(405, path + " takes " + String.join(", ", allowed) + ", not " + method)
+        String takes = " takes " + String.join(", ", allowed) + ", not ";
+        throw new Failure(405, Failure.shown(path) + takes + method)
             .as("method_not_allowed", null);
     }
 

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Entry;
 import llmsnap.models.Refused;
@@ -32,6 +33,7 @@ public final class Server {
     private final Routes routes;
     private final HttpServer http;
     private final ClientWatch watch;
+    private final Heads heads = new Heads();
     private volatile long lastEndNanos = System.nanoTime();
 
     /**
@@ -47,8 +49,9 @@ public final class Server {
         this.entry = entry;
         this.routes = routes;
         this.http = tls == null ? HttpServer.create(address, BACKLOG) : https(address, tls);
-        this.watch = new ClientWatch(http.getAddress().getPort());
-        http.setExecutor(JdkHttp.threads("http"));
+        this.watch = new ClientWatch(http.getAddress().getPort(), heads);
+        ExecutorService threads = JdkHttp.threads("http");
+        http.setExecutor(task -> threads.execute(() -> heads.read(task)));
         http.createContext("/", this::handle);
     }
 
@@ -88,6 +91,7 @@ public final class Server {
 
     /** @throws IOException to cut the connection, which is all that the JDK's server understands */
     private void handle(HttpExchange http) throws IOException {
+        heads.isRead();
         var exchange = new Exchange(http);
         watch.add(exchange);
         String why = null;
@@ -104,7 +108,7 @@ public final class Server {
         } catch (Throwable e) {
             // An Error that leaves a handler would keep the client waiting for ever.
             logError(exchange, e);
-            throw new IOException(e);
+            throw new IOException("failed");
         } finally {
             watch.remove(exchange);
             lastEndNanos = System.nanoTime();
@@ -127,14 +131,15 @@ public final class Server {
             return broken == null ? Failure.of(CLIENT_LEFT) : broken;
         } catch (Exception | Error e) {
             logError(exchange, e);
-            return new Failure(500, "llmsnap failed at this request: " + e);
+            return new Failure(500, "llmsnap failed at this request; its log says where");
         }
     }
 
     private void logError(Exchange exchange, Throwable e) {
         List<StackTraceElement> trace = Arrays.stream(e.getStackTrace()).limit(TRACE_LINES)
             .toList();
-        log.error(exchange.method() + " " + exchange.rawPath() + " failed: " + e + " at " + trace);
+        log.error(exchange.method() + " " + Failure.shown(exchange.rawPath()) + " failed: "
+            + e.getClass().getName() + " at " + trace);
     }
 
     private void route(Exchange exchange) throws Failure, Refused, InterruptedException {
