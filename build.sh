@@ -133,6 +133,8 @@ main() {
   case $command in
     run)
       if ! names_what_to_run "$@"; then set -- --demo "$@"; fi
+      # What is closed would become a file of the JVM's own.
+      for fd in 0 1 2; do [ -e /dev/fd/$fd ] || eval "exec $fd<>/dev/null"; done
       exec "$jdk/bin/java" -jar "$jar" "$@"
       ;;
     test) exec scripts/test.sh "$jdk" "$@" ;;

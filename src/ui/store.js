@@ -183,9 +183,11 @@ function connection(connected, problem) {
 	tell('connection');
 }
 
+let source = null;
+
 function open() {
 	state.inflight = [];
-	const source = new EventSource(new URL('api/events', root));
+	source = new EventSource(new URL('api/events', root));
 	fresh = new Set(['metrics', 'proxy', 'upstream']);
 	source.onopen = () => {
 		attempts = 0;
@@ -196,10 +198,21 @@ function open() {
 		take[type]?.(JSON.parse(data));
 	};
 	source.onerror = () => {
-		source.close();
+		close();
 		later('connection lost');
 	};
 }
+
+function close() {
+	source?.close();
+	source = null;
+}
+
+// A browser has six connections to a host: a tab that nobody sees lets go of its own.
+document.addEventListener('visibilitychange', () => {
+	if (document.hidden) close();
+	else if (!source) connect();
+});
 
 /** Tries again, after longer and longer waits. */
 function later(why) {
@@ -210,9 +223,10 @@ function later(why) {
 
 /** Opens the stream of events. Asks for something small first, for the browser's log-in box. */
 export async function connect() {
+	if (document.hidden || source) return;
 	try {
 		state.version = (await (await call('GET', 'api/version')).json()).version;
-		open();
+		if (!document.hidden && !source) open();
 	} catch (error) {
 		if (error.status !== 401 && error.status !== 403) return later(error.message);
 		state.refused = error.message;

@@ -129,6 +129,11 @@ function create(page) {
 		}, RETRY_MS);
 	}
 
+	document.addEventListener('visibilitychange', () => {
+		if (document.hidden) reading?.stop.abort();
+		else if (!page.hidden && source.value.startsWith(OWN)) open();
+	});
+
 	const follows = () => follow.ariaPressed === 'true';
 
 	function setFollow(whether) {
