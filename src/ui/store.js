@@ -115,21 +115,32 @@ let fresh = null; // what has not come yet since the stream was opened
 
 const byId = list => new Map(list.map(each => [each.id, each]));
 
+/** Turns the times of models, which count from when they were sent, into moments here. */
+function timed(list) {
+	const now = performance.now();
+	const before = byId(state.models);
+	for (const model of list) {
+		model.sinceAt = now - (model.since_ms ?? 0);
+		model.idleAt = now - (model.idle_ms ?? 0);
+		model.failedAt = now - (model.failed_ms ?? 0);
+		model.backOffAt = now + (model.back_off_ms ?? 0);
+		const old = before.get(model.id);
+		const same = old?.state === model.state && old.pid === model.pid;
+		if (same) model.idleAt = Math.max(model.idleAt, old.idleAt);
+	}
+	return list;
+}
+
 const take = {
 	modelStatus(list) {
-		const now = performance.now();
-		const before = byId(state.models);
-		for (const model of list) {
-			model.sinceAt = now - (model.since_ms ?? 0);
-			model.idleAt = now - (model.idle_ms ?? 0);
-			model.failedAt = now - (model.failed_ms ?? 0);
-			model.backOffAt = now + (model.back_off_ms ?? 0);
-			const old = before.get(model.id);
-			const same = old?.state === model.state && old.pid === model.pid;
-			if (same) model.idleAt = Math.max(model.idleAt, old.idleAt);
-		}
-		state.models = list;
+		state.models = timed(list);
 		state.known = true;
+		tell('models');
+	},
+
+	modelChange(list) {
+		const changed = byId(timed(list));
+		state.models = state.models.map(model => changed.get(model.id) ?? model);
 		tell('models');
 	},
 
@@ -187,7 +198,7 @@ let source = null;
 
 function open() {
 	state.inflight = [];
-	source = new EventSource(new URL('api/events', root));
+	source = new EventSource(new URL('api/events?changes', root));
 	fresh = new Set(['metrics', 'proxy', 'upstream']);
 	source.onopen = () => {
 		attempts = 0;

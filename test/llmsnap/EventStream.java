@@ -23,11 +23,15 @@ final class EventStream implements AutoCloseable {
     private volatile boolean ended;
 
     EventStream(Running llmsnap) throws IOException {
+        this(llmsnap, "");
+    }
+
+    EventStream(Running llmsnap, String query) throws IOException {
         socket = llmsnap.connect();
         socket.setSoTimeout(0);
         socket.getOutputStream()
             .write(
-                "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"
+                ("GET /api/events" + query + " HTTP/1.1\r\nHost: x\r\n\r\n")
                     .getBytes(StandardCharsets.US_ASCII));
         Thread.ofVirtual().start(this::read);
     }

@@ -54,6 +54,21 @@ class SeenTest {
         }
     }
 
+    @Test void whoAsksForChangesGetsOnlyTheModelThatChanged() throws Exception {
+        try (Running llmsnap = Running.start("models: {a: {cmd: '${sim}'}, b: {cmd: '${sim}'}}\n");
+                EventStream events = new EventStream(llmsnap, "?changes")) {
+            Running.await("the first list", () -> events.items("modelStatus").size() == 2);
+            llmsnap.chat("a");
+            Running.await("its states", () -> events.items("modelChange").stream()
+                .anyMatch(model -> "ready".equals(model.text("state"))));
+            assertThat(events.items("modelChange")).extracting(model -> model.text("id"))
+                .containsOnly("a");
+            assertThat(events.items("modelStatus")).hasSize(2);
+            llmsnap.post("/api/reload", "");
+            Running.await("the list", () -> events.items("modelStatus").size() == 4);
+        }
+    }
+
     @Test void aPortOfOurOwnIsSaidToBeOurs() throws Exception {
         try (Running llmsnap = Running.start(ONE)) {
             assertThat(llmsnap.get("/health").statusCode()).isEqualTo(200);

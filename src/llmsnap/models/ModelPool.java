@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -38,10 +39,12 @@ public final class ModelPool {
         /**
          * A model's state or the list of models has changed.
          *
+         * @param ids those whose state has changed; null when the list has
          * @param brief states that models were in for no time at all, by id
          * @param now makes the new list; for this call only
          */
-        void changed(Map<String, ModelState> brief, Supplier<List<ModelStatus>> now);
+        void changed(Set<String> ids, Map<String, ModelState> brief,
+            Supplier<List<ModelStatus>> now);
     }
 
     /** The right to use a model's server, which stays until it is closed; again does nothing. */
@@ -259,7 +262,9 @@ public final class ModelPool {
             if (changed) report(event, now - since);
             for (Effect effect : effects) carryOut(effect);
             if (!changed) return;
-            for (Listener listener : listeners) listener.changed(scheduler.brief(), this::now);
+            for (Listener listener : listeners) {
+                listener.changed(scheduler.changed(), scheduler.brief(), this::now);
+            }
         });
     }
 

@@ -1,6 +1,7 @@
 package llmsnap.models;
 
 import static java.lang.Math.max;
+import static java.util.stream.Collectors.toSet;
 import static llmsnap.models.ModelState.ASLEEP;
 import static llmsnap.models.ModelState.READY;
 import static llmsnap.models.ModelState.SLEEP_PENDING;
@@ -65,6 +66,7 @@ public final class Scheduler {
     private long nowMs;
     private long changes;
     private final Set<Slot> changed = new HashSet<>();
+    private boolean relisted;
     private final Map<String, ModelState> brief = new LinkedHashMap<>();
     private long timerMs = Slot.NEVER;
     /** When requests in flight are broken off. */
@@ -84,8 +86,7 @@ public final class Scheduler {
 
     /** One model; null for one that there is not. */
     public ModelStatus status(String model) {
-        Slot slot = slots.get(model);
-        return slot == null ? null : status(slot);
+        return slots.containsKey(model) ? status(slots.get(model)) : null;
     }
 
     private ModelStatus status(Slot slot) {
@@ -95,6 +96,11 @@ public final class Scheduler {
     /** A number that grows whenever a model's state or the list of models changes. */
     long changes() {
         return changes;
+    }
+
+    /** The models that the last event changed, by id; null when there are others now. */
+    public Set<String> changed() {
+        return relisted ? null : changed.stream().map(each -> each.model.id()).collect(toSet());
     }
 
     /** The states that models were in for no time during the last event, by id. */
@@ -129,6 +135,7 @@ public final class Scheduler {
         this.nowMs = nowMs;
         effects = new ArrayList<>(4);
         changed.clear();
+        relisted = false;
         brief.clear();
         switch (event) {
             case Event.Request request -> request(request.model(), request.ticket());
@@ -254,6 +261,7 @@ public final class Scheduler {
         become(slot, STOPPED);
         slot.inFlight.clear();
         atRest(slot);
+        relisted = slot.removed || slot.replacement != null;
         if (slot.removed) slots.remove(slot.model.id());
         if (slot.replacement != null) slot.model = slot.replacement;
         slot.replacement = null;
@@ -284,8 +292,8 @@ public final class Scheduler {
 
     /** A control call is done once no model keeps it waiting. */
     private void checkDone(long ticket) {
-        boolean done = slots.values().stream().noneMatch(slot -> slot.controls.contains(ticket));
-        if (done) effects.add(new Effect.Done(ticket));
+        for (Slot slot : slots.values()) if (slot.controls.contains(ticket)) return;
+        effects.add(new Effect.Done(ticket));
     }
 
     // ---- putting models away
@@ -349,6 +357,7 @@ public final class Scheduler {
     private void reconfigure(Config to) {
         config = to;
         changes++;
+        relisted = true;
         Map<String, Slot> before = slots;
         slots = new LinkedHashMap<>();
         for (Model model : to.models().values()) {
@@ -406,8 +415,8 @@ public final class Scheduler {
     }
 
     private void checkAllStopped() {
-        boolean all = slots.values().stream().allMatch(slot -> slot.is(STOPPED));
-        if (all) effects.add(new Effect.AllStopped());
+        for (Slot slot : slots.values()) if (!slot.is(STOPPED)) return;
+        effects.add(new Effect.AllStopped());
     }
 
     // ---- time
@@ -478,14 +487,10 @@ public final class Scheduler {
         if (slot.clearedAtChange == changes) return;
         for (Slot other : mustGo(slot)) {
             if (!other.is(READY) || other.leave != NO) continue;
-            other.leave(SLEEP, roomFor(slot), slot);
+            other.leave(SLEEP, slot.makesRoom(), slot);
             if (other.isIdle()) putAway(other, other.leaveWhy);
         }
         slot.clearedAtChange = changes;
-    }
-
-    private static String roomFor(Slot slot) {
-        return "to make room for " + slot.model.id();
     }
 
     /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
@@ -501,7 +506,7 @@ public final class Scheduler {
         List<Slot> mustGo = mustGo(slot);
         if (isHeldUp(slot, mustGo)) return false;
         for (Slot other : mustGo) {
-            if (!other.state.isLeaving()) putAway(other, roomFor(slot));
+            if (!other.state.isLeaving()) putAway(other, slot.makesRoom());
         }
         slot.madeRoom |= !mustGo.isEmpty();
         if (!mustGo.isEmpty()) return false;

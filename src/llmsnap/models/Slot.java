@@ -67,6 +67,11 @@ final class Slot {
         return "the model \"" + model.id() + "\"";
     }
 
+    /** Why others go for it. */
+    String makesRoom() {
+        return "to make room for " + model.id();
+    }
+
     static String removed(String model) {
         return "the model \"" + model + "\" was removed from the configuration";
     }

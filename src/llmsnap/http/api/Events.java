@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
@@ -57,25 +58,30 @@ public final class Events {
         pool.onChange(this::modelsChanged);
     }
 
-    private void modelsChanged(Map<String, ModelState> brief, Supplier<List<ModelStatus>> now) {
+    private void modelsChanged(Set<String> ids, Map<String, ModelState> brief,
+            Supplier<List<ModelStatus>> now) {
         if (readers.isEmpty()) return;
         List<ModelStatus> models = now.get();
         if (!brief.isEmpty()) {
             tell(models.stream().map(each -> each.in(brief.getOrDefault(each.id(), each.state())))
-                .toList());
+                .toList(), ids);
         }
-        tell(models);
+        tell(models, ids);
     }
 
-    private void tell(List<ModelStatus> models) {
-        Inbox.ModelList list = list(models);
+    private void tell(List<ModelStatus> models, Set<String> ids) {
+        Inbox.ModelList list = list(models, ids);
         for (Inbox reader : readers) reader.modelsChanged(list);
     }
 
-    private Inbox.ModelList list(List<ModelStatus> models) {
+    /** @param ids those that have changed; null: all */
+    private Inbox.ModelList list(List<ModelStatus> models, Set<String> ids) {
         Config config = pool.config();
-        return new Inbox.ModelList(models.size(),
-            () -> message("modelStatus", json(models, config)));
+        Supplier<byte[]> whole = () -> message("modelStatus", json(models, config));
+        if (ids == null) return new Inbox.ModelList(models.size(), whole, whole);
+        List<ModelStatus> some = models.stream().filter(each -> ids.contains(each.id())).toList();
+        return new Inbox.ModelList(models.size(), whole, () -> message("modelChange",
+            some.stream().map(each -> ModelJson.event(each, config)).toList()));
     }
 
     private static List<Json.Obj> json(List<ModelStatus> models, Config config) {
@@ -95,14 +101,15 @@ public final class Events {
     public void stream(Exchange exchange, String rest) throws Failure, InterruptedException {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
-        var inbox = new Inbox();
+        // Who asks so gets only the models that have changed.
+        var inbox = new Inbox("changes".equals(exchange.rawQuery()));
         var reader = new Reader(exchange, inbox);
         log.proxy.listen(inbox);
         log.upstream.listen(inbox);
         try {
             List<Row> old = activity.listen(inbox);
             List<ModelStatus> models = pool.statuses(() -> readers.add(inbox));
-            reader.begin(list(models), old);
+            reader.begin(list(models, null), old);
             while (exchange.interruption.failure() == null) {
                 inbox.await(reader.deadlineNanos());
                 reader.writeNews();
@@ -132,7 +139,7 @@ public final class Events {
         }
 
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
-            write(models.message());
+            write(models.whole());
             writeRows(old);
             for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
@@ -148,7 +155,7 @@ public final class Events {
 
         void writeNews() throws Failure, InterruptedException {
             long before = writtenNanos;
-            for (Inbox.ModelList list; (list = inbox.nextModels()) != null; ) write(list.message());
+            for (byte[] list; (list = inbox.nextModels()) != null; ) write(list);
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
             for (String source : logs.keySet()) {

@@ -20,17 +20,26 @@ final class Inbox implements Activity.Listener, Runnable {
     /** All models at one moment; written out once, by the first reader that needs it. */
     static final class ModelList {
         final int size;
-        private final Supplier<byte[]> making;
-        private volatile byte[] message;
+        private final Supplier<byte[]> makingWhole;
+        private final Supplier<byte[]> makingChanges;
+        private volatile byte[] whole;
+        private volatile byte[] changes;
 
-        ModelList(int size, Supplier<byte[]> making) {
+        ModelList(int size, Supplier<byte[]> whole, Supplier<byte[]> changes) {
             this.size = size;
-            this.making = making;
+            this.makingWhole = whole;
+            this.makingChanges = changes;
         }
 
-        byte[] message() {
-            if (message == null) message = making.get();
-            return message;
+        byte[] whole() {
+            if (whole == null) whole = makingWhole.get();
+            return whole;
+        }
+
+        /** What differs from the list before it. */
+        byte[] changes() {
+            if (changes == null) changes = makingChanges.get();
+            return changes;
         }
     }
 
@@ -41,8 +50,14 @@ final class Inbox implements Activity.Listener, Runnable {
     private final Thread reader = Thread.currentThread();
     private final Queue<ModelList> lists = new ConcurrentLinkedQueue<>();
     private final BlockingQueue<Row> rows = new LinkedBlockingQueue<>(MAX_ROWS);
+    private final boolean changesDo;
     private volatile boolean rung;
     private volatile boolean inFlightChanged;
+
+    /** @param changesDo its reader wants of models only what has changed */
+    Inbox(boolean changesDo) {
+        this.changesDo = changesDo;
+    }
 
     /** Something has happened. */
     @Override public void run() {
@@ -54,8 +69,9 @@ final class Inbox implements Activity.Listener, Runnable {
     void modelsChanged(ModelList list) {
         // It does not keep up: the newest has to do.
         int most = max(MIN_LISTS, MAX_MODELS / max(1, list.size));
-        if (lists.size() >= most) lists.clear();
-        lists.add(list);
+        boolean late = lists.size() >= most;
+        if (late) lists.clear();
+        lists.add(late ? new ModelList(list.size, list::whole, list::whole) : list);
         run();
     }
 
@@ -78,9 +94,11 @@ final class Inbox implements Activity.Listener, Runnable {
         rung = false;
     }
 
-    /** The next list of models, or null. */
-    ModelList nextModels() {
-        return lists.poll();
+    /** The next message with models, or null. */
+    byte[] nextModels() {
+        ModelList list = lists.poll();
+        if (list == null) return null;
+        return changesDo ? list.changes() : list.whole();
     }
 
     /** The rows since the last call. */
