@@ -55,11 +55,16 @@ export function setAttribute(node, name, value) {
 	if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
+/** How long a page may draw at a time. */
+const FRAME_MS = 15;
+
 /**
  * Makes the children of `parent` those of `items`, in order. The element of a key (of an id, unless
- * told) stays the same, and with it focus and selection.
+ * told) stays the same, and with it focus and selection. Many new ones come over several frames.
  */
 export function keyed(parent, items, create, update, key = each => each.id ?? each) {
+	cancelAnimationFrame(parent.later);
+	const end = performance.now() + FRAME_MS;
 	const known = (parent.known ??= new Map());
 	const wanted = new Set(items.map(key));
 	for (const [id, node] of known) {
@@ -71,6 +76,11 @@ export function keyed(parent, items, create, update, key = each => each.id ?? ea
 	for (const item of items) {
 		const id = key(item);
 		let node = known.get(id);
+		if (!node && performance.now() > end) {
+			const goOn = () => keyed(parent, items, create, update, key);
+			parent.later = requestAnimationFrame(goOn);
+			return;
+		}
 		if (!node) known.set(id, (node = create(item)));
 		update?.(node, item);
 		if (node === at) at = at.nextSibling;
