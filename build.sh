@@ -91,7 +91,9 @@ make_jar() {
   cp -R src/ui src/META-INF "$classes/"
   printf 'version=%s\ncommit=%s\ndate=%s\n' "$version" "${commit% *}" "${commit#* }" \
     >"$classes/llmsnap/version.properties"
-  printf 'Implementation-Version: %s\n' "$version" >build/manifest
+  # See http/server/Internals.
+  printf 'Implementation-Version: %s\nAdd-Opens: jdk.httpserver/sun.net.httpserver\n' "$version" \
+    >build/manifest
   # A fixed date and a sorted list: the same sources and JDK give the same bytes.
   (
     cd "$classes"

@@ -57,6 +57,7 @@ public final class Main {
         boolean check = arguments.has("check-config");
         Config config = demo ? read("the demo", Demo.yaml(), check)
             : read(file, name == null, check);
+        warnOfItself(arguments, config);
         if (check) {
             throw new Exit(0, Summary.of(config) + "the configuration is valid");
         }
@@ -64,6 +65,17 @@ public final class Main {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
         new App(arguments, file, config, version).run(stamp);
+    }
+
+    /** A peer that is this server would be asked by itself for ever. */
+    private static void warnOfItself(Arguments arguments, Config config) throws Exit {
+        for (Config.Peer peer : config.peers().byId().values()) {
+            Config.Address proxy = peer.proxy();
+            boolean here = proxy.isLocal() || proxy.host().equals(arguments.host());
+            if (!here || proxy.port() != arguments.port()) continue;
+            System.err.println("the peer \"" + peer.id() + "\" (" + proxy
+                + ") is this server itself; requests for it get 508 (warning)");
+        }
     }
 
     private static Path path(String name) throws Exit {

@@ -7,8 +7,11 @@ import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
 import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.Inference;
+import llmsnap.http.server.Exchange;
+import llmsnap.http.server.Failure;
 import llmsnap.http.server.Routes;
 import llmsnap.http.server.Routes.Route;
+import llmsnap.models.Refused;
 
 /** Which path leads where; README lists them. */
 public record RouteTable(Inference inference, ModelRoutes models, Events events,
@@ -30,10 +33,20 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
         return model ? Route.use(null, inference::post) : other(path);
     }
 
+    /** Only a WebSocket, as /v1/realtime is one, comes with a GET for a model. */
+    private void webSocket(Exchange exchange, String rest)
+            throws Failure, Refused, InterruptedException {
+        String path = exchange.plainPath();
+        if (exchange.isWebSocket()) inference.get(exchange, rest);
+        else if (MODEL_PATHS.contains(path)) throw Failure.notTaken(path, "POST", "GET");
+        else throw Failure.noPath(path);
+    }
+
     private Route other(String path) {
         return switch (path) {
             // Everything under /v1/ that is posted goes to the model it names.
-            case "/v1/*", "/v/*" -> Route.use(null, inference::post);
+            case "/v1/*" -> Route.use(this::webSocket, inference::post);
+            case "/v/*" -> Route.use(null, inference::post);
             case "/sdapi/v1/*" -> Route.use(inference::get, inference::post);
             case "/props" -> Route.use(inference::get, null);
             case "/upstream/*" -> Route.any(inference::upstream);

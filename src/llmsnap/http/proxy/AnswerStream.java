@@ -2,7 +2,9 @@ package llmsnap.http.proxy;
 
 import static java.lang.Math.max;
 import static java.lang.Math.min;
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static llmsnap.record.Cause.BROKE_OFF;
 import static llmsnap.record.Cause.NO_ANSWER;
 import static llmsnap.record.Cause.SILENT;
@@ -70,6 +72,8 @@ final class AnswerStream implements BodySubscriber<Void> {
     private final Headers headers = new Headers();
     private int status;             // 0 until a head has come that can be passed on
     private long length;
+    private boolean commented;      // it is an event stream that comments can be put into
+    private int lastFour;           // bytes of it; 0 before the first
 
     AnswerStream(Exchange exchange, Upstream from, InFlight noted, WaitingStream waiting) {
         this.exchange = exchange;
@@ -108,10 +112,25 @@ final class AnswerStream implements BodySubscriber<Void> {
         }
     }
 
-    /** What has come passes, also when the request was broken off meanwhile. */
-    private Piece next() throws InterruptedException {
+    /**
+     * What has come passes, also when the request was broken off meanwhile. While a stream is
+     * silent between two events, comments keep everybody on the way patient.
+     */
+    private Piece next() throws Failure, InterruptedException {
         Piece piece = pieces.poll();
-        return piece == null ? pieces.take() : piece;
+        if (piece == null && !commented) return pieces.take();
+        while (piece == null) {
+            piece = pieces.poll(WaitingStream.COMMENT_EVERY_MS, MILLISECONDS);
+            if (piece == null && isBetweenEvents()) {
+                exchange.writeOurs(WaitingStream.COMMENT.getBytes(US_ASCII));
+            }
+        }
+        return piece;
+    }
+
+    private boolean isBetweenEvents() {
+        int two = lastFour & 0xffff;
+        return lastFour == 0 || two == 0x0a0a || two == 0x0d0d || lastFour == 0x0d0a0d0a;
     }
 
     /** Sends the head: of an answer with a length with its first piece, of a stream at once. */
@@ -160,6 +179,7 @@ final class AnswerStream implements BodySubscriber<Void> {
         boolean events = type.regionMatches(true, 0, EVENTS, 0, EVENTS.length());
         status = code;
         waiting.close();
+        commented = events && length < 0 && head.firstValue("content-encoding").isEmpty();
         if (!exchange.isCommitted()) {
             boolean allowed = exchange.responseHeaders().containsKey(ALLOWED);
             ConnectionHeaders.copy(head.map(), name -> TAKEN_OFF.contains(name)
@@ -175,6 +195,7 @@ final class AnswerStream implements BodySubscriber<Void> {
             exchange.handOver();
         } else {
             kept = new ByteArrayOutputStream();
+            commented = false;
         }
     }
 
@@ -222,6 +243,9 @@ final class AnswerStream implements BodySubscriber<Void> {
         } else {
             noted.pass(bytes, 0, bytes.length);
             exchange.write(bytes);
+            for (int i = max(0, bytes.length - 4); commented && i < bytes.length; i++) {
+                lastFour = lastFour << 8 | bytes[i] & 0xff;
+            }
         }
     }
 

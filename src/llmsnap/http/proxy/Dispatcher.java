@@ -50,7 +50,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
 
     /** POSTs are requests for a model's work; other methods only look. */
     private InFlight note(Exchange exchange, Outgoing request) {
-        if (!exchange.is("POST")) return InFlight.unnoted(request.to().id());
+        boolean looks = !exchange.is("POST") && request.kind() != Outgoing.Kind.UPGRADE;
+        if (looks) return InFlight.unnoted(request.to().id());
         InFlight noted = note(exchange, request.to().id());
         Body asked = request.asked();
         if (asked != null) {
@@ -104,6 +105,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             case Target.Local local -> local(exchange, local.model(), request, noted, waiting);
             case Target.Remote remote -> {
                 Upstream upstream = upstream(remote.peer());
+                ReverseProxy.checkLoop(exchange, upstream.name());
                 noted.granted();
                 proxy.send(exchange, upstream, request, noted, waiting);
             }

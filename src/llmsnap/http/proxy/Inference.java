@@ -75,7 +75,14 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
         checkLoad(exchange, to, looks);
         dispatcher.pass(exchange,
-            new Outgoing(to, target(exchange), Kind.REPEATABLE, null, BodyPublishers::noBody));
+            new Outgoing(to, target(exchange), kindOfGet(exchange), null, BodyPublishers::noBody));
+    }
+
+    private static Kind kindOfGet(Exchange exchange) throws Failure {
+        if (!exchange.isWebSocket()) return Kind.REPEATABLE;
+        if (Exchange.canBeTakenOver()) return Kind.UPGRADE;
+        throw new Failure(501, "this Java does not let a WebSocket pass; connect to the model's"
+            + " server itself, see /running for its address");
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
@@ -181,11 +188,6 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             exchange.redirect(exchange.isGet() ? 301 : 308, location);
             return;
         }
-        if (exchange.header("Upgrade") != null) {
-            throw new Failure(501,
-                "llmsnap cannot pass a connection upgrade (WebSocket) on; connect to the"
-                + " model's server itself, see /running for its address");
-        }
         if (leadsAbove(Query.decodePath(raw.substring(end)))) {
             throw new Failure(400, "the path leads out of /upstream/" + Failure.shown(id) + "/");
         }
@@ -197,7 +199,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
         checkLook(exchange, to, raw.substring(end));
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
-            Kind kind = exchange.isGet() ? Kind.REPEATABLE : Kind.ONCE;
+            Kind kind = exchange.isGet() ? kindOfGet(exchange) : Kind.ONCE;
             String path = raw.substring(end) + exchange.queryPart();
             dispatcher.pass(exchange, new Outgoing(to, path, kind, small,
                 () -> small == null ? BodyReader.passing(exchange)

@@ -17,7 +17,9 @@ record Outgoing(Target to, String path, Kind kind, Body asked, Supplier<BodyPubl
         ONCE,
         /** It may be tried again when no answer came. */
         REPEATABLE,
-        /** The same, and its answer is an event stream, which a client may be kept waiting with. */
+        /** It wants to go on as a WebSocket. */
+        UPGRADE,
+        /** Repeatable, and answered by an event stream, which a client may be kept waiting with. */
         STREAM
     }
 }

@@ -7,6 +7,8 @@ import java.net.http.HttpRequest;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import llmsnap.http.server.Exchange;
@@ -19,7 +21,11 @@ import llmsnap.record.InFlight;
 public record ReverseProxy(Supplier<Clients> clients) {
     /** What is said anew: encoded answers could not be read on the side. */
     private static final Set<String> OURS =
-        Set.of("host", "content-length", "expect", "accept-encoding");
+        Set.of("host", "content-length", "expect", "accept-encoding", "x-llmsnap-hops");
+    /** Names, in a header of ours, the llmsnaps that a request has passed. */
+    private static final String HOPS = "X-llmsnap-hops";
+    private static final String SELF =
+        Long.toHexString(ThreadLocalRandom.current().nextLong() | Long.MIN_VALUE);
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
 
@@ -62,15 +68,22 @@ public record ReverseProxy(Supplier<Clients> clients) {
      */
     void send(Exchange exchange, Upstream to, Outgoing outgoing, InFlight noted,
             WaitingStream waiting) throws Failure, InterruptedException {
+        if (outgoing.kind() == Outgoing.Kind.UPGRADE) {
+            Tunnel.pass(exchange, to, handshake(exchange, to, outgoing.path()), noted);
+            return;
+        }
         var target = URI.create(to.base() + outgoing.path());
         HttpRequest.Builder request = HttpRequest.newBuilder(target)
             .method(exchange.method(), outgoing.body().get());
-        copyHeaders(exchange, outgoing.asked() != null, request);
+        copyHeaders(exchange, to, outgoing.asked() != null, (name, value) -> {
+            try {
+                request.header(name, value);
+            } catch (IllegalArgumentException e) {
+                // a name or value that HTTP does not allow is not sent on
+            }
+        });
         if (to.host() != null) request.setHeader("Host", to.host());
-        if (!to.apiKey().isEmpty()) {
-            request.setHeader("Authorization", "Bearer " + to.apiKey());
-            request.setHeader("x-api-key", to.apiKey());
-        }
+        if (outgoing.to() instanceof Target.Remote) request.header(HOPS, hops(exchange) + SELF);
         boolean atHand = outgoing.asked() != null || exchange.isGet();
         boolean local = outgoing.to() instanceof Target.Local && atHand;
         HttpClient client = local ? clients.get().local(to.base().getScheme().equals("https"))
@@ -78,21 +91,39 @@ public record ReverseProxy(Supplier<Clients> clients) {
         new AnswerStream(exchange, to, noted, waiting).pass(client, request.build());
     }
 
+    private static String hops(Exchange exchange) {
+        String before = exchange.header(HOPS);
+        return before == null ? "" : before + " ";
+    }
+
+    /** @throws Failure 508 for a request that has passed here: peers that lead to each other */
+    static void checkLoop(Exchange exchange, String peer) throws Failure {
+        if (!hops(exchange).contains(SELF)) return;
+        throw new Failure(508, peer + " leads back to this server: a loop of peers");
+    }
+
     /** @param whole the body was read and its encoding undone */
-    private static void copyHeaders(Exchange exchange, boolean whole, HttpRequest.Builder to) {
+    private static void copyHeaders(Exchange exchange, Upstream to, boolean whole,
+            BiConsumer<String, String> into) {
         Headers from = exchange.requestHeaders();
+        boolean keyed = exchange.isKeyed() || !to.apiKey().isEmpty();
         Predicate<String> ours = name -> OURS.contains(name)
-            || whole && name.equals("content-encoding")
-            || exchange.isKeyed() && KEYS.contains(name);
-        ConnectionHeaders.copy(from, ours, (name, value) -> {
-            try {
-                to.header(name, value);
-            } catch (IllegalArgumentException e) {
-                // a name or value that HTTP does not allow is not sent on
-            }
-        });
-        to.setHeader("Accept-Encoding", "identity");
+            || whole && name.equals("content-encoding") || keyed && KEYS.contains(name);
+        ConnectionHeaders.copy(from, ours, into);
+        into.accept("Accept-Encoding", "identity");
         // or the JDK's client names itself
-        if (!from.containsKey("User-Agent")) to.header("User-Agent", "llmsnap");
+        if (!from.containsKey("User-Agent")) into.accept("User-Agent", "llmsnap");
+        if (to.apiKey().isEmpty()) return;
+        into.accept("Authorization", "Bearer " + to.apiKey());
+        into.accept("x-api-key", to.apiKey());
+    }
+
+    private static String handshake(Exchange exchange, Upstream to, String path) {
+        String host = to.host() == null ? to.base().getAuthority() : to.host();
+        var head = new StringBuilder("GET " + to.base().getRawPath() + path + " HTTP/1.1\r\nHost: "
+            + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
+        copyHeaders(exchange, to, false,
+            (name, value) -> head.append(name + ": " + value + "\r\n"));
+        return head.append("\r\n").toString();
     }
 }

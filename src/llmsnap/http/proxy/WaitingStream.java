@@ -20,7 +20,9 @@ import llmsnap.text.Json;
  */
 final class WaitingStream implements AutoCloseable {
     private static final long TEXT_EVERY_MS = 1_000;
-    private static final long COMMENT_EVERY_MS = 15_000;
+    static final long COMMENT_EVERY_MS = 15_000;
+    /** What every reader of events skips. */
+    static final String COMMENT = ": waiting\n\n";
 
     private final Exchange exchange;
     private final String model;
@@ -63,7 +65,7 @@ final class WaitingStream implements AutoCloseable {
     }
 
     private void tell(long seconds) throws Failure {
-        String event = ": waiting\n\n";
+        String event = COMMENT;
         if (text != null) {
             String now = text.get();
             String reasoning = ".";

@@ -209,6 +209,11 @@ public final class Exchange {
             || SIGNS.stream().anyMatch(each -> header(each) != null);
     }
 
+    /** Whether it wants to go on as a WebSocket; other offers of another protocol are ignored. */
+    public boolean isWebSocket() {
+        return is("GET") && "websocket".equalsIgnoreCase(header("Upgrade"));
+    }
+
     // ---- how it is treated
 
     /** It is not worth a line in the log. */
@@ -297,6 +302,17 @@ public final class Exchange {
         bytesOut += bytes.length;
     }
 
+    /** Writes and flushes something of our own into a stream of the model's server. */
+    public void writeOurs(byte[] bytes) throws Failure {
+        progress.writing();
+        sending(() -> {
+            out.write(bytes);
+            out.flush();
+        });
+        bytesOut += bytes.length;
+        progress.written(false);
+    }
+
     public void flush() throws Failure {
         sending(() -> out.flush());
         progress.written(!waiting);
@@ -345,6 +361,32 @@ public final class Exchange {
     /** From now on the event stream is that of the model's server. */
     public void handOver() {
         waiting = false;
+    }
+
+    /** The two directions of the client's connection, from the answer's head on. */
+    public record Raw(InputStream in, OutputStream out) {}
+
+    /** Whether {@link #takeOver} can do what it should. */
+    public static boolean canBeTakenOver() {
+        return Internals.areOpen();
+    }
+
+    /** Answers with that head; from then on the connection is the caller's until it returns. */
+    public Raw takeOver(int code, byte[] head) throws Failure {
+        interruption.check();
+        if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);
+        status = code;
+        closing = true;
+        try {
+            Internals.Streams streams = Internals.streams(http);
+            sending(() -> {
+                streams.out().write(head);
+                streams.out().flush();
+            });
+            return new Raw(streams.in(), streams.out());
+        } catch (IOException e) {
+            throw Failure.of(CLIENT_LEFT);
+        }
     }
 
     // ---- the end

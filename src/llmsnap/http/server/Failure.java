@@ -92,6 +92,17 @@ public final class Failure extends Exception {
         return new Failure(404, message).as("not_found", null);
     }
 
+    /** There is no such path. */
+    public static Failure noPath(String path) {
+        return notFound("there is no " + shown(path) + " here; README lists the routes");
+    }
+
+    /** A path takes other methods. */
+    public static Failure notTaken(String path, String methods, String method) {
+        return new Failure(405, shown(path) + " takes " + methods + ", not " + method)
+            .as("method_not_allowed", null);
+    }
+
     /** There is no such model: {@code message} says which, and which there are. */
     public static Failure noModel(String message) {
         return new Failure(404, NO_MODEL, message).as("model_not_found", "model");

@@ -84,12 +84,9 @@ public record Routes(Table table) {
             if (known && route.post != null) allowed.add("POST");
         }
         if (allowed.isEmpty()) {
-            throw Failure.notFound("there is no " + Failure.shown(path)
-                + " here; README lists the routes");
+            throw Failure.noPath(path);
         }
-        String takes = " takes " + String.join(", ", allowed) + ", not ";
-        throw new Failure(405, Failure.shown(path) + takes + method)
-            .as("method_not_allowed", null);
+        throw Failure.notTaken(path, String.join(", ", allowed), method);
     }
 
     /** Behind the last slash before {@code end}; first behind the last that a table may have. */

@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static llmsnap.record.Cause.CLIENT_LEFT;
 
+import com.sun.net.httpserver.HttpContext;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
@@ -51,8 +52,11 @@ public final class Server {
         this.http = tls == null ? HttpServer.create(address, BACKLOG) : https(address, tls);
         this.watch = new ClientWatch(http.getAddress().getPort(), heads);
         ExecutorService threads = JdkHttp.threads("http");
-        http.setExecutor(task -> threads.execute(() -> heads.read(task)));
-        http.createContext("/", this::handle);
+        HttpContext context = http.createContext("/", this::handle);
+        http.setExecutor(task -> threads.execute(() -> {
+            if (tls == null) Internals.encodeTarget(task, context);
+            heads.read(task);
+        }));
     }
 
     private static HttpServer https(InetSocketAddress address, Tls tls) throws IOException {

@@ -1,0 +1,107 @@
+package llmsnap.http.server;
+
+import com.sun.net.httpserver.HttpContext;
+import com.sun.net.httpserver.HttpExchange;
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Field;
+import java.lang.reflect.Method;
+import java.nio.channels.SocketChannel;
+import java.util.Arrays;
+
+/**
+ * What the JDK's server has and does not show, opened by Add-Opens in the jar's manifest. Relied
+ * on is, as seen in 25: an exchange leads by {@code impl} and {@code connection} to {@code i} and
+ * {@code rawout}, the streams of its connection; a task of the server has a {@code connection},
+ * whose streams it makes itself only when they are not there yet. Without them, or without the
+ * opening (a class path, another JVM), a WebSocket is a 501, and a request target that is not
+ * encoded gets the JDK's own 400.
+ */
+final class Internals {
+    /** The two directions of a client's connection. */
+    record Streams(InputStream in, OutputStream out) {}
+
+    private static final Internals OPENED = open();
+
+    private final Field impl = field("HttpExchangeImpl", "impl");
+    private final Field connectionOf = field("ExchangeImpl", "connection");
+    private final Field task = field("ServerImpl$Exchange", "connection");
+    private final Field in = field("HttpConnection", "i");
+    private final Field out = field("HttpConnection", "rawout");
+    private final Field channel = field("HttpConnection", "chan");
+    private final Constructor<?> reading = type("Request$ReadStream")
+        .getDeclaredConstructor(type("ServerImpl"), SocketChannel.class);
+    private final Constructor<?> writing = type("Request$WriteStream")
+        .getDeclaredConstructor(type("ServerImpl"), SocketChannel.class);
+    private final Field server = field("ServerImpl$Exchange", "this$0");
+    private final Method parameters = Arrays.stream(type("HttpConnection").getDeclaredMethods())
+        .filter(each -> each.getName().equals("setParameters")).findFirst().orElseThrow();
+
+    private Internals() throws ReflectiveOperationException {
+        reading.setAccessible(true);
+        writing.setAccessible(true);
+        parameters.setAccessible(true);
+    }
+
+    private static Internals open() {
+        try {
+            return new Internals();
+        } catch (ReflectiveOperationException | RuntimeException e) {
+            return null;
+        }
+    }
+
+    private static Class<?> type(String name) throws ClassNotFoundException {
+        return Class.forName("sun.net.httpserver." + name);
+    }
+
+    private static Field field(String type, String name) throws ReflectiveOperationException {
+        Field field = type(type).getDeclaredField(name);
+        field.setAccessible(true);
+        return field;
+    }
+
+    static boolean areOpen() {
+        return OPENED != null;
+    }
+
+    /** The connection's streams; its answer's head must not have been sent. */
+    static Streams streams(HttpExchange exchange) throws IOException {
+        try {
+            Object connection = OPENED.connectionOf.get(OPENED.impl.get(exchange));
+            return new Streams((InputStream) OPENED.in.get(connection),
+                (OutputStream) OPENED.out.get(connection));
+        } catch (ReflectiveOperationException e) {
+            throw new IOException("the connection cannot be reached");
+        }
+    }
+
+    /**
+     * Has the request that a task of the server is going to read pass a {@link TargetEncoder}.
+     *
+     * @param context any of the server
+     */
+    static void encodeTarget(Runnable task, HttpContext context) {
+        if (OPENED == null) return;
+        try {
+            Object connection = OPENED.task.get(task);
+            if (OPENED.in.get(connection) == null) OPENED.makeStreams(task, connection, context);
+            if (OPENED.in.get(connection) instanceof TargetEncoder encoder) encoder.begin();
+        } catch (ReflectiveOperationException | IllegalArgumentException e) {
+            // then the JDK reads it as it is
+        }
+    }
+
+    private void makeStreams(Runnable task, Object connection, HttpContext context)
+            throws ReflectiveOperationException {
+        Object its = server.get(task);
+        var chan = (SocketChannel) channel.get(connection);
+        var from = (InputStream) reading.newInstance(its, chan);
+        var encoder = new TargetEncoder(new BufferedInputStream(from));
+        parameters.invoke(connection, encoder, writing.newInstance(its, chan), chan, null, null,
+            null, "http", context, encoder);
+    }
+}
