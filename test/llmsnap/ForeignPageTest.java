@@ -64,6 +64,31 @@ class ForeignPageTest extends UiFixture {
         }
     }
 
+    @Test void aWebSocketOfABrowserPassesAndAForeignOneDoesNot() throws Exception {
+        AtomicReference<String> page = new AtomicReference<>("<!doctype html><title>x</title>");
+        HttpServer site = site(page);
+        try (EchoServer echo = new EchoServer(); Running llmsnap = Running.start(echo.yaml())) {
+            llmsnap.post("/api/models/load/ws", "");
+            String talk = """
+                new Promise(done => {
+                    const socket = new WebSocket('ws://127.0.0.1:%d/upstream/ws/x');
+                    socket.onopen = () => socket.send('hello');
+                    socket.onmessage = message => done(message.data);
+                    socket.onerror = () => done('refused');
+                })""".formatted(llmsnap.port);
+            try (Browser.Page own = open(llmsnap, "/ui/models")) {
+                assertThat(own.eval(talk)).isEqualTo(Json.of("hello"));
+            }
+            try (Browser.Page foreign = browser.open("http://127.0.0.2:"
+                    + site.getAddress().getPort() + "/", null)) {
+                assertThat(foreign.eval(talk)).isEqualTo(Json.of("refused"));
+                foreign.problems().clear();
+            }
+        } finally {
+            site.stop(0);
+        }
+    }
+
     @Test void theButtonOfAnUnloadedModelsPageLoadsIt() throws Exception {
         try (Running llmsnap = Running.start(MODELS);
                 Browser.Page page = open(llmsnap, "/upstream/beta/v1/models")) {

@@ -48,7 +48,7 @@ class TlsTest {
         new ProcessBuilder("kill", "-HUP", String.valueOf(llmsnap.process.pid())).start().waitFor();
     }
 
-    private String get(Running llmsnap) throws Exception {
+    private SSLSocket connect(Running llmsnap) throws Exception {
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(
             null,
@@ -66,9 +66,14 @@ class TlsTest {
                 }
             },
             new SecureRandom());
-        try (SSLSocket socket =
-            (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", llmsnap.port)) {
-            socket.setSoTimeout(20_000);
+        SSLSocket socket =
+            (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", llmsnap.port);
+        socket.setSoTimeout(20_000);
+        return socket;
+    }
+
+    private String get(Running llmsnap) throws Exception {
+        try (SSLSocket socket = connect(llmsnap)) {
             socket.getOutputStream()
                 .write(
                     "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -76,6 +81,27 @@ class TlsTest {
             return socket.getSession().getPeerCertificates().length
                 + " "
                 + new String(socket.getInputStream().readAllBytes());
+        }
+    }
+
+    @Test void aWebSocketPasses() throws Exception {
+        openssl("req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj"
+            + " /CN=localhost");
+        try (EchoServer echo = new EchoServer();
+                Running llmsnap = Running.start(echo.yaml(),
+                    "--tls-cert-file", folder.resolve("cert.pem").toString(),
+                    "--tls-key-file", folder.resolve("key.pem").toString());
+                SSLSocket socket = connect(llmsnap)) {
+            socket.getOutputStream().write(("GET /upstream/ws/x HTTP/1.1\r\nHost: x\r\n"
+                + TunnelTest.HANDSHAKE).getBytes());
+            var head = new StringBuilder();
+            while (head.indexOf("\r\n\r\n") < 0) head.append((char) socket.getInputStream().read());
+            assertThat(head).startsWith("HTTP/1.1 101");
+            // A frame: "hi" under the mask 0.
+            socket.getOutputStream().write(
+                new byte[] {(byte) 0x81, (byte) 0x82, 0, 0, 0, 0, 'h', 'i'});
+            assertThat(socket.getInputStream().readNBytes(4))
+                .isEqualTo(new byte[] {(byte) 0x81, 2, 'h', 'i'});
         }
     }
 

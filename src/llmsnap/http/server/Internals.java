@@ -2,6 +2,7 @@ package llmsnap.http.server;
 
 import com.sun.net.httpserver.HttpContext;
 import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpsExchange;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -27,6 +28,7 @@ final class Internals {
     private static final Internals OPENED = open();
 
     private final Field impl = field("HttpExchangeImpl", "impl");
+    private final Field httpsImpl = field("HttpsExchangeImpl", "impl");
     private final Field connectionOf = field("ExchangeImpl", "connection");
     private final Field task = field("ServerImpl$Exchange", "connection");
     private final Field in = field("HttpConnection", "i");
@@ -71,7 +73,8 @@ final class Internals {
     /** The connection's streams; its answer's head must not have been sent. */
     static Streams streams(HttpExchange exchange) throws IOException {
         try {
-            Object connection = OPENED.connectionOf.get(OPENED.impl.get(exchange));
+            Field impl = exchange instanceof HttpsExchange ? OPENED.httpsImpl : OPENED.impl;
+            Object connection = OPENED.connectionOf.get(impl.get(exchange));
             return new Streams((InputStream) OPENED.in.get(connection),
                 (OutputStream) OPENED.out.get(connection));
         } catch (ReflectiveOperationException e) {
