@@ -92,8 +92,8 @@ make_jar() {
   printf 'version=%s\ncommit=%s\ndate=%s\n' "$version" "${commit% *}" "${commit#* }" \
     >"$classes/llmsnap/version.properties"
   # See http/server/Internals.
-  printf 'Implementation-Version: %s\nAdd-Opens: jdk.httpserver/sun.net.httpserver\n' "$version" \
-    >build/manifest
+  printf 'Implementation-Version: %s\nAdd-Opens: %s %s\n' "$version" \
+    jdk.httpserver/sun.net.httpserver java.base/sun.nio.ch >build/manifest
   # A fixed date and a sorted list: the same sources and JDK give the same bytes.
   (
     cd "$classes"

@@ -1,5 +1,7 @@
 package llmsnap;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
+
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
@@ -41,6 +43,8 @@ import llmsnap.record.Metrics;
 final class App {
     private static final int SHUTDOWN_SECONDS = 5;
     private static final int KILLED_STATUS = 130;
+    private static final int BROKEN_STATUS = 3;
+    private static final int LOOK_SECONDS = 2;
 
     private final Arguments arguments;
     private final Path file;
@@ -77,6 +81,11 @@ final class App {
         var reload = new Reload(new Reload.Sources(file, tls, isExposed()), pool, activity, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
+        // Half dead it would listen and never answer.
+        Thread.setDefaultUncaughtExceptionHandler((thread, e) -> {
+            String what = e.getClass().getSimpleName() + " has ended " + thread.getName();
+            if (e instanceof Error) die(what);
+        });
         server.start();
         announce(server);
         log.startStdout();
@@ -84,6 +93,7 @@ final class App {
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
             () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server),
             () -> IdleHeap.watch(server::isQuietFor));
+        inBackground(this::watchClients);
         pool.config().settings().preload().forEach(this::preload);
         if (arguments.has("watch-config")) reload.watch(stamp);
         log.info("got " + signal.join() + ", stopping");
@@ -177,7 +187,7 @@ final class App {
 
     /** What fails in one is no matter to the next. */
     private void inBackground(Job... jobs) {
-        Thread.ofPlatform().daemon().name("warm-up").start(() -> {
+        Thread.ofPlatform().daemon().name("background").start(() -> {
             for (Job job : jobs) {
                 try {
                     job.run();
@@ -217,6 +227,19 @@ final class App {
 
     private static void halt() {
         Runtime.getRuntime().halt(KILLED_STATUS);
+    }
+
+    private void watchClients() throws InterruptedException {
+        while (!clients.join().isDead()) SECONDS.sleep(LOOK_SECONDS);
+        die("the HTTP client has ended");
+    }
+
+    /** Ends at once, so that whoever started us starts us again. */
+    private void die(String why) {
+        System.err.println("llmsnap: " + why + ", which is beyond repair; with a small heap give it"
+            + " more (java -Xmx)");
+        pool.killAll();
+        Runtime.getRuntime().halt(BROKEN_STATUS);
     }
 
     private void stopModels() {

@@ -43,7 +43,7 @@ class PassingTest extends RoutesFixture {
                                 + "Host: x\r\n"
                                 + "Connection: Upgrade, close\r\n"
                                 + "Upgrade: websocket\r\n\r\n"))
-            .startsWith("HTTP/1.1 501")
+            .startsWith("HTTP/1.1 502")
             .contains("WebSocket");
     }
 

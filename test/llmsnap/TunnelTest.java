@@ -129,7 +129,7 @@ class TunnelTest {
         try (Running llmsnap = Running.start("models: {a: {cmd: '${sim}'}}\n")) {
             assertThat(llmsnap.raw("GET /upstream/a/x HTTP/1.1\r\nHost: x\r\n"
                 + HANDSHAKE.replace("Upgrade\r\nUp", "Upgrade, close\r\nUp")))
-                .startsWith("HTTP/1.1 400").contains("answered 200 where a WebSocket was asked");
+                .startsWith("HTTP/1.1 502").contains("answered 200 where a WebSocket was asked");
             assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
         }
     }

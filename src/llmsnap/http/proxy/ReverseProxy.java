@@ -50,6 +50,12 @@ public record ReverseProxy(Supplier<Clients> clients) {
             });
         }
 
+        /** Whether one has ended, as it does when an Error meets it: it never works again. */
+        public boolean isDead() {
+            boolean other = guard.get(() -> patient != null && patient.isTerminated());
+            return other || quick.isTerminated();
+        }
+
         private static HttpClient client(Executor executor) {
             return HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)

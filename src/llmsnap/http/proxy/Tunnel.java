@@ -57,7 +57,8 @@ final class Tunnel {
             if (!status.lookingAt()) throw new Failure(502, to.name() + " does not speak HTTP");
             int code = Integer.parseInt(status.group(1));
             if (code != SWITCHING) {
-                throw new Failure(Math.max(400, code), to.name() + " answered " + code
+                int shown = code < 400 ? 502 : code;
+                throw new Failure(shown, to.name() + " answered " + code
                     + " where a WebSocket was asked for");
             }
             Exchange.Raw near = exchange.takeOver(code, head);

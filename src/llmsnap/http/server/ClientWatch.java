@@ -5,6 +5,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static llmsnap.record.Cause.CLIENT_LEFT;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 
+import java.nio.channels.SocketChannel;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -22,6 +23,8 @@ import llmsnap.platform.Proc;
  */
 final class ClientWatch {
     private static final long LOOK_NANOS = MILLISECONDS.toNanos(420);
+    private static final long SHORT_LOOK_NANOS = MILLISECONDS.toNanos(60);
+    private static final long LONG_WRITE_NANOS = SECONDS.toNanos(5);
     private static final long YOUNG_NANOS = MILLISECONDS.toNanos(100);
     private static final long STALLED_NANOS = SECONDS.toNanos(60);
     private static final long HEADS_NANOS = SECONDS.toNanos(5);
@@ -32,6 +35,8 @@ final class ClientWatch {
     private final Heads heads;
     private final Thread thread =
         Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
+    private final HangUps hangUps = HangUps.open(
+        exchange -> exchange.interruption.breakOff(Failure.of(CLIENT_LEFT)));
     private volatile boolean asleep;
 
     ClientWatch(int localPort, Heads heads) {
@@ -50,6 +55,7 @@ final class ClientWatch {
 
     void remove(Exchange exchange) {
         exchanges.remove(exchange);
+        if (exchange.watchedAs > 0) hangUps.remove(exchange, exchange.watchedAs);
     }
 
     boolean isEmpty() {
@@ -80,13 +86,27 @@ final class ClientWatch {
             if (asleep && isEmpty() && heads.isEmpty()) LockSupport.parkNanos(this, HEADS_NANOS);
             heads.look(System.nanoTime());
             asleep = false;
-            LockSupport.parkNanos(this, LOOK_NANOS);
+            LockSupport.parkNanos(this, hangUps == null ? LOOK_NANOS : SHORT_LOOK_NANOS);
             try {
                 suspects = look(suspects);
             } catch (RuntimeException | Error e) {
                 suspects = Set.of();        // the next look may do better; without any all hang
             }
         }
+    }
+
+    /** Whether nothing that the tables of /proc say is needed to know how it is. */
+    private boolean isWatched(Exchange exchange, long now) {
+        if (exchange.progress.isWritingFor(now, LONG_WRITE_NANOS)) return false;
+        // Who writes now and then to a client for ever notices by that, in time.
+        if (exchange.endless) return true;
+        if (hangUps == null || exchange.watchedAs < 0) return false;
+        if (exchange.watchedAs > 0) return true;
+        SocketChannel channel = exchange.channel();
+        exchange.watchedAs = channel == null ? -1 : hangUps.add(exchange, channel);
+        // It may have ended meanwhile.
+        if (!exchanges.contains(exchange)) remove(exchange);
+        return exchange.watchedAs > 0;
     }
 
     /** @param before what the last look found gone @return what this one did */
@@ -102,9 +122,8 @@ final class ClientWatch {
                 Thread.ofVirtual().start(() -> exchange.refuse(stuck));
             }
             boolean young = now - exchange.startNanos <= YOUNG_NANOS;
-            // Who writes now and then to a client for ever notices by that, in time.
-            boolean written = exchange.endless && !exchange.progress.isWriting();
-            if (!young && !written) old.put(exchange, Proc.address(exchange.client()));
+            if (young || isWatched(exchange, now)) continue;
+            old.put(exchange, Proc.address(exchange.client()));
         }
         if (old.isEmpty()) return Set.of();
         Map<String, String> open = Proc.connections(localPort, old.values());

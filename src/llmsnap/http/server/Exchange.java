@@ -12,6 +12,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.channels.SocketChannel;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -57,6 +58,8 @@ public final class Exchange {
     private boolean keyed;
     boolean quiet;
     private boolean closing;
+    /** Its connection's descriptor while {@link HangUps} watches it; -1: not, 0: not asked yet. */
+    volatile int watchedAs;
     /** It goes on until the client or the server leaves: a stop does not wait for it. */
     volatile boolean endless;
     private final AtomicBoolean committed = new AtomicBoolean();
@@ -179,6 +182,11 @@ public final class Exchange {
 
     String protocol() {
         return http.getProtocol();
+    }
+
+    /** The connection; null where it cannot be reached. */
+    SocketChannel channel() {
+        return Internals.channel(http);
     }
 
     InetSocketAddress client() {

@@ -82,6 +82,18 @@ final class Internals {
         }
     }
 
+    /** The connection itself; null where it cannot be reached. */
+    static SocketChannel channel(HttpExchange exchange) {
+        if (OPENED == null) return null;
+        try {
+            Field impl = exchange instanceof HttpsExchange ? OPENED.httpsImpl : OPENED.impl;
+            Object connection = OPENED.connectionOf.get(impl.get(exchange));
+            return (SocketChannel) OPENED.channel.get(connection);
+        } catch (ReflectiveOperationException e) {
+            return null;
+        }
+    }
+
     /**
      * Has the request that a task of the server is going to read pass a {@link TargetEncoder}.
      *

@@ -22,8 +22,10 @@ public final class Progress {
         writingSinceNanos = System.nanoTime();
     }
 
-    boolean isWriting() {
-        return writingSinceNanos != 0;
+    /** Whether a write to the client has not ended for so long. */
+    boolean isWritingFor(long nowNanos, long nanos) {
+        long since = writingSinceNanos;
+        return since != 0 && nowNanos - since >= nanos;
     }
 
     /** @param byServer what was written came from the model's server, which was not silent */
