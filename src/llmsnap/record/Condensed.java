@@ -24,6 +24,7 @@ final class Condensed {
         Pattern.compile("(image|audio|video)/.*|application/(octet-stream|pdf|zip)\\b.*");
     private static final Pattern PART_TYPE =
         Pattern.compile("content-type:([^\r\n]*)", Pattern.CASE_INSENSITIVE);
+    private static final int MAX_HEAD_BYTES = 16 * 1024;
     private static final String URL = "data:";
     private static final String URL_END = ";base64,";
     private static final int MAX_URL_HEAD = 100;
@@ -76,10 +77,11 @@ final class Condensed {
         for (int from = 0, to; from < form.length(); from = to) {
             to = form.indexOf(boundary, from + 1);
             if (to < 0) to = form.length();
-            int head = form.indexOf("\r\n\r\n", from);
-            String names = head < 0 || head > to ? "" : form.substring(from, head);
+            String begin = form.substring(from, Math.min(to, from + MAX_HEAD_BYTES));
+            int head = begin.indexOf("\r\n\r\n");
+            String names = head < 0 ? "" : begin.substring(0, head);
             boolean file = names.contains("filename");
-            int value = file ? head + 4 : to;
+            int value = file ? from + head + 4 : to;
             out.write(bytes, from, value - from);
             if (!file) continue;
             Matcher type = PART_TYPE.matcher(names);

@@ -146,6 +146,13 @@ class ActivityTest {
         assertThat(capture.bytes()).isLessThan(100_000);
     }
 
+    @Test void aFormOfNothingButBoundariesCostsItsLength() {
+        byte[] form = "--b\r\n".repeat(400_000).getBytes(UTF_8);
+        long start = System.nanoTime();
+        Condensed.of("multipart/form-data; boundary=b", form, form.length);
+        assertThat(System.nanoTime() - start).isLessThan(5_000_000_000L);
+    }
+
     @Test void aRowSaysThatItsCaptureIsGone() {
         Activity activity = new Activity(config("captureBuffer: 1"), row -> {});
         for (int i = 0; i < 2; i++) ended(activity, 600_000, 1);
