@@ -46,6 +46,11 @@ class Benchmark {
         new Part("reload", Benchmark::reload),
         new Part("load", Benchmark::load),
         new Part("stream", Benchmark::stream),
+        new Part("many-streams", Benchmark::manyStreams),
+        new Part("burst", Benchmark::burst),
+        new Part("first-token", Benchmark::firstToken),
+        new Part("hang-up", Benchmark::hangUp),
+        new Part("idle", Benchmark::idle),
         new Part("large", Benchmark::large),
         new Part("insight", Benchmark::insight));
 
@@ -606,10 +611,107 @@ class Benchmark {
         }
     }
 
-    /** CPU of llmsnap for each of the tokens of 64 streams, in microseconds. */
+    static void manyStreams() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}', concurrencyLimit: 600}\n")) {
+            for (int round = 0; round < 3; round++) cpuPerToken(llmsnap, 500, 200, 50);
+            row("500 streams of 20 tokens/s: CPU per token",
+                f("%.1f us", cpuPerToken(llmsnap, 500, 200, 50)), "-", "-");
+        }
+    }
+
+    /** One stream as fast as the model can. */
+    static void burst() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
+                Connection connection = new Connection(llmsnap.port)) {
+            int tokens = 40_000;
+            byte[] body = chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + "}");
+            for (int i = 0; i < 8; i++) connection.call("/v1/chat/completions", body);
+            double cpu = llmsnap.cpu();
+            for (int i = 0; i < 4; i++) connection.call("/v1/chat/completions", body);
+            row("one stream without a pause: CPU per token",
+                f("%.2f us", (llmsnap.cpu() - cpu) / 4 / tokens * 1e6), "-", "-");
+        }
+    }
+
+    /** Until the first byte of each of 64 streams that begin together, beside as many. */
+    static void firstToken() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}', concurrencyLimit: 200}\n")) {
+            List<Double> first = new ArrayList<>();
+            for (int round = 0; round < 12; round++) {
+                List<Double> times = new ArrayList<>();
+                try (ExecutorService pool = Executors.newCachedThreadPool()) {
+                    List<Future<Double>> clients = new ArrayList<>();
+                    for (int c = 0; c < 64; c++) {
+                        clients.add(pool.submit(() -> {
+                            try (Connection connection = new Connection(llmsnap.port)) {
+                                long start = System.nanoTime();
+                                return ms(start, connection.call("/v1/chat/completions",
+                                    chat("a", ",\"stream\":true,\"sim\":{\"tokens\":40,"
+                                        + "\"token_ms\":5}")));
+                            }
+                        }));
+                    }
+                    for (Future<Double> client : clients) times.add(client.get());
+                }
+                if (round > 3) first.add(median(times));
+            }
+            row("64 new streams at once: first token",
+                f("%.1f ms", median(first)), "-", "-");
+        }
+    }
+
+    /** From a client's end to the moment that its request is not in flight any more. */
+    static void hangUp() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
+                Connection look = new Connection(llmsnap.port)) {
+            look.call("/v1/chat/completions", chat("a", ""));
+            List<Double> times = new ArrayList<>();
+            for (int i = 0; i < 15; i++) {
+                Connection leaves = new Connection(llmsnap.port);
+                leaves.send("/v1/chat/completions", chat("a", ",\"sim\":{\"reply_ms\":20000}"));
+                while (inFlight(llmsnap) == 0) Thread.sleep(1);
+                Thread.sleep(500);
+                long start = System.nanoTime();
+                leaves.close();
+                while (inFlight(llmsnap) > 0) Thread.sleep(0, 300_000);
+                times.add(ms(start, System.nanoTime()));
+            }
+            row("a client hangs up: seen after", f("%.1f ms", median(times)), "-", "-");
+        }
+    }
+
+    static int inFlight(Server llmsnap) throws IOException {
+        try (Socket socket = new Socket("127.0.0.1", llmsnap.port)) {
+            socket.getOutputStream().write(("GET /api/explain?model=a HTTP/1.1\r\nHost: x\r\n"
+                + "Connection: close\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+            String answer = new String(socket.getInputStream().readAllBytes());
+            return Integer.parseInt(answer.replaceFirst("(?s).*\"in_flight\":([0-9]+).*", "$1"));
+        }
+    }
+
+    /** A loaded model, a reader of events, and nothing to do, after half a minute. */
+    static void idle() throws Exception {
+        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
+                Connection connection = new Connection(llmsnap.port);
+                Socket events = new Socket("127.0.0.1", llmsnap.port)) {
+            connection.call("/v1/chat/completions", chat("a", ""));
+            events.getOutputStream().write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n"
+                .getBytes(StandardCharsets.US_ASCII));
+            Thread.sleep(30_000);
+            double cpu = llmsnap.cpu();
+            Thread.sleep(20_000);
+            row("idle, a reader of events: CPU per second",
+                f("%.1f ms", (llmsnap.cpu() - cpu) / 20 * 1000), "-", "-");
+        }
+    }
+
     static double cpuPerToken(Server llmsnap) throws Exception {
-        int streams = 64;
-        int tokens = 1000;
+        return cpuPerToken(llmsnap, 64, 1000, 5);
+    }
+
+    /** CPU of llmsnap for each of the tokens of that many streams, in microseconds. */
+    static double cpuPerToken(Server llmsnap, int streams, int tokens, int tokenMs)
+            throws Exception {
         double cpu = llmsnap.cpu();
         try (ExecutorService pool = Executors.newCachedThreadPool()) {
             List<Future<Long>> clients = new ArrayList<>();
@@ -624,7 +726,7 @@ class Benchmark {
                                         "a",
                                         ",\"stream\":true,\"sim\":{\"tokens\":"
                                             + tokens
-                                            + ",\"token_ms\":5}"));
+                                            + ",\"token_ms\":" + tokenMs + "}"));
                             }
                         }));
             }
