@@ -236,10 +236,13 @@ final class App {
 
     /** Ends at once, so that whoever started us starts us again. */
     private void die(String why) {
-        System.err.println("llmsnap: " + why + ", which is beyond repair; with a small heap give it"
-            + " more (java -Xmx)");
-        pool.killAll();
-        Runtime.getRuntime().halt(BROKEN_STATUS);
+        try {
+            System.err.println("llmsnap: " + why + ", which is beyond repair; with a small heap"
+                + " give it more (java -Xmx)");
+            pool.killAll();
+        } finally {
+            Runtime.getRuntime().halt(BROKEN_STATUS);
+        }
     }
 
     private void stopModels() {

@@ -89,7 +89,7 @@ function tell(topic) {
 export async function call(method, path, options) {
 	let answer;
 	try {
-		answer = await fetch(new URL(path, root), { method, ...options });
+		answer = await fetch(new URL(path, root), { method, redirect: 'error', ...options });
 	} catch (error) {
 		if (error.name === 'AbortError') throw error;
 		throw new Error('the server cannot be reached');

@@ -142,6 +142,77 @@ class LockedTest {
         }
     }
 
+    @Test void aPathThatWouldBeAHostIsRefused() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            for (String target : List.of("%2Fsdapi%2Fv1%2Fx@127.0.0.9/y?model=a",
+                    "%2Fprops?model=a", "%2Fhealth")) {
+                assertThat(get(llmsnap, target)).as(target).startsWith("HTTP/1.1 400");
+            }
+            assertThat(llmsnap.output()).doesNotContain("[ERROR]");
+        }
+    }
+
+    @Test void whateverABrowserMightTakeForAPageIsSandboxed() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            for (String type : List.of("", "Content-Type: \r\n", "Content-Type: */*\r\n",
+                    "Content-Type: text/plain, text/html\r\n", "Content-Type: text/xsl\r\n",
+                    "Content-Type: text/plain\r\nContent-Type: text/html\r\n",
+                    "Content-Type: image/svg+xml\r\n", "Content-Type: ;text/html\r\n")) {
+                HttpResponse<String> answer =
+                    llmsnap.post("/v1/chat/completions", "{\"model\":\"a\"," + page(type) + "}");
+                assertThat(answer.headers().firstValue("content-security-policy")).as(type)
+                    .hasValueSatisfying(policy -> assertThat(policy).startsWith("sandbox"));
+            }
+            assertThat(llmsnap.chat("a").headers().firstValue("content-security-policy")).isEmpty();
+        }
+    }
+
+    @Test void aModelSendsNobodyToOurOwnRoutesAndSetsNoCookies() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            for (String to : List.of("/api/reload", "//x/api", "http://127.0.0.1:" + llmsnap.port
+                    + "/api/reload")) {
+                HttpResponse<String> answer = llmsnap.post("/v1/chat/completions",
+                    "{\"model\":\"a\","
+                        + page("Location: " + to + "\r\nSet-Cookie: a=b\r\n") + "}");
+                assertThat(answer.headers().map()).as(to)
+                    .doesNotContainKeys("location", "set-cookie");
+            }
+        }
+    }
+
+    @Test void aStarIsNoHeaderThatOtherSitesAreAllowed() throws Exception {
+        try (Running llmsnap = Running.start("apiKeys: [k]\n" + TWO)) {
+            assertThat(llmsnap.raw("OPTIONS /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                + "Access-Control-Request-Headers: *, x-a\r\n\r\n")).contains("x-a\r\n")
+                .doesNotContain("*, ");
+            // A browser sends a saved log-in along with any page's form.
+            assertThat(llmsnap.raw("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                + "Authorization: Basic eDpr\r\nOrigin: http://evil.example\r\n"
+                + "Sec-Fetch-Site: cross-site\r\nConnection: close\r\nContent-Length: 13\r\n\r\n"
+                + "{\"model\":\"a\"}")).startsWith("HTTP/1.1 403");
+        }
+    }
+
+    @Test void aBodyThatNobodyWantsIsNotWaitedFor() throws Exception {
+        try (Running llmsnap = Running.start(TWO); Socket client = llmsnap.connect()) {
+            client.getOutputStream().write(("GET /health HTTP/1.1\r\nHost: x\r\n"
+                + "Content-Length: 1000\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+            assertThat(new String(client.getInputStream().readAllBytes(),
+                StandardCharsets.US_ASCII)).startsWith("HTTP/1.1 200").endsWith("OK");
+        }
+    }
+
+    @Test void aBadChunkOnItsWayToAModelIsTheClientsFault() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            for (String chunk : List.of("zz\r\nabc", "-5\r\nabc", "3\r\nabc\r\nzz\r\n")) {
+                assertThat(llmsnap.raw("POST /upstream/a/x HTTP/1.1\r\nHost: x\r\n"
+                    + "Transfer-Encoding: chunked\r\n\r\n" + chunk)).as(chunk)
+                    .startsWith("HTTP/1.1 400");
+            }
+            assertThat(llmsnap.chat("b").statusCode()).isEqualTo(200);
+        }
+    }
+
     @Test void secretsOfTheFileAreSeenByNobody() throws Exception {
         var file = Files.createTempFile("llmsnap-test", ".yaml");
         Files.writeString(file, "startPort: " + Running.freePorts(10) + "\n" + Running.SIM + """

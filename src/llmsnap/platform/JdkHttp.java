@@ -23,13 +23,14 @@ public final class JdkHttp {
     private static final int RESERVED_FILES = 100;
     private static final int MIN_CONNECTIONS = 16;
     private static final int MANY = 10_000;
+    private static final int MAX_HEAD_BYTES = 512 * 1024;       // the JDK's bound, and its copies
 
     private JdkHttp() {}
 
     /** Sets their properties, so that a bare {@code java -jar} is right. Before their first use. */
     public static void configure() {
         set("sun.net.httpserver.nodelay", true);
-        set("sun.net.httpserver.idleInterval", 300);
+        set("sun.net.httpserver.idleInterval", 60);
         // or who sends an upload that is refused never sees why
         set("sun.net.httpserver.drainAmount", 256 << 20);
         // Idle ones and half heads leave room for those that are served, which may need a
@@ -56,7 +57,9 @@ public final class JdkHttp {
     /** How many connections may be at their request's head at a time. */
     public static int maxHeads() {
         long files = Proc.maxOpenFiles();
-        return (int) (files > 0 ? Math.min(MANY, Math.max(MIN_CONNECTIONS, files / 4)) : MANY);
+        long most = Math.min(files > 0 ? files / 4 : MANY,
+            Runtime.getRuntime().maxMemory() / MAX_HEAD_BYTES / 4);
+        return Math.clamp(most, MIN_CONNECTIONS, MANY);
     }
 
     private static void set(String property, Object value) {

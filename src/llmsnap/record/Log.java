@@ -33,7 +33,7 @@ public final class Log {
     private static final long FLUSH_PAUSE_MS = 4;
     private static final int MAX_LINE = 500;
     private static final String CLOCK = "timeonly";
-    private static final Pattern CONTROL = Pattern.compile("[\\p{Cntrl}&&[^\t]]");
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Cf}&&[^\t]]");
 
     /** The server's own lines. */
     public final LogBuffer proxy = new LogBuffer(KEPT_BYTES);
@@ -103,7 +103,7 @@ public final class Log {
 
     /** A path may hold anything; several lines stay several, none of them endless. */
     private static String lines(String text) {
-        if (text.length() <= MAX_LINE && text.chars().noneMatch(c -> c < ' ' || c == 0x7f)) {
+        if (text.length() <= MAX_LINE && text.chars().allMatch(c -> c >= ' ' && c < 0x7f)) {
             return text;
         }
         return text.lines().map(line -> CONTROL.matcher(line).replaceAll(" "))

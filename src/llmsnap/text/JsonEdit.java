@@ -49,7 +49,7 @@ public final class JsonEdit {
         }
     }
 
-    private static final int MAX_MEMBERS = 250_000; // they take ten times the bytes they stand for
+    private static final int MAX_MEMBERS = 20_000;  // they take ten times the bytes they stand for
 
     /** Finds the members of the object that is all of from..to. */
     private static final class Members extends JsonScanner {

@@ -45,6 +45,7 @@ public abstract class JsonScanner {
     private static final String NUMBER_SIGNS = "0123456789.eE+-";
     private static final String NUMBER_COLUMNS = "011111111123344";
 
+    private static final int MAX_DEPTH = 10_000_000;    // a bit for each
     private static final VarHandle LONGS =
         MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
     private static final long ONES = 0x0101010101010101L;
@@ -201,6 +202,7 @@ public abstract class JsonScanner {
 
     private void open(Token token, State next, int at) {
         began(token, next, at);
+        if (depth == MAX_DEPTH) throw wrong("more open brackets than " + MAX_DEPTH, at);
         arrays.set(depth++, token == Token.ARRAY);
     }
 

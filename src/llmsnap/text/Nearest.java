@@ -23,7 +23,8 @@ public final class Nearest {
         int least = Integer.MAX_VALUE;
         String wanted = plain(word);
         for (String candidate : known) {
-            int distance = distance(wanted, plain(candidate));
+            boolean begins = wanted.length() > 3 && plain(candidate).startsWith(wanted);
+            int distance = begins ? 1 : distance(wanted, plain(candidate));
             if (distance < least) {
                 least = distance;
                 best = candidate;

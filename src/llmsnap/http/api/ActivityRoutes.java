@@ -26,7 +26,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
     public void capture(Exchange exchange, String id) throws Failure {
         Capture capture = activity.capture(number(id));
         if (capture == null) {
-            throw Failure.notFound("there is no capture of request " + id
+            throw Failure.notFound("there is no capture of request " + Failure.shown(id)
                 + ": it was too large, has made room for newer ones, or captureBuffer is 0");
         }
         exchange.sendJson(ActivityJson.capture(capture));
@@ -40,7 +40,8 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         }
         String id = rest.substring(0, rest.lastIndexOf('/'));
         InFlight request = activity.inFlight(number(id));
-        if (request == null) throw Failure.notFound("there is no request " + id + " in flight");
+        String shown = Failure.shown(id);
+        if (request == null) throw Failure.notFound("there is no request " + shown + " in flight");
         request.cancel();
         exchange.sendJson(obj("msg", "ok"));
     }
@@ -49,7 +50,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         try {
             return Long.parseLong(id);
         } catch (NumberFormatException e) {
-            throw new Failure(400, "\"" + id + "\" is no number of a request");
+            throw new Failure(400, "\"" + Failure.shown(id) + "\" is no number of a request");
         }
     }
 

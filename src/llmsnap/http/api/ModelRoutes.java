@@ -120,7 +120,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
     /** All models, or the one that a JSON body names as llama.cpp's router is asked. */
     public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
         if (exchange.rawPath().endsWith("/")) {     // of a script whose $ID is empty
-            throw Failure.noModel("the model's id is missing behind " + exchange.rawPath());
+            throw Failure.noModel("the model's id is missing behind " + exchange.plainPath());
         }
         String model;
         try (Body body = bodies.read(exchange)) {

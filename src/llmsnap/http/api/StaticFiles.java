@@ -115,7 +115,7 @@ public final class StaticFiles {
         try (InputStream in = StaticFiles.class.getResourceAsStream("/ui/" + name)) {
             boolean file = name.equals(PAGE) || FILE.matcher(name).matches();
             if (in == null || !file) {
-                throw Failure.notFound("the UI has no page and no file " + name);
+                throw Failure.notFound("the UI has no page and no file " + Failure.shown(name));
             }
             return in.readAllBytes();
         }

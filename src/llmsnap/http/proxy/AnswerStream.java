@@ -25,6 +25,7 @@ import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.ByteBuffer;
 import java.nio.channels.UnresolvedAddressException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -52,11 +53,13 @@ final class AnswerStream implements BodySubscriber<Void> {
     private static final String EVENTS = "text/event-stream";
     private static final String ALLOWED = "access-control-allow-origin";
     /** The length is said anew; the others would reach beyond the path of one model. */
-    private static final Set<String> TAKEN_OFF =
-        Set.of("content-length", "service-worker-allowed", "clear-site-data");
-    /** What a browser runs scripts of as a page. */
-    private static final Pattern PAGE =
-        Pattern.compile("(?i)(text/html|image/svg\\+xml|[a-z]+/[a-z+.-]*xml)\\b.*");
+    private static final Set<String> TAKEN_OFF = Set.of("content-length",
+        "service-worker-allowed", "clear-site-data", "strict-transport-security", "alt-svc",
+        "report-to", "reporting-endpoints", "nel");
+    /** What no browser shows as a page; without one of these it may guess. */
+    private static final Pattern NO_PAGE = Pattern.compile("(application/(json|x-ndjson"
+        + "|octet-stream)|text/(event-stream|plain|css|javascript)|(audio|video)/[a-z0-9.-]+"
+        + "|image/(png|jpeg|gif|webp))( *; *[a-z0-9=\"._ -]*)?", Pattern.CASE_INSENSITIVE);
     private static final String SANDBOX = "sandbox allow-scripts allow-forms allow-popups";
 
     private final Exchange exchange;
@@ -183,8 +186,9 @@ final class AnswerStream implements BodySubscriber<Void> {
         if (!exchange.isCommitted()) {
             boolean allowed = exchange.responseHeaders().containsKey(ALLOWED);
             ConnectionHeaders.copy(head.map(), name -> TAKEN_OFF.contains(name)
-                || allowed && name.equals(ALLOWED), this::add);
-            if (!trusted && PAGE.matcher(type).matches()) {
+                || allowed && name.equals(ALLOWED) || !trusted && isOurs(name, head), this::add);
+            boolean one = head.allValues("content-type").size() == 1;
+            if (!trusted && !(one && NO_PAGE.matcher(type).matches())) {
                 headers.add("Content-Security-Policy", SANDBOX);
             }
             if (events) headers.set("X-Accel-Buffering", "no");
@@ -197,6 +201,15 @@ final class AnswerStream implements BodySubscriber<Void> {
             kept = new ByteArrayOutputStream();
             commented = false;
         }
+    }
+
+    /** Cookies are sent to all of us; a redirect to us would do what its model wants. */
+    private boolean isOurs(String name, HttpHeaders head) {
+        if (!name.equals("location")) return name.equals("set-cookie");
+        String to = head.firstValue(name).orElse("").strip();
+        String host = String.valueOf(exchange.header("Host"));
+        return to.startsWith("/") || to.startsWith("\\")
+            || to.toLowerCase(Locale.ROOT).contains("//" + host.toLowerCase(Locale.ROOT));
     }
 
     /** A carriage return alone would begin another header for many who read it. */

@@ -83,9 +83,9 @@ public final class BodyReader {
         } catch (IOException e) {
             exchange.closeAfterAnswer();
             throw new Failure(400, "the request body cannot be read: " + e.getMessage());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             exchange.closeAfterAnswer();        // the JDK's readers throw some at bad chunks
-            throw new Failure(400, "the request body is not chunked as HTTP wants it");
+            throw new Failure(400, "the request body is not encoded as HTTP wants it");
         } catch (OutOfMemoryError e) {
             throw tooMuch();
         } finally {
@@ -133,7 +133,7 @@ public final class BodyReader {
         String word = encoding == null ? "" : encoding.strip().toLowerCase(Locale.ROOT);
         if (UNDONE.contains(word)) return word.equals("identity") ? "" : word;
         exchange.responseHeaders().set("Accept-Encoding", "gzip, deflate");
-        throw new Failure(415, "the Content-Encoding \"" + encoding
+        throw new Failure(415, "the Content-Encoding \"" + Failure.shown(encoding)
             + "\" of the request is not understood, only gzip and deflate");
     }
 

@@ -5,6 +5,7 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
@@ -79,6 +80,8 @@ public record ReverseProxy(Supplier<Clients> clients) {
             return;
         }
         var target = URI.create(to.base() + outgoing.path());
+        boolean there = Objects.equals(target.getRawAuthority(), to.base().getRawAuthority());
+        if (!there) throw new Failure(400, "the path of the request is no path");
         HttpRequest.Builder request = HttpRequest.newBuilder(target)
             .method(exchange.method(), outgoing.body().get());
         copyHeaders(exchange, to, outgoing.asked() != null, (name, value) -> {

@@ -60,7 +60,8 @@ final class Auth {
         }
         // A browser sends Basic credentials along with any page's request: they say nothing of it.
         boolean anyPageCouldSendIt = open || given == Given.BASIC;
-        if (access == Access.CONTROL && anyPageCouldSendIt) checkSite(exchange);
+        boolean asked = access == Access.CONTROL && anyPageCouldSendIt || given == Given.BASIC;
+        if (asked) checkSite(exchange);
         if (access == Access.CONTROL && open) checkHost(exchange, entry.allowedHosts());
         return given != Given.NOT;
     }

@@ -8,7 +8,7 @@ import java.util.stream.Collectors;
 /** What pages of other sites are told of what they may read and send. */
 public final class Cors {
     private static final String USUAL = "Content-Type, Authorization, Accept, X-Requested-With";
-    private static final Pattern TOKEN = Pattern.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+");
+    private static final Pattern TOKEN = Pattern.compile("[!#$%&'+.^_`|~0-9A-Za-z-]+");
 
     private Cors() {}
 
@@ -39,6 +39,7 @@ public final class Cors {
     /** The page that asks may read the answer. */
     static void allow(Exchange exchange) {
         String origin = exchange.header("Origin");
-        if (origin != null) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
+        boolean echoed = origin != null && Failure.shown(origin).equals(origin);
+        if (echoed) exchange.responseHeaders().set("Access-Control-Allow-Origin", origin);
     }
 }

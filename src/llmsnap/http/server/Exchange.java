@@ -147,18 +147,20 @@ public final class Exchange {
     public InputStream body() {
         return new FilterInputStream(http.getRequestBody()) {
             @Override public int read() throws IOException {
-                progress.reading();
-                try {
-                    return super.read();
-                } finally {
-                    progress.read();
-                }
+                byte[] one = new byte[1];
+                return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
             }
 
             @Override public int read(byte[] bytes, int offset, int length) throws IOException {
                 progress.reading();
                 try {
                     return super.read(bytes, offset, length);
+                } catch (IOException | RuntimeException e) {
+                    // Who passes the body on is not to take it for the model's server's fault.
+                    interruption.breakOff(new Failure(400, "the request's body ended early, or is"
+                        + " not chunked as HTTP wants it"));
+                    closing = true;
+                    throw new IOException("the body cannot be read");
                 } finally {
                     progress.read();
                 }
@@ -263,8 +265,8 @@ public final class Exchange {
         interruption.beginWrite();
         try {
             work.run();
-        } catch (IOException e) {
-            throw Failure.of(CLIENT_LEFT);
+        } catch (IOException | RuntimeException e) {
+            throw Failure.of(CLIENT_LEFT);      // some come of what the JDK reads of a bad body
         } finally {
             interruption.endWrite();
         }
@@ -427,6 +429,7 @@ public final class Exchange {
     void finish() throws IOException, Failure {
         ending.end(status, null, null);
         if (closing) throw new IOException("closed after its answer");      // else the rest is read
+        progress.draining();
         sending(() -> {
             out.close();
             http.close();

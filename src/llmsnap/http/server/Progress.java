@@ -9,11 +9,13 @@ import llmsnap.record.Cause;
 public final class Progress {
     private static final int UPLOAD_SECONDS = 30;
     private static final int LENT_SECONDS = 60;
+    private static final int DRAIN_SECONDS = 5;
 
     private volatile long writingSinceNanos;    // 0 while no write to the client is under way
     private volatile long silenceLimitNanos;    // of the model's server; 0: none
     private volatile long silentSinceNanos;
     private volatile long readingSinceNanos;    // 0 while nothing of the request is waited for
+    private volatile boolean drains;
     private volatile boolean lent;              // the request's body holds a model up
     private String lastUnsent = "";             // this and the next are the watch's own
     private long lastMoveNanos = System.nanoTime();
@@ -42,10 +44,17 @@ public final class Progress {
         readingSinceNanos = 0;
     }
 
+    /** The rest of the body, which nobody wants, is read so that the connection can go on. */
+    void draining() {
+        drains = true;
+        reading();
+    }
+
     /** The failure of a client whose request does not come on, else null. */
     Failure stuck(long nowNanos) {
         long since = readingSinceNanos;
         int seconds = lent ? LENT_SECONDS : UPLOAD_SECONDS;
+        if (drains) seconds = DRAIN_SECONDS;
         if (since == 0 || nowNanos - since < SECONDS.toNanos(seconds)) return null;
         return new Failure(408, "the request's body did not come on for " + seconds + " s");
     }

@@ -19,6 +19,9 @@ public final class RequestCheck {
         boolean spoken = protocol.equals("HTTP/1.1") || protocol.equals("HTTP/1.0");
         String wrong = spoken ? wrong(exchange.requestHeaders(), protocol.endsWith("1"))
             : "the version " + Failure.shown(protocol) + " is not spoken here, only HTTP/1.1";
+        // "%2Fv1" is found as "/v1", and would be a part of the host that it is sent on to.
+        boolean path = exchange.rawPath().startsWith("/");
+        if (wrong == null && !path) wrong = "the request's path does not begin with a slash";
         boolean method = TOKEN.matcher(exchange.method()).matches();
         if (wrong == null && !method) wrong = "the method is not a word of letters";
         if (wrong == null) return;

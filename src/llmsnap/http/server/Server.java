@@ -129,10 +129,10 @@ public final class Server {
         } catch (Refused e) {
             return Failure.of(e);
         } catch (Failure | InterruptedException e) {
-            if (e instanceof Failure failure && failure.cause != CLIENT_LEFT) return failure;
-            // Whoever is interrupted while he writes finds the connection closed.
+            // Whoever is interrupted finds connections closed: that is not the reason.
             Failure broken = exchange.interruption.failure();
-            return broken == null ? Failure.of(CLIENT_LEFT) : broken;
+            if (broken != null) return broken;
+            return e instanceof Failure failure ? failure : Failure.of(CLIENT_LEFT);
         } catch (Exception | Error e) {
             logError(exchange, e);
             return new Failure(500, "llmsnap failed at this request; its log says where");
