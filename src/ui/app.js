@@ -1,7 +1,7 @@
 // The frame: which page is shown, the connection, the theme, the title.
 import { setHidden, setText } from './dom.js';
 import { count } from './format.js';
-import { connect, on, root, state } from './store.js';
+import { connect, looked, on, root, state } from './store.js';
 import { activity } from './pages/activity.js';
 import { chat } from './pages/chat.js';
 import { logs } from './pages/logs.js';
@@ -97,4 +97,5 @@ on('connection', connection);
 on('models', title);
 on('inflight', busy);
 show(false);
+document.addEventListener('visibilitychange', looked);
 connect();

@@ -219,11 +219,11 @@ function close() {
 	source = null;
 }
 
-// A browser has six connections to a host: a tab that nobody sees lets go of its own.
-document.addEventListener('visibilitychange', () => {
+/** A browser has six connections to a host: a tab that nobody sees lets go of its own. */
+export function looked() {
 	if (document.hidden) close();
 	else if (!source) connect();
-});
+}
 
 /** Tries again, after longer and longer waits. */
 function later(why) {
