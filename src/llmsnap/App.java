@@ -91,7 +91,7 @@ final class App {
         log.startStdout();
         // One after the other: the first request wants a core, too.
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
-            () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server),
+            () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Server::warmUp,
             () -> IdleHeap.watch(server::isQuietFor));
         inBackground(this::watchClients);
         pool.config().settings().preload().forEach(this::preload);

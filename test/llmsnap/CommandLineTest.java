@@ -5,8 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -42,6 +46,52 @@ class CommandLineTest {
             .isEqualTo("127.0.0.1");
         assertThat(Running.run(JAVA, "--max-body", "9000000T"))
             .startsWith("2 llmsnap: --max-body 9000000T is more than any machine has");
+    }
+
+    private static String runInC(String... flags) throws Exception {
+        List<String> command = new ArrayList<>(List.of(JAVA, "-jar", Running.JAR.toString()));
+        command.addAll(List.of(flags));
+        var start = new ProcessBuilder(command).redirectErrorStream(true);
+        start.environment().keySet().removeAll(List.of("LANG", "LC_ALL", "LC_CTYPE"));
+        Process process = start.start();
+        var said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return process.waitFor() + " " + said;
+    }
+
+    @Test void whatALocaleCannotPassOnIsSaid() throws Exception {
+        Path file = config("models: {a: {cmd: 'run /srv/Gr\u00f6\u00dfe.gguf ${PORT}'}}\n");
+        assertThat(runInC("--config", file.toString(), "--check-config")).startsWith("1 ")
+            .contains("set LANG=C.UTF-8");
+        Path plain = config("models: {a: {cmd: 'run ${PORT}'}}\n");
+        assertThat(runInC("--config", plain.toString(), "--check-config")).startsWith("0 ");
+        assertThat(runInC("--config", "Gr\u00f6\u00dfe.yaml")).startsWith("1 ")
+            .doesNotContain("Exception");
+    }
+
+    @Test void closedStandardStreamsAreSurvived() throws Exception {
+        int port = Running.freePorts(1);
+        Process process = new ProcessBuilder("sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", JAVA,
+            "-jar", Running.JAR.toString(), "--demo", "--listen", "127.0.0.1:" + port).start();
+        try {
+            Running.await("health", () -> healthy(port));
+            for (int i = 0; i < 20; i++) assertThat(healthy(port)).isTrue();
+            assertThat(process.isAlive()).isTrue();
+        } finally {
+            process.destroy();
+            process.waitFor();
+        }
+        assertThat(process.exitValue()).isZero();
+    }
+
+    private static boolean healthy(int port) {
+        try (var socket = new Socket("127.0.0.1", port)) {
+            socket.setSoTimeout(10_000);
+            socket.getOutputStream().write(
+                "GET /running HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".getBytes());
+            return new String(socket.getInputStream().readAllBytes()).startsWith("HTTP/1.1 200");
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     @Test void checkConfigPrintsWhatWasUnderstood() throws Exception {

@@ -105,6 +105,28 @@ class TlsTest {
         }
     }
 
+    @Test void aBrokenConfigurationKeepsNoCertificateFromBeingTaken() throws Exception {
+        for (String name : List.of("first", "second")) {
+            openssl("req -x509 -newkey rsa:2048 -nodes -keyout " + name + "-key.pem -out " + name
+                + ".pem -days 2 -subj /CN=" + name);
+        }
+        Path certificate = folder.resolve("first.pem");
+        Path key = folder.resolve("first-key.pem");
+        try (Running llmsnap = Running.start("models: {}\n", "--tls-cert-file",
+                certificate.toString(), "--tls-key-file", key.toString())) {
+            Files.copy(folder.resolve("second.pem"), certificate,
+                StandardCopyOption.REPLACE_EXISTING);
+            Files.copy(folder.resolve("second-key.pem"), key, StandardCopyOption.REPLACE_EXISTING);
+            Files.writeString(llmsnap.config, "models: [");
+            hangUp(llmsnap);
+            Running.await("the refusal",
+                () -> llmsnap.output().contains("configuration not reloaded"));
+            try (SSLSocket socket = connect(llmsnap)) {
+                assertThat(socket.getSession().getPeerPrincipal().getName()).contains("second");
+            }
+        }
+    }
+
     @Test void keysOfEveryForm() throws Exception {
         openssl(
             "req -x509 -newkey rsa:2048 -nodes -keyout rsa8.pem -out rsa.pem -days 2 -subj"

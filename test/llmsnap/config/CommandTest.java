@@ -93,6 +93,14 @@ class CommandTest {
             .contains("write --port ${PORT}, or add proxy: http://127.0.0.1:9999");
     }
 
+    @Test void aPeersKeyThatNoHeaderCanHaveIsAnErrorThatDoesNotQuoteIt() {
+        assertThat(read("models: {}\npeers: {p: {proxy: 'http://h', models: [m],"
+            + " apiKey: \"se-cret\\n\"}}\n").errors().getFirst().message())
+            .isEqualTo("the peer's apiKey has a space or control character in it");
+        assertThat(read("apikey: [x]\nmodels: {}\n").errors().getFirst().message())
+            .isEqualTo("the key \"apikey\" protects nothing; did you mean \"apiKeys\"?");
+    }
+
     @Test void twoKeysThatBecomeOneAreAnError() {
         assertThat(read("macros: {k: x}\nmodels: {a: {cmd: 'x ${PORT}', metadata: {x: 1,"
             + " '${k}': 2}}}\n").errors().getFirst().message())

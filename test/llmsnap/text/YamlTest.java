@@ -242,6 +242,8 @@ class YamlTest {
                     + String.join(", ", Collections.nCopies(10, before))
                     + "]\n");
         }
+        String big = "a: &a '" + "x".repeat(1 << 20) + "'\nb: [" + "*a, ".repeat(100) + "]\n";
+        assertThat(read(big)).contains("aliases expand to more than 16777216 characters");
         assertThat(read(laughs.toString())).contains("aliases expand to more than 100000 nodes");
     }
 

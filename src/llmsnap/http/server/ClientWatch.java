@@ -35,8 +35,8 @@ final class ClientWatch {
     private final Heads heads;
     private final Thread thread =
         Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
-    private final HangUps hangUps = HangUps.open(
-        exchange -> exchange.interruption.breakOff(Failure.of(CLIENT_LEFT)));
+    private HangUps hangUps;        // this and the next are our thread's: it takes a moment
+    private boolean tried;
     private volatile boolean asleep;
 
     ClientWatch(int localPort, Heads heads) {
@@ -100,6 +100,11 @@ final class ClientWatch {
         if (exchange.progress.isWritingFor(now, LONG_WRITE_NANOS)) return false;
         // Who writes now and then to a client for ever notices by that, in time.
         if (exchange.endless) return true;
+        if (!tried) {
+            tried = true;
+            hangUps = HangUps.open(
+                each -> each.interruption.breakOff(Failure.of(CLIENT_LEFT)));
+        }
         if (hangUps == null || exchange.watchedAs < 0) return false;
         if (exchange.watchedAs > 0) return true;
         SocketChannel channel = exchange.channel();

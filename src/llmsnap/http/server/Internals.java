@@ -12,6 +12,7 @@ import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.nio.channels.SocketChannel;
 import java.util.Arrays;
+import llmsnap.platform.Guard;
 
 /**
  * What the JDK's server has and does not show, opened by Add-Opens in the jar's manifest. Relied
@@ -25,7 +26,9 @@ final class Internals {
     /** The two directions of a client's connection. */
     record Streams(InputStream in, OutputStream out) {}
 
-    private static final Internals OPENED = open();
+    private static final Guard GUARD = new Guard();
+    private static volatile Internals opened;
+    private static volatile boolean tried;
 
     private final Field impl = field("HttpExchangeImpl", "impl");
     private final Field httpsImpl = field("HttpsExchangeImpl", "impl");
@@ -48,12 +51,14 @@ final class Internals {
         parameters.setAccessible(true);
     }
 
-    private static Internals open() {
+    private static void open() {
+        if (tried) return;
         try {
-            return new Internals();
+            opened = new Internals();
         } catch (ReflectiveOperationException | RuntimeException e) {
-            return null;
+            // then without
         }
+        tried = true;
     }
 
     private static Class<?> type(String name) throws ClassNotFoundException {
@@ -63,20 +68,27 @@ final class Internals {
     private static Field field(String type, String name) throws ReflectiveOperationException {
         Field field = type(type).getDeclaredField(name);
         field.setAccessible(true);
+        try {
+            field.get(null);        // makes its accessor, which takes a moment
+        } catch (NullPointerException e) {
+            // as it should: there is no object
+        }
         return field;
     }
 
+    /** Opens them when nobody has: that takes some 30 ms. */
     static boolean areOpen() {
-        return OPENED != null;
+        if (!tried) GUARD.run(Internals::open);
+        return opened != null;
     }
 
     /** The connection's streams; its answer's head must not have been sent. */
     static Streams streams(HttpExchange exchange) throws IOException {
         try {
-            Field impl = exchange instanceof HttpsExchange ? OPENED.httpsImpl : OPENED.impl;
-            Object connection = OPENED.connectionOf.get(impl.get(exchange));
-            return new Streams((InputStream) OPENED.in.get(connection),
-                (OutputStream) OPENED.out.get(connection));
+            Field impl = exchange instanceof HttpsExchange ? opened.httpsImpl : opened.impl;
+            Object connection = opened.connectionOf.get(impl.get(exchange));
+            return new Streams((InputStream) opened.in.get(connection),
+                (OutputStream) opened.out.get(connection));
         } catch (ReflectiveOperationException e) {
             throw new IOException("the connection cannot be reached");
         }
@@ -84,11 +96,11 @@ final class Internals {
 
     /** The connection itself; null where it cannot be reached. */
     static SocketChannel channel(HttpExchange exchange) {
-        if (OPENED == null) return null;
+        if (!areOpen()) return null;
         try {
-            Field impl = exchange instanceof HttpsExchange ? OPENED.httpsImpl : OPENED.impl;
-            Object connection = OPENED.connectionOf.get(impl.get(exchange));
-            return (SocketChannel) OPENED.channel.get(connection);
+            Field impl = exchange instanceof HttpsExchange ? opened.httpsImpl : opened.impl;
+            Object connection = opened.connectionOf.get(impl.get(exchange));
+            return (SocketChannel) opened.channel.get(connection);
         } catch (ReflectiveOperationException e) {
             return null;
         }
@@ -100,11 +112,11 @@ final class Internals {
      * @param context any of the server
      */
     static void encodeTarget(Runnable task, HttpContext context) {
-        if (OPENED == null) return;
+        if (opened == null) return;     // nor in the first moments after a start
         try {
-            Object connection = OPENED.task.get(task);
-            if (OPENED.in.get(connection) == null) OPENED.makeStreams(task, connection, context);
-            if (OPENED.in.get(connection) instanceof TargetEncoder encoder) encoder.begin();
+            Object connection = opened.task.get(task);
+            if (opened.in.get(connection) == null) opened.makeStreams(task, connection, context);
+            if (opened.in.get(connection) instanceof TargetEncoder encoder) encoder.begin();
         } catch (ReflectiveOperationException | IllegalArgumentException e) {
             // then the JDK reads it as it is
         }

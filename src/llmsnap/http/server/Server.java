@@ -75,6 +75,11 @@ public final class Server {
         JdkHttp.holdPoller();
     }
 
+    /** Does what the first requests would wait for. */
+    public static void warmUp() {
+        Internals.areOpen();
+    }
+
     /** Whether no request was served for {@code millis}. */
     public boolean isQuietFor(long millis) {
         long quiet = System.nanoTime() - lastEndNanos;
