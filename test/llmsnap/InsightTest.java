@@ -477,6 +477,15 @@ class InsightTest {
         }
     }
 
+    @Test void aReaderOfLogsThatLeavesWhileNothingIsLoggedIsLetGoOf() throws Exception {
+        try (Running llmsnap = Running.start("models: {a: {cmd: '${sim}'}}\n")) {
+            Socket reader = readers(llmsnap, 1, "/logs/stream").getFirst();
+            reader.getInputStream().read();
+            reader.close();
+            Running.await("it is let go of", () -> llmsnap.count("GET /logs/stream") == 1);
+        }
+    }
+
     @Test void aSlowReaderOfLogsIsToldWhatItMissedAndStillSeesTheModels() throws Exception {
         try (Running llmsnap =
             Running.start(

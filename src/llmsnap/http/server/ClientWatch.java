@@ -98,20 +98,19 @@ final class ClientWatch {
     /** Whether nothing that the tables of /proc say is needed to know how it is. */
     private boolean isWatched(Exchange exchange, long now) {
         if (exchange.progress.isWritingFor(now, LONG_WRITE_NANOS)) return false;
-        // Who writes now and then to a client for ever notices by that, in time.
-        if (exchange.endless) return true;
         if (!tried) {
             tried = true;
             hangUps = HangUps.open(
                 each -> each.interruption.breakOff(Failure.of(CLIENT_LEFT)));
         }
-        if (hangUps == null || exchange.watchedAs < 0) return false;
+        // Who writes now and then to a client for ever notices by that, in time.
+        if (hangUps == null || exchange.watchedAs < 0) return exchange.endless;
         if (exchange.watchedAs > 0) return true;
         SocketChannel channel = exchange.channel();
         exchange.watchedAs = channel == null ? -1 : hangUps.add(exchange, channel);
         // It may have ended meanwhile.
         if (!exchanges.contains(exchange)) remove(exchange);
-        return exchange.watchedAs > 0;
+        return exchange.watchedAs > 0 || exchange.endless;
     }
 
     /** @param before what the last look found gone @return what this one did */
