@@ -34,6 +34,7 @@ import llmsnap.platform.IdleHeap;
 import llmsnap.platform.Proc;
 import llmsnap.platform.Signals;
 import llmsnap.process.Leftovers;
+import llmsnap.process.Meter;
 import llmsnap.process.ModelServer;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
@@ -46,39 +47,48 @@ final class App {
     private static final int BROKEN_STATUS = 3;
     private static final int LOOK_SECONDS = 2;
 
+    /**
+     * What it is started with.
+     *
+     * @param file the configuration's, null for the demo
+     * @param version of this program, see {@link Main}
+     */
+    record Given(Arguments arguments, Path file, Properties version, ThisMachine machine) {}
+
     private final Arguments arguments;
     private final Path file;
     private final Properties version;
+    private final ThisMachine machine;
     private final Log log;
     private final Metrics metrics;
     private final Activity activity;
     private final ModelPool pool;
     private final AtomicInteger signals = new AtomicInteger();
     private final Leftovers leftovers;
+    private final Meter meter;
     private final CompletableFuture<Clients> clients = new CompletableFuture<>();
 
-    /**
-     * @param file the configuration's, null for the demo
-     * @param version of this program, see {@link Main}
-     */
-    App(Arguments arguments, Path file, Config config, Properties version) {
-        this.arguments = arguments;
-        this.file = file;
+    App(Given given, Config config) {
+        this.arguments = given.arguments;
+        this.file = given.file;
+        this.machine = given.machine;
         String name = file == null ? "the demo" : file.toAbsolutePath().normalize().toString();
         this.leftovers = new Leftovers(name + " " + arguments.listen());
-        this.version = version;
+        this.version = given.version;
         this.log = new Log(config.settings().logging(), Proc.isTerminal());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
         this.activity = new Activity(config.settings().kept(), metrics::count);
+        this.meter = new Meter(machine.memory(), log);
         var servers = new ModelServer.Factory(leftovers, log,
-            () -> entry().secrets(), https -> clients.join().local(https));
+            () -> entry().secrets(), https -> clients.join().local(https), meter);
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
     /** Serves until a signal ends it. @param stamp of the file before it was read */
     void run(String stamp) throws Exit, InterruptedException {
         Tls tls = tls();
-        var reload = new Reload(new Reload.Sources(file, tls, isExposed()), pool, activity, log);
+        var sources = new Reload.Sources(file, tls, isExposed(), machine);
+        var reload = new Reload(sources, pool, activity, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
         // Half dead it would listen and never answer.
@@ -89,6 +99,7 @@ final class App {
         server.start();
         announce(server);
         log.startStdout();
+        meter.start(pool);
         // One after the other: the first request wants a core, too.
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
             () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Server::warmUp,

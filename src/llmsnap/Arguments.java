@@ -4,13 +4,11 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import llmsnap.text.Nearest;
+import llmsnap.text.Size;
 
 /**
  * The command line. One dash works like two, {@code --x=y} like {@code --x y}.
@@ -27,7 +25,7 @@ record Arguments(Map<String, String> values) {
           --tls-key-file FILE    and this PEM key
           --max-body SIZE        largest request body, like 500MB or 2GB; 1GB when not given
           --check-config         only check the configuration, print what was understood, exit 1 on errors
-          --demo                 no configuration: two simulated models, to try llmsnap without any
+          --demo                 no configuration: three simulated models, to try llmsnap without
           --version              print the version
           --help                 print this
         """;
@@ -36,8 +34,6 @@ record Arguments(Map<String, String> values) {
         Set.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body");
     private static final Set<String> ALONE =
         Set.of("watch-config", "check-config", "demo", "version", "help");
-    private static final Pattern SIZE =
-        Pattern.compile("([0-9]{1,15})\\s*([KMGT]?)i?B?", Pattern.CASE_INSENSITIVE);
     private static final int MAX_PORT = 65_535;
 
     /** Reads the arguments. @throws Exit with a sentence */
@@ -106,17 +102,14 @@ record Arguments(Map<String, String> values) {
     /** The largest request body, in bytes. */
     long maxBody() throws Exit {
         String size = values.getOrDefault("max-body", "1GB").strip();
-        Matcher matcher = SIZE.matcher(size);
-        if (!matcher.matches()) {
-            throw new Exit(2, "--max-body " + size
-                + " is no size; write bytes, or a number with KB, MB or GB");
+        long bytes = Size.parse(size);
+        if (bytes < 0) {
+            throw new Exit(2, "--max-body " + size + " is no size; write " + Size.FORMS);
         }
-        int power = " KMGT".indexOf((matcher.group(2) + " ").toUpperCase(Locale.ROOT).charAt(0));
-        long number = Long.parseLong(matcher.group(1));
-        if (number > Long.MAX_VALUE >> 10 * power) {
+        if (bytes == Long.MAX_VALUE) {
             throw new Exit(2, "--max-body " + size + " is more than any machine has");
         }
-        return number << 10 * power;
+        return bytes;
     }
 
     /** The host to listen on, without brackets; "" for every interface. */

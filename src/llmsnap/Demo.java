@@ -5,19 +5,25 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.nio.file.Path;
 import llmsnap.demo.SimulatedModel;
 
-/** The configuration of {@code --demo}: two simulated models, run from this jar. */
+/**
+ * The configuration of {@code --demo}: three simulated models, run from this jar, that take memory;
+ * any two of them fit.
+ */
 final class Demo {
     private static final String MODEL = """
           %1$s:
             name: "simulated %1$s model"
-            cmd: ['%2$s', -Xrs, -XX:TieredStopAtLevel=1, -XX:+UseSerialGC, -Xmx64m, -cp, '%3$s',
-              %4$s, --port, '${PORT}', --name, %1$s, --ready-ms, '%5$d', --token-ms, '30']
+            memory: 200MB
+            cmd: ['%2$s', -Xrs, -XX:TieredStopAtLevel=1, -XX:+UseSerialGC, -Xmx256m, -cp, '%3$s',
+              %4$s, --port, '${PORT}', --name, %1$s, --ready-ms, '%5$d', --token-ms, '30',
+              --take-mb, '128']
         """;
 
     private Demo() {}
 
     static byte[] yaml() {
-        return ("models:\n" + model("small", 500) + model("large", 1500)).getBytes(UTF_8);
+        String models = model("small", 500) + model("medium", 1000) + model("large", 1500);
+        return ("memory: {host: 500MB}\nmemoryReserve: 0\nmodels:\n" + models).getBytes(UTF_8);
     }
 
     private static String model(String name, int readyMs) {

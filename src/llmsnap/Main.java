@@ -13,10 +13,11 @@ import java.util.Map;
 import java.util.Properties;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import llmsnap.config.Problems;
 import llmsnap.config.Summary;
 import llmsnap.platform.JdkHttp;
-import llmsnap.platform.Ports;
+import llmsnap.platform.Memories;
 
 /** Reads the arguments and the configuration, has an {@link App} run, and exits. */
 public final class Main {
@@ -55,8 +56,10 @@ public final class Main {
         Path file = demo ? null : path(requireNonNullElse(name, DEFAULT_CONFIG));
         String stamp = demo ? "" : Reload.stamp(file);
         boolean check = arguments.has("check-config");
-        Config config = demo ? read("the demo", Demo.yaml(), check)
-            : read(file, name == null, check);
+        var machine = new ThisMachine(new Memories(warning ->
+            System.err.println(warning + " (warning)")));
+        Config config = demo ? read("the demo", Demo.yaml(), machine, check)
+            : read(file, name == null, machine, check);
         warnOfItself(arguments, config);
         if (check) {
             throw new Exit(0, Summary.of(config) + "the configuration is valid");
@@ -64,7 +67,7 @@ public final class Main {
         if (arguments.address().isUnresolved()) {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
-        new App(arguments, file, config, version).run(stamp);
+        new App(new App.Given(arguments, file, version, machine), config).run(stamp);
     }
 
     /** A peer that is this server would be asked by itself for ever. */
@@ -87,9 +90,10 @@ public final class Main {
         }
     }
 
-    private static Config read(Path file, boolean unnamed, boolean check) throws Exit {
+    private static Config read(Path file, boolean unnamed, Machine machine, boolean check)
+            throws Exit {
         try {
-            return read(file.toString(), Files.readAllBytes(file), check);
+            return read(file.toString(), Files.readAllBytes(file), machine, check);
         } catch (NoSuchFileException e) {
             String hint = " here; name one with --config FILE, or try llmsnap without one: --demo";
             throw new Exit(1, "there is no file " + file + (unnamed ? hint : ""));
@@ -99,9 +103,9 @@ public final class Main {
     }
 
     /** Reads a configuration; its problems go to stderr, one per line. */
-    private static Config read(String file, byte[] text, boolean check) throws Exit {
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of(),
-            Ports::isHeld);
+    private static Config read(String file, byte[] text, Machine machine, boolean check)
+            throws Exit {
+        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of(), machine);
         List<String> warnings = Problems.grouped(result.warnings(), file);
         int shown = check || warnings.size() <= MAX_WARNINGS ? warnings.size() : MAX_WARNINGS - 1;
         for (String each : warnings.subList(0, shown)) System.err.println(each + " (warning)");

@@ -17,6 +17,7 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import llmsnap.config.Problems.Problem;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
@@ -24,7 +25,6 @@ import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.platform.Guard;
-import llmsnap.platform.Ports;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
@@ -43,7 +43,7 @@ final class Reload {
      * @param tls null without HTTPS
      * @param exposed others than this machine reach the server
      */
-    record Sources(Path config, Tls tls, boolean exposed) {
+    record Sources(Path config, Tls tls, boolean exposed, Machine machine) {
         /** Tells one state of the files from another, the configuration's first. */
         private List<String> stamps() {
             List<Path> files = new ArrayList<>(List.of(config));
@@ -124,7 +124,7 @@ final class Reload {
         boolean empty = new String(text, UTF_8).isBlank();
         if (empty) throw failed(List.of(file + " is empty: not written yet?"));
         ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports(),
-            Ports::isHeld);
+            sources.machine);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
         if (result.config() == null) throw failed(printed(result.errors()));

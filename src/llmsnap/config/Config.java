@@ -8,8 +8,10 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit.Edit;
+import llmsnap.text.Size;
 
 /**
  * What config.yaml says, checked and complete: defaults filled in, macros replaced, commands split.
@@ -18,8 +20,8 @@ import llmsnap.text.JsonEdit.Edit;
  * @param models by id, in file order
  * @param names the model id by every name a request may use: ids, aliases, keys of setParamsByID
  */
-public record Config(Map<String, Model> models, Map<String, String> names, Groups groups,
-        Peers peers, Settings settings) {
+public record Config(Map<String, Model> models, Map<String, String> names, Memory memory,
+        Groups groups, Peers peers, Settings settings) {
     /** The group of all models that are in no other: they swap, and exclude the other groups. */
     public static final String DEFAULT_GROUP = "(default)";
 
@@ -75,7 +77,86 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
      * @param requests at once, waiting ones included
      */
     public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds,
-        int requests) {}
+        int requests, Needs needs) {}
+
+    /**
+     * What a model is said to take once it is loaded, in bytes by pool.
+     *
+     * @param estimated by the size of its weights; empty when they are not known
+     * @param pools those that it may use and that can be measured
+     * @param pinned it does not go to make room
+     */
+    public record Needs(Map<String, Long> declared, Map<String, Long> estimated,
+            List<String> pools, boolean pinned) {}
+
+    /**
+     * The memory that models share.
+     *
+     * @param pools by name; empty: memory does not decide who is loaded
+     * @param stateFile where what was learned is kept; "": nowhere
+     */
+    public record Memory(Map<String, Pool> pools, String stateFile) {
+        /**
+         * Why a model can never be loaded, for people; null when it can.
+         *
+         * @param needed bytes by pool
+         * @param pinned what stays loaded takes, by model
+         */
+        public String lack(Map<String, Long> needed, Map<String, Map<String, Long>> pinned) {
+            for (Map.Entry<String, Long> need : needed.entrySet()) {
+                Pool pool = pools.get(need.getKey());
+                if (pool == null) continue;
+                long left = pool.room();
+                String others = "";
+                for (Map.Entry<String, Map<String, Long>> each : pinned.entrySet()) {
+                    long its = each.getValue().getOrDefault(pool.name, 0L);
+                    if (its == 0) continue;
+                    left -= its;
+                    others += " and " + Size.shown(its) + " that " + each.getKey()
+                        + ", which is pinned, takes";
+                }
+                if (need.getValue() <= left) continue;
+                return "needs " + shown(pool.name, need.getValue()) + ", which has "
+                    + left(pool) + others;
+            }
+            return null;
+        }
+
+        private static String left(Pool pool) {
+            return Size.shown(pool.bytes) + " less " + Size.shown(pool.reserve) + " kept free";
+        }
+
+        private static String shown(String pool, long bytes) {
+            return Size.shown(bytes) + " of " + pool;
+        }
+
+        /** Bytes by pool for people: "9.1 GB of gpu0 and 2 GB of host". */
+        public String shown(Map<String, Long> bytes) {
+            return bytes.entrySet().stream().filter(each -> each.getValue() > 0)
+                .map(each -> shown(each.getKey(), each.getValue()))
+                .collect(Collectors.joining(" and "));
+        }
+
+        /** What those pools have, for people. */
+        public String left(Map<String, Long> bytes) {
+            return bytes.keySet().stream().map(pools::get).filter(Objects::nonNull)
+                .map(pool -> pool.name + " has " + left(pool)).collect(Collectors.joining(", "));
+        }
+    }
+
+    /**
+     * Part of the memory.
+     *
+     * @param bytes of all of it
+     * @param reserve bytes of it that are left free
+     * @param devices what is measured for it; empty when models only declare what they take
+     */
+    public record Pool(String name, long bytes, long reserve, List<String> devices) {
+        /** What models and strangers may take. */
+        public long room() {
+            return bytes - reserve;
+        }
+    }
 
     /** Calls that put a model to sleep and wake it, in order. */
     public record Sleep(List<Call> sleep, List<Call> wake) {}
@@ -85,8 +166,10 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
 
     /**
      * By name, that of all other models included when it has members; and each model's name of it.
+     *
+     * @param matrix says instead who may be loaded together; null when there is none
      */
-    public record Groups(Map<String, Group> byName, Map<String, String> ofModel) {}
+    public record Groups(Map<String, Group> byName, Map<String, String> ofModel, Matrix matrix) {}
 
     /** {@code swap}: one member at a time; {@code exclusive}: others go, but no persistent one. */
     public record Group(String name, boolean swap, boolean exclusive, boolean persistent,
@@ -231,6 +314,16 @@ public record Config(Map<String, Model> models, Map<String, String> names, Group
     /** The peer that provides a model of that name, or null. */
     public Peer peer(String name) {
         return peers.byModel.get(name);
+    }
+
+    /** What others that are pinned say that they take, by model. */
+    Map<String, Map<String, Long>> pinnedBeside(String id) {
+        Map<String, Map<String, Long>> pinned = new LinkedHashMap<>();
+        for (Model model : models.values()) {
+            Needs needs = model.limits.needs;
+            if (needs.pinned && !model.id.equals(id)) pinned.put(model.id, needs.declared);
+        }
+        return pinned;
     }
 
     /** The group of a model. */

@@ -11,12 +11,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Groups;
 import llmsnap.config.Config.Kept;
 import llmsnap.config.Config.Logging;
+import llmsnap.config.Config.Memory;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config.Peers;
@@ -46,15 +46,17 @@ public final class ConfigReader {
     private final Problems problems = new Problems();
     private final Environment environment;
     private final Map<String, Integer> keptPorts;
-    private final IntPredicate heldPorts;
+    private final Machine machine;
+    private final MemoryReader memory;
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final Map<String, String> names = new LinkedHashMap<>();
     private final Map<String, Peer> peers = new LinkedHashMap<>();
 
     private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts,
-            IntPredicate heldPorts) {
-        this.heldPorts = heldPorts;
+            Machine machine) {
+        this.machine = machine;
+        this.memory = new MemoryReader(machine, problems);
         this.environment = new Environment(environment, problems, new TreeMap<>());
         this.keptPorts = keptPorts;
     }
@@ -65,16 +67,15 @@ public final class ConfigReader {
      * @param environment the value of an environment variable, or null
      * @param keptPorts ports by model id to hand out again, so that a reload moves no model that
      *     stays; empty at start
-     * @param heldPorts whether somebody listens there: such a port is not handed out
      */
     public static Result read(byte[] utf8, UnaryOperator<String> environment,
-            Map<String, Integer> keptPorts, IntPredicate heldPorts) {
+            Map<String, Integer> keptPorts, Machine machine) {
         return DeepStack.call(
-            () -> new ConfigReader(environment, keptPorts, heldPorts).read(utf8));
+            () -> new ConfigReader(environment, keptPorts, machine).read(utf8));
     }
 
     private boolean isHeld(int port) {
-        return port <= Address.MAX_PORT && heldPorts.test(port);
+        return port <= Address.MAX_PORT && machine.isHeld(port);
     }
 
     private Result read(byte[] utf8) {
@@ -107,6 +108,7 @@ public final class ConfigReader {
         List<String> all = new ArrayList<>(keys);
         for (Peer peer : peers.values()) all.add(peer.apiKey());
         Set<String> secrets = environment.of(all);
+        Memory pools = memory.read(top);
         readModels(top, macros, text -> environment.hidden(text, secrets));
         for (String id : models.keySet()) names.put(id, id);
         for (Model model : models.values()) {
@@ -114,7 +116,9 @@ public final class ConfigReader {
             for (String key : model.filters().byName().keySet()) name(key, model.id());
         }
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        var config = new Config(models, names, groups, peers(top), settings(top, keys, secrets));
+        var config = new Config(models, names, pools, groups, peers(top),
+            settings(top, keys, secrets));
+        config.models().values().forEach(model -> checkSize(model, config));
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
         }
@@ -129,12 +133,21 @@ public final class ConfigReader {
         int startPort = top.whole("startPort", 5800, 1);
         for (Fields.Named each : top.each("models", "model", "cmd")) {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
-            readers.put(each.name(), new ModelReader(each, macros, defaults, problems));
+            readers.put(each.name(), new ModelReader(each, macros, defaults, memory, problems));
         }
         Map<String, Integer> ports = ports(startPort);
         for (String id : readers.keySet()) {
             models.put(id, readers.get(id).read(ports.getOrDefault(id, 0), hidden));
         }
+    }
+
+    /** Warns of a model that can never be loaded, by what it says itself. */
+    private void checkSize(Model model, Config config) {
+        String lack = config.memory().lack(model.limits().needs().declared(),
+            config.pinnedBeside(model.id()));
+        if (lack == null) return;
+        problems.warn(readers.get(model.id()).place, "the model \"" + model.id() + "\" " + lack
+            + ": it can never be loaded");
     }
 
     private Map<String, Integer> ports(int startPort) {

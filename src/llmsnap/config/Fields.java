@@ -30,8 +30,6 @@ final class Fields implements AutoCloseable {
     private static final Map<String, String> ELSEWHERE = Map.ofEntries(
         entry("timeouts", "it has times for parts of a request; requestTimeout bounds the longest"
             + " silence of a model's server, healthCheckTimeout its start"),
-        entry("matrix", "use groups to say which models may be loaded together"),
-        entry("use", "groups are always used"),
         entry("scheduler", "waiting requests are served in the order of their arrival, see"
             + " swapGrace"),
         entry("selectors", "it names sets of models; a request has to name one model or alias"),

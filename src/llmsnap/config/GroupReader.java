@@ -11,7 +11,10 @@ import llmsnap.text.Nearest;
 import llmsnap.text.Place;
 import llmsnap.text.YamlNode.Scalar;
 
-/** Reads {@code groups}, at the top or in llama-swap's newer place. */
+/**
+ * Reads who may be loaded together: {@code groups} or a {@code matrix}, at the top or in
+ * llama-swap's newer place.
+ */
 final class GroupReader {
     private final Set<String> models;
     private final Problems problems;
@@ -26,21 +29,55 @@ final class GroupReader {
     Groups read(Fields top) {
         try (Fields routing = top.fields("routing"); Fields router = routing.fields("router");
                 Fields settings = router.fields("settings")) {
-            boolean here = top.has("groups");
-            if (here && settings.has("groups")) {
-                settings.error("groups",
-                    "groups are given twice, as groups and as routing.router.settings.groups");
+            boolean here = top.has("groups") || top.has("matrix");
+            boolean there = settings.has("groups") || settings.has("matrix");
+            if (here && there) {
+                settings.error(settings.has("groups") ? "groups" : "matrix",
+                    "who may be loaded together is given twice, at the top and under"
+                    + " routing.router.settings; one of them has to go");
             }
-            for (Fields.Named each : (here ? top : settings).each("groups", "group", "members")) {
-                group(each.name(), each.place(), each.fields());
+            Fields place = here ? top : settings;
+            boolean isMatrix = here ? top.has("matrix") : usesMatrix(router, settings);
+            Matrix matrix = isMatrix ? matrix(place, top) : null;
+            if (matrix == null) {
+                for (Fields.Named each : place.each("groups", "group", "members")) {
+                    group(each.name(), each.place(), each.fields());
+                }
             }
+            boolean swaps = matrix == null && !top.has("memory");
+            addOthers(swaps);
+            return new Groups(byName, ofModel, matrix);
         }
+    }
+
+    private static boolean usesMatrix(Fields router, Fields settings) {
+        String use = router.text("use", "group").strip();
+        if (use.equals("matrix") && !settings.has("matrix")) {
+            router.error("use", "routing.router.settings has no matrix to use");
+        } else if (!List.of("group", "groups", "matrix").contains(use)) {
+            router.error("use", "use is \"" + use + "\"; it can be group or matrix");
+        }
+        return use.equals("matrix");
+    }
+
+    private Matrix matrix(Fields place, Fields top) {
+        if (place == top && top.has("groups")) {
+            top.error("matrix", "groups and matrix both say which models are loaded together;"
+                + " one of them has to go");
+        }
+        if (top.has("memory")) {
+            top.error("matrix", "matrix and memory both say which models are loaded together;"
+                + " one of them has to go");
+        }
+        return new MatrixReader(models, problems).read(place.fields("matrix"));
+    }
+
+    private void addOthers(boolean swap) {
         List<String> rest = new ArrayList<>(models);
         rest.removeAll(ofModel.keySet());
         String others = Config.DEFAULT_GROUP;
-        if (!rest.isEmpty()) byName.put(others, new Group(others, true, true, false, rest));
+        if (!rest.isEmpty()) byName.put(others, new Group(others, swap, swap, false, rest));
         for (String id : rest) ofModel.put(id, others);
-        return new Groups(byName, ofModel);
     }
 
     private void group(String name, Place place, Fields fields) {

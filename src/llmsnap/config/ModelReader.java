@@ -53,13 +53,15 @@ final class ModelReader {
     private Fields fields;
     private int port;       // 0 when its command needs none
     private final Defaults defaults;
+    private final MemoryReader memory;
     private final Problems problems;
 
     ModelReader(Fields.Named named, Map<String, Json> globalMacros, Defaults defaults,
-            Problems problems) {
+            MemoryReader memory, Problems problems) {
         this.id = named.name();
         this.place = named.place();
         this.defaults = defaults;
+        this.memory = memory;
         this.problems = problems;
         Map<String, Json> own = Macros.read(named.fields(), problems);
         Macros macros = Macros.of(globalMacros, own, id);
@@ -118,7 +120,7 @@ final class ModelReader {
             fields.positive("unloadTimeout", defaults.unload));
         String useModelName = fields.text("useModelName", "").strip();
         Filters filters = FilterReader.read(fields, useModelName, problems);
-        var model = new Model(id, launch, about(), limits(), filters,
+        var model = new Model(id, launch, about(), limits(command), filters,
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.close();
         return model;
@@ -146,13 +148,14 @@ final class ModelReader {
             fields.json(fields.mapping("metadata"), "metadata"));
     }
 
-    private Limits limits() {
+    private Limits limits(Command command) {
         int ttl = fields.whole("ttl", -1, -1);
         return new Limits(
             ttl < 0 ? defaults.ttl : ttl,
             fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", defaults.healthCheck),
             fields.whole("requestTimeout", 0, 0),
-            fields.positive("concurrencyLimit", MAX_REQUESTS));
+            fields.positive("concurrencyLimit", MAX_REQUESTS),
+            memory.needs(fields, command.env(), command.start()));
     }
 
     private Address proxy(List<String> cmd) {

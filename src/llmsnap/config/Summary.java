@@ -4,7 +4,10 @@ import java.util.List;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Needs;
 import llmsnap.config.Config.Peer;
+import llmsnap.config.Config.Pool;
+import llmsnap.text.Size;
 import llmsnap.text.Words;
 
 /** What {@code --check-config} prints: what was understood, not what was written. */
@@ -18,6 +21,7 @@ public final class Summary {
         var summary = new Summary();
         config.models().values().forEach(model -> summary.model(config, model));
         config.groups().byName().values().forEach(summary::group);
+        config.memory().pools().values().forEach(summary::pool);
         config.peers().byId().values().forEach(summary::peer);
         List<String> preload = config.settings().preload();
         if (!preload.isEmpty()) summary.title("loaded at start:", String.join(", ", preload));
@@ -38,11 +42,35 @@ public final class Summary {
         int ttl = model.limits().ttlSeconds();
         line("when idle", ttl == 0 ? "stays loaded" : "is unloaded after " + ttl + " s");
         line("put away by", launch.sleep() == null ? "stopping it" : "sleep");
+        memory(config, model);
+        if (config.groups().matrix() != null) {
+            line("unloads", "what no set of the matrix has beside it");
+            return;
+        }
         List<String> evicted = config.models().keySet().stream()
             .filter(other -> Eviction.evicts(config, model.id(), other)).toList();
         boolean all = evicted.size() > 1 && evicted.size() == config.models().size() - 1;
         line("unloads", evicted.isEmpty() ? "no other model"
             : all ? "all others" : String.join(", ", evicted));
+    }
+
+    private void memory(Config config, Model model) {
+        if (config.memory().pools().isEmpty()) return;
+        Needs needs = model.limits().needs();
+        boolean declared = !needs.declared().isEmpty();
+        String known = declared ? "declared" : "estimated by its files";
+        String size = config.memory().shown(declared ? needs.declared() : needs.estimated());
+        line("takes", (size.isEmpty() ? "what is measured; until then all of "
+            + String.join(", ", needs.pools()) : size + ", " + known)
+            + (needs.pinned() ? "; pinned" : ""));
+    }
+
+    private void pool(Pool pool) {
+        title("memory", pool.name());
+        line("has", Size.shown(pool.bytes()) + ", of which " + Size.shown(pool.reserve())
+            + " are kept free");
+        line("measured", pool.devices().isEmpty() ? "nothing, models declare what they take"
+            : String.join(", ", pool.devices()));
     }
 
     private void group(Group group) {

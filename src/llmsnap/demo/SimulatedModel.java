@@ -11,6 +11,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,7 +26,7 @@ import llmsnap.text.Malformed;
  * extend it to misbehave.
  *
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until
- * then), {@code --tokens N}, {@code --token-ms N}. A request may carry {@code "sim": {...}} with
+ * then), {@code --tokens N}, {@code --token-ms N}, {@code --take-mb N} of memory. A request may carry {@code "sim": {...}} with
  * tokens, token_ms and reply_ms. Start it with {@code java -Xrs}, so that SIGTERM ends it at once,
  * as it does a native server: otherwise a JVM takes 300 ms to exit.
  */
@@ -63,10 +64,13 @@ public class SimulatedModel {
     protected final Map<String, String> flags;
     protected final String name;
     private final long readyAtNanos;
+    private final byte[] taken;     // and written to, or the kernel gives it only then
 
     protected SimulatedModel(Map<String, String> flags) {
         this.flags = flags;
         this.name = flags.getOrDefault("name", "simulated");
+        this.taken = new byte[number("take-mb", 0) << 20];
+        Arrays.fill(taken, (byte) 1);
         this.readyAtNanos = System.nanoTime() + number("ready-ms", 0) * 1_000_000L;
     }
 

@@ -1,5 +1,6 @@
 package llmsnap.models;
 
+import java.util.Map;
 import llmsnap.config.Config.Model;
 
 /** What is to be done, says the {@link Scheduler}. */
@@ -10,8 +11,14 @@ public sealed interface Effect {
 
     record Sleep(Model model, int run) implements Effect {}
 
-    /** {@code why} is for people. */
-    record Stop(Model model, int run, String why) implements Effect {}
+    /** For people: {@code what} goes, {@code why}. */
+    record Stop(Model model, int run, String what, String why) implements Effect {}
+
+    /** Measure again, strangers, too, and report it. */
+    record Look() implements Effect {}
+
+    /** More is known of what models take, by command line and pool. */
+    record Learned(Map<String, Map<String, Long>> sizes) implements Effect {}
 
     /** The request may go now; it ends with {@link Event.Release}. */
     record Grant(long ticket, String model, int run) implements Effect {}

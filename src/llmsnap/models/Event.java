@@ -1,6 +1,7 @@
 package llmsnap.models;
 
 import java.util.List;
+import java.util.Map;
 import llmsnap.config.Config;
 
 /**
@@ -28,6 +29,18 @@ public sealed interface Event {
 
     /** The process has died or did not get ready; {@link Gone} follows when it is cleaned up. */
     record Failed(String model, int run, String why) implements Event {}
+
+    /** The same while it started, for want of memory, as its log says. */
+    record RanOut(String model, int run, String why) implements Event {}
+
+    /** What one model was seen to hold, in bytes by pool. */
+    record Held(String model, int run, Map<String, Long> bytes) {}
+
+    /** A look at memory. {@code strangers} is what others hold by pool; null when not known. */
+    record Measured(List<Held> models, Map<String, Long> strangers) implements Event {}
+
+    /** What models take, as an earlier llmsnap had learned it, by command line and pool. */
+    record Learned(Map<String, Map<String, Long>> sizes) implements Event {}
 
     /** Nothing is left of that run. */
     record Gone(String model, int run) implements Event {}

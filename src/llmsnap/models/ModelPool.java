@@ -228,7 +228,7 @@ public final class ModelPool {
     }
 
     private List<ModelStatus> now() {
-        return scheduler.statuses().stream().map(this::complete).toList();
+        return scheduler.slots.statuses().stream().map(this::complete).toList();
     }
 
     private ModelStatus complete(ModelStatus status) {
@@ -239,37 +239,52 @@ public final class ModelPool {
     /** One model now; null for one that there is not. */
     public ModelStatus status(String model) {
         return guard.get(() -> {
-            ModelStatus status = scheduler.status(model);
+            ModelStatus status = scheduler.slots.status(model);
             return status == null ? null : complete(status);
         });
     }
 
     /** What a request for a model would meet; null for one that there is not. */
     public Outlook outlook(String model) {
-        return guard.get(() -> scheduler.outlook(model, nowMs(), this::complete));
+        return guard.get(() -> scheduler.slots.outlook(model, nowMs(), this::complete));
+    }
+
+    /** Memory now; empty when it does not decide who is loaded. */
+    public List<PoolStatus> pools() {
+        return guard.get(scheduler.slots::pools);
+    }
+
+    /** A model with its run. */
+    public record Loaded(ModelStatus status, ModelRun run) {}
+
+    /** Those that run, or are about to. */
+    public List<Loaded> loaded() {
+        return guard.get(() -> now().stream().filter(each -> runs.containsKey(each.id()))
+            .map(each -> new Loaded(each, runs.get(each.id()))).toList());
     }
 
     // ---- events and effects
 
-    private void send(Event event) {
+    /** Takes in what was reported of models, or of memory. */
+    public void send(Event event) {
         guard.run(() -> {
-            long changes = scheduler.changes();
+            long changes = scheduler.slots.changes();
             long now = nowMs();
             long since = event instanceof Event.Ready ready ? sinceMs(ready.model()) : 0;
             List<Effect> effects = scheduler.on(event, now);
-            boolean changed = changes != scheduler.changes();
+            boolean changed = changes != scheduler.slots.changes();
             // Late reports of what is over change nothing, and are no news.
             if (changed) report(event, now - since);
             for (Effect effect : effects) carryOut(effect);
             if (!changed) return;
             for (Listener listener : listeners) {
-                listener.changed(scheduler.changed(), scheduler.brief(), this::now);
+                listener.changed(scheduler.slots.changed(), scheduler.slots.brief(), this::now);
             }
         });
     }
 
     private long sinceMs(String model) {
-        ModelStatus status = scheduler.status(model);
+        ModelStatus status = scheduler.slots.status(model);
         return status == null ? 0 : status.clock().stateSinceMs();
     }
 
@@ -282,6 +297,8 @@ public final class ModelPool {
             case Event.Slept slept -> info(slept.model(), "asleep");
             case Event.CallFailed failed -> warn(failed.model(), failed.why() + "; stopping it");
             case Event.Failed failed -> warn(failed.model(), failed.why());
+            case Event.RanOut ranOut -> warn(ranOut.model(), ranOut.why()
+                + "\nwhat others hold is in its way: they go, and it is started once more");
             case Event.Gone gone -> {
                 runs.remove(gone.model());
                 info(gone.model(), "stopped");
@@ -321,7 +338,15 @@ public final class ModelPool {
             }
             case Effect.Wake wake -> run(wake.model().id(), "waking").wake();
             case Effect.Sleep sleep -> run(sleep.model().id(), "going to sleep").sleep();
-            case Effect.Stop stop -> run(stop.model().id(), "stopping, " + stop.why()).stop();
+            case Effect.Stop stop -> {
+                String id = stop.model().id();
+                String what = " (" + stop.what() + ") ";
+                if (stop.what().isEmpty()) info(id, "stopping, " + stop.why());
+                else info.accept("stopping " + id + what + stop.why());
+                runs.get(id).stop();
+            }
+            case Effect.Look look -> factory.look();
+            case Effect.Learned learned -> factory.learned(learned.sizes());
             case Effect.Timer wanted -> {
                 timerMs = wanted.atMs();
                 CompletableFuture.delayedExecutor(max(0, timerMs - nowMs()), MILLISECONDS)

@@ -1,6 +1,8 @@
 package llmsnap.models;
 
 import java.net.URI;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import llmsnap.config.Config.Model;
 
@@ -35,6 +37,9 @@ public interface ModelRun {
     /** The process id, 0 before there is one. */
     long pid();
 
+    /** The processes of its server; empty before there are any. */
+    List<Long> pids();
+
     /** The last lines the process wrote, as they were, for error messages. */
     String lastLines();
 
@@ -42,5 +47,11 @@ public interface ModelRun {
     interface Factory {
         /** @param report takes the run's events, from any thread */
         ModelRun create(Model model, int run, Consumer<Event> report);
+
+        /** Memory is to be measured, and reported as {@link Event.Measured}. Returns at once. */
+        void look();
+
+        /** What models take, by command line and pool, is to be kept. Returns at once. */
+        void learned(Map<String, Map<String, Long>> sizes);
     }
 }

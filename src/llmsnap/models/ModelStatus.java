@@ -1,14 +1,22 @@
 package llmsnap.models;
 
+import java.util.Map;
 import llmsnap.config.Config.Model;
 
-/**
- * One model at one moment, for all who look.
- *
- * @param pid of its server, 0 when there is none
- */
-public record ModelStatus(Model model, ModelState state, long pid, Requests requests,
+/** One model at one moment, for all who look. */
+public record ModelStatus(Model model, ModelState state, Server server, Requests requests,
         History history, Clock clock) {
+    /**
+     * Its server.
+     *
+     * @param pid 0 when there is none
+     * @param needs the memory that it takes once loaded, in bytes by pool; empty when memory does
+     *     not decide who is loaded
+     * @param holds what it holds of that now
+     */
+    public record Server(long pid, Map<String, Long> needs, MemorySource source,
+            Map<String, Long> holds) {}
+
     /** {@code position} is its place in the queue from 1, 0 when nothing waits for it. */
     public record Requests(int inFlight, int waiting, int position) {}
 
@@ -37,12 +45,20 @@ public record ModelStatus(Model model, ModelState state, long pid, Requests requ
     /** The same model with what the scheduler does not know. */
     ModelStatus at(long pid, long nowMs) {
         var now = new Clock(nowMs, clock.stateSinceMs, clock.idleSinceMs);
-        return new ModelStatus(model, state, pid, requests, history, now);
+        return new ModelStatus(model, state, serverAt(pid), requests, history, now);
+    }
+
+    private Server serverAt(long pid) {
+        return new Server(pid, server.needs, server.source, server.holds);
+    }
+
+    public long pid() {
+        return server.pid;
     }
 
     /** The same model in another state. */
     public ModelStatus in(ModelState other) {
-        long itsPid = other == ModelState.STOPPED ? 0 : pid;
-        return new ModelStatus(model, other, itsPid, requests, history, clock);
+        long itsPid = other == ModelState.STOPPED ? 0 : pid();
+        return new ModelStatus(model, other, serverAt(itsPid), requests, history, clock);
     }
 }

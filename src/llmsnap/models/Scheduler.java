@@ -1,7 +1,7 @@
 package llmsnap.models;
 
 import static java.lang.Math.max;
-import static java.util.stream.Collectors.toSet;
+import static java.lang.Math.min;
 import static llmsnap.models.ModelState.ASLEEP;
 import static llmsnap.models.ModelState.READY;
 import static llmsnap.models.ModelState.SLEEP_PENDING;
@@ -11,6 +11,7 @@ import static llmsnap.models.ModelState.STOPPING;
 import static llmsnap.models.ModelState.WAKING;
 import static llmsnap.models.Refusal.LIMIT;
 import static llmsnap.models.Refusal.NOT_LOADED;
+import static llmsnap.models.Refusal.NO_MEMORY;
 import static llmsnap.models.Refusal.NO_SLEEP_MODE;
 import static llmsnap.models.Refusal.REMOVED;
 import static llmsnap.models.Refusal.SHUTTING_DOWN;
@@ -21,17 +22,13 @@ import static llmsnap.models.Slot.Leave.SLEEP;
 import static llmsnap.models.Slot.Leave.STOP;
 
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.function.UnaryOperator;
-import java.util.stream.Stream;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
-import llmsnap.config.Eviction;
+import llmsnap.models.Placement.Choice;
 
 /**
  * Decides which model is loaded when, and which request may go. Pure: events go in, effects come
@@ -58,70 +55,26 @@ public final class Scheduler {
      */
     private static final long LINGER_MS = 15;
 
+    /** How long a look at what strangers hold is waited for, and how long it stays fresh. */
+    private static final long LOOK_MS = 2_000;
+    /** A model of unknown size that is ready is measured before it may have to go again. */
+    private static final long MEASURE_MS = 3_000;
+
     private Config config;
-    private Map<String, Slot> slots = new LinkedHashMap<>();
-    /** Models with waiting requests, first come first. */
-    private final Set<Slot> queue = new LinkedHashSet<>();
+    private final Placement placement;
+    /** What is known of models, also for those who look. */
+    final Slots slots;
     private List<Effect> effects = new ArrayList<>();
     private long nowMs;
-    private long changes;
-    private final Set<Slot> changed = new HashSet<>();
-    private boolean relisted;
-    private final Map<String, ModelState> brief = new LinkedHashMap<>();
     private long timerMs = Slot.NEVER;
     /** When requests in flight are broken off. */
     private long shutdownAtMs = Slot.NEVER;
 
     public Scheduler(Config config) {
         this.config = config;
-        config.models().values().forEach(model -> slots.put(model.id(), new Slot(model)));
-    }
-
-    // ---- for those who look
-
-    /** Every model, in file order. */
-    public List<ModelStatus> statuses() {
-        return slots.values().stream().map(this::status).toList();
-    }
-
-    /** One model; null for one that there is not. */
-    public ModelStatus status(String model) {
-        return slots.containsKey(model) ? status(slots.get(model)) : null;
-    }
-
-    private ModelStatus status(Slot slot) {
-        return slot.status(List.copyOf(queue).indexOf(slot) + 1);
-    }
-
-    /** A number that grows whenever a model's state or the list of models changes. */
-    long changes() {
-        return changes;
-    }
-
-    /** The models that the last event changed, by id; null when there are others now. */
-    public Set<String> changed() {
-        return relisted ? null : changed.stream().map(each -> each.model.id()).collect(toSet());
-    }
-
-    /** The states that models were in for no time during the last event, by id. */
-    public Map<String, ModelState> brief() {
-        return Map.copyOf(brief);
-    }
-
-    /** What a request would meet; null for no model. @param complete adds what others know */
-    public Outlook outlook(String model, long nowMs, UnaryOperator<ModelStatus> complete) {
-        Slot slot = slots.get(model);
-        if (slot == null) return null;
-        List<Slot> mustGo = slot.state.holdsMemory() ? List.of() : mustGo(slot);
-        return new Outlook(complete.apply(status(slot)), ids(mustGo.stream()),
-            ids(mustGo.stream().filter(other -> !other.isIdle() || !other.waiting.isEmpty())),
-            ids(queue.stream().takeWhile(first -> first != slot)
-                .filter(first -> excludes(first, slot))),
-            slot.leave == NO ? "" : slot.leaveWhy, max(0, slot.backOffUntilMs - nowMs));
-    }
-
-    private static List<String> ids(Stream<Slot> slots) {
-        return slots.map(slot -> slot.model.id()).toList();
+        this.placement = new Placement(config);
+        this.slots = new Slots(placement);
+        slots.replace(config);
     }
 
     // ---- what happens
@@ -134,33 +87,28 @@ public final class Scheduler {
     public List<Effect> on(Event event, long nowMs) {
         this.nowMs = nowMs;
         effects = new ArrayList<>(4);
-        changed.clear();
-        relisted = false;
-        brief.clear();
+        slots.begin();
         switch (event) {
             case Event.Request request -> request(request.model(), request.ticket());
             case Event.Reconfigure reconfigure -> reconfigure(reconfigure.config());
-            case Event.Cancel cancel -> cancel(slot(cancel.model()), cancel.ticket());
-            case Event.Release release -> release(slot(release.model()), release.ticket());
-            case Event.Ready ready -> ready(slot(ready.model()), ready.run());
-            case Event.Slept slept -> slept(slot(slept.model()), slept.run());
-            case Event.CallFailed failed -> callFailed(slot(failed.model()), failed);
-            case Event.Failed failed -> failed(slot(failed.model()), failed);
-            case Event.Gone gone -> gone(slot(gone.model()), gone.run());
+            case Event.Cancel cancel -> cancel(slots.get(cancel.model()), cancel.ticket());
+            case Event.Release release -> release(slots.get(release.model()), release.ticket());
+            case Event.Ready ready -> ready(slots.get(ready.model()), ready.run());
+            case Event.Slept slept -> slept(slots.get(slept.model()), slept.run());
+            case Event.CallFailed failed -> callFailed(slots.get(failed.model()), failed);
+            case Event.Failed failed -> failed(slots.get(failed.model()), failed);
+            case Event.RanOut ranOut -> ranOut(slots.get(ranOut.model()), ranOut);
+            case Event.Measured measured -> measured(measured);
+            case Event.Learned learned -> placement.sizes.learned(learned.sizes());
+            case Event.Gone gone -> gone(slots.get(gone.model()), gone.run());
             case Event.Unload unload -> unload(unload.models(), unload.ticket());
-            case Event.UnloadAll all -> unload(List.copyOf(slots.keySet()), all.ticket());
+            case Event.UnloadAll all -> unload(slots.ids(), all.ticket());
             case Event.PutToSleep sleep -> putToSleep(sleep.model(), sleep.ticket());
             case Event.Shutdown shutdown -> shutdown();
             case Event.Tick tick -> tick();
         }
-        if (!queue.isEmpty()) settle();
+        if (!slots.queue.isEmpty()) settle();
         return effects;
-    }
-
-    /** A model's slot; for one that is gone an empty one, since late reports of it mean nothing. */
-    private Slot slot(String model) {
-        Slot slot = slots.get(model);
-        return slot == null ? new Slot(null) : slot;
     }
 
     private boolean isShuttingDown() {
@@ -170,24 +118,27 @@ public final class Scheduler {
     // ---- requests
 
     private void request(String model, long ticket) {
-        Slot slot = slots.get(model);
+        Slot slot = slots.known(model);
         if (slot == null || slot.removed) {
             refuse(ticket, REMOVED, Slot.removed(model));
             return;
         }
         int limit = slot.model.limits().requests();
+        String never = slot.state.isServing() ? null : placement.never(slot);
         if (isShuttingDown()) {
             refuse(ticket, SHUTTING_DOWN, "llmsnap is shutting down");
         } else if (slot.inFlight.size() + slot.waiting.size() >= limit) {
             refuse(ticket, LIMIT, slot.the() + " already has " + limit
                 + " requests, its concurrencyLimit; try again in a moment");
-        } else if (slot.is(READY) && slot.leave == NO && queue.isEmpty()) {
+        } else if (never != null) {
+            refuse(ticket, NO_MEMORY, never);
+        } else if (slot.is(READY) && slot.leave == NO && slots.queue.isEmpty()) {
             grant(slot, ticket);
             clearTheWay(slot);
         } else {
-            if (slot.waiting.isEmpty()) slot.firstWaitMs = nowMs;
+            if (slot.waiting.isEmpty()) slot.begin(nowMs);
             slot.waiting.add(ticket);
-            queue.add(slot);
+            slots.queue.add(slot);
         }
     }
 
@@ -203,20 +154,21 @@ public final class Scheduler {
     private void refuseWaiting(Slot slot, Refusal refusal, String message) {
         slot.waiting.forEach(ticket -> refuse(ticket, refusal, message));
         slot.waiting.clear();
-        queue.remove(slot);
+        slots.queue.remove(slot);
     }
 
     private void cancel(Slot slot, long ticket) {
-        slots.values().forEach(each -> each.controls.remove(ticket));
+        slots.all().forEach(each -> each.controls.remove(ticket));
         if (!slot.waiting.remove(ticket) || !slot.waiting.isEmpty()) return;
-        queue.remove(slot);
+        slots.queue.remove(slot);
+        slot.ranOut = false;
         armTtl(slot);
     }
 
     private void release(Slot slot, long ticket) {
         if (!slot.inFlight.remove(ticket) || !slot.isIdle()) return;
         slot.idleSinceMs = nowMs;
-        if (!queue.isEmpty()) slot.lingerUntilMs = nowMs + LINGER_MS;
+        if (!slots.queue.isEmpty()) slot.lingerUntilMs = max(slot.lingerUntilMs, nowMs + LINGER_MS);
         if (isShuttingDown()) stop(slot, "shutdown");
         else if (slot.leave == SLEEP) putAway(slot, slot.leaveWhy);
         else if (slot.leave == STOP) stop(slot, slot.leaveWhy);
@@ -228,16 +180,18 @@ public final class Scheduler {
     private void ready(Slot slot, int run) {
         if (!slot.runs(run) || !slot.state.isLoading()) return;
         if (slot.is(STARTING)) slot.loadMs = nowMs - slot.stateSinceMs;
-        become(slot, READY);
+        slots.become(slot, READY, nowMs);
         slot.idleSinceMs = nowMs;
         slot.failuresMs.clear();
+        slot.ranOut = false;
         slot.trouble = "";
+        if (placement.sizes.isUnknown(slot.model)) slot.lingerUntilMs = nowMs + MEASURE_MS;
         armTtl(slot);
     }
 
     private void slept(Slot slot, int run) {
         if (!slot.runs(run) || !slot.is(SLEEP_PENDING)) return;
-        become(slot, ASLEEP);
+        slots.become(slot, ASLEEP, nowMs);
         atRest(slot);
         armTtl(slot);
     }
@@ -249,6 +203,7 @@ public final class Scheduler {
 
     private void failed(Slot slot, Event.Failed failed) {
         if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
+        slot.ranOut = false;
         slot.failed(failed.why(), nowMs);
         if (slot.is(STARTING)) refuseWaiting(slot, START_FAILED, failed.why());
         leave(slot, STOPPING, failed.why());
@@ -256,29 +211,53 @@ public final class Scheduler {
         slot.inFlight.clear();
     }
 
+    /** Once more for the same waiters, when others can make more room. */
+    private void ranOut(Slot slot, Event.RanOut event) {
+        boolean helps = slot.runs(event.run()) && slot.is(STARTING) && !slot.ranOut
+            && placement.ranOut(slot, slots.all());
+        if (!helps) {
+            failed(slot, new Event.Failed(event.model(), event.run(), event.why()));
+            return;
+        }
+        slot.ranOut = true;
+        effects.add(new Effect.Learned(placement.sizes.learned()));
+        leave(slot, STOPPING, event.why());
+    }
+
+    private void measured(Event.Measured event) {
+        boolean more = false;
+        for (Event.Held held : event.models()) {
+            Slot slot = slots.get(held.model());
+            if (!slot.runs(held.run())) continue;
+            if (!held.bytes().equals(slot.heldBytes)) slots.note(slot);
+            slot.heldBytes = held.bytes();
+            if (slot.is(ASLEEP)) slot.asleepBytes = held.bytes();
+            if (!slot.is(READY)) continue;
+            more |= placement.sizes.learn(slot.model, held.bytes());
+            slot.lingerUntilMs = min(slot.lingerUntilMs, nowMs + LINGER_MS);
+        }
+        if (event.strangers() != null) placement.sizes.strangers(event.strangers(), nowMs);
+        if (more) effects.add(new Effect.Learned(placement.sizes.learned()));
+    }
+
     private void gone(Slot slot, int run) {
         if (!slot.runs(run)) return;
-        become(slot, STOPPED);
+        slots.become(slot, STOPPED, nowMs);
         slot.inFlight.clear();
+        slot.heldBytes = Map.of();
+        slot.asleepBytes = Map.of();
         atRest(slot);
-        relisted = slot.removed || slot.replacement != null;
-        if (slot.removed) slots.remove(slot.model.id());
+        if (slot.removed || slot.replacement != null) slots.relist();
+        if (slot.removed) slots.remove(slot);
         if (slot.replacement != null) slot.model = slot.replacement;
         slot.replacement = null;
         if (isShuttingDown()) checkAllStopped();
     }
 
-    private void become(Slot slot, ModelState state) {
-        if (!changed.add(slot)) brief.put(slot.model.id(), slot.state);
-        slot.state = state;
-        slot.stateSinceMs = nowMs;
-        changes++;
-    }
-
     private void leave(Slot slot, ModelState state, String why) {
-        become(slot, state);
+        slots.become(slot, state, nowMs);
         // Who was to make room for it may stay.
-        for (Slot other : slots.values()) if (other.leaveFor == slot) other.leave(NO, "", null);
+        for (Slot other : slots.all()) if (other.leaveFor == slot) other.leave(NO, "", null);
         slot.lastStop = why;
         slot.lastStopMs = nowMs;
     }
@@ -292,21 +271,29 @@ public final class Scheduler {
 
     /** A control call is done once no model keeps it waiting. */
     private void checkDone(long ticket) {
-        for (Slot slot : slots.values()) if (slot.controls.contains(ticket)) return;
+        for (Slot slot : slots.all()) if (slot.controls.contains(ticket)) return;
         effects.add(new Effect.Done(ticket));
     }
 
     // ---- putting models away
 
     private void stop(Slot slot, String why) {
-        leave(slot, STOPPING, why);
-        effects.add(new Effect.Stop(slot.model, slot.run, why));
+        stop(slot, "", why);
     }
 
-    /** Sleep if the model can, else stop. */
+    private void stop(Slot slot, String what, String why) {
+        leave(slot, STOPPING, why);
+        effects.add(new Effect.Stop(slot.model, slot.run, what, why));
+    }
+
     private void putAway(Slot slot, String why) {
+        putAway(slot, "", why);
+    }
+
+    /** Sleep if the model can, else stop. @param what it is, for people */
+    private void putAway(Slot slot, String what, String why) {
         if (slot.model.launch().sleep() == null || !slot.is(READY)) {
-            stop(slot, why);
+            stop(slot, what, why);
             return;
         }
         leave(slot, SLEEP_PENDING, why);
@@ -315,7 +302,7 @@ public final class Scheduler {
 
     private void unload(List<String> models, long ticket) {
         for (String model : models) {
-            Slot slot = slot(model);
+            Slot slot = slots.get(model);
             if (slot.is(STOPPED)) continue;
             slot.controls.add(ticket);
             if (!slot.is(STOPPING)) unload(slot);
@@ -337,7 +324,7 @@ public final class Scheduler {
     }
 
     private void putToSleep(String model, long ticket) {
-        Slot slot = slots.get(model);
+        Slot slot = slots.known(model);
         if (slot == null) {
             refuse(ticket, REMOVED, Slot.removed(model));
         } else if (slot.model.launch().sleep() == null) {
@@ -356,20 +343,13 @@ public final class Scheduler {
 
     private void reconfigure(Config to) {
         config = to;
-        changes++;
-        relisted = true;
-        Map<String, Slot> before = slots;
-        slots = new LinkedHashMap<>();
-        for (Model model : to.models().values()) {
-            Slot slot = before.remove(model.id());
-            if (slot == null) slot = new Slot(model);
-            slots.put(model.id(), slot);
-            reconfigure(slot, model);
-        }
-        for (Slot lost : before.values()) {
+        placement.configure(to);
+        List<Slot> gone = slots.replace(to);
+        for (Model model : to.models().values()) reconfigure(slots.get(model.id()), model);
+        for (Slot lost : gone) {
             refuseWaiting(lost, REMOVED, Slot.removed(lost.model.id()));
             if (lost.is(STOPPED)) continue;
-            slots.put(lost.model.id(), lost);
+            slots.keep(lost);
             lost.removed = true;
             lost.replacement = null;
             retire(lost, "it was removed from the configuration");
@@ -402,7 +382,7 @@ public final class Scheduler {
     private void shutdown() {
         if (isShuttingDown()) return;
         shutdownAtMs = nowMs + SHUTDOWN_GRACE_MS;
-        for (Slot slot : slots.values()) {
+        for (Slot slot : slots.all()) {
             refuseWaiting(slot, SHUTTING_DOWN, "llmsnap is shutting down");
             if (slot.isIdle()) stopForShutdown(slot);
         }
@@ -415,7 +395,7 @@ public final class Scheduler {
     }
 
     private void checkAllStopped() {
-        for (Slot slot : slots.values()) if (!slot.is(STOPPED)) return;
+        for (Slot slot : slots.all()) if (!slot.is(STOPPED)) return;
         effects.add(new Effect.AllStopped());
     }
 
@@ -434,14 +414,14 @@ public final class Scheduler {
     private void tick() {
         timerMs = Slot.NEVER;
         if (nowMs >= shutdownAtMs) {
-            for (Slot slot : slots.values()) {
+            for (Slot slot : slots.all()) {
                 breakOff(slot, SHUTTING_DOWN);
                 stopForShutdown(slot);
             }
             return;
         }
         arm(shutdownAtMs);
-        for (Slot slot : slots.values()) {
+        for (Slot slot : slots.all()) {
             long endMs = slot.ttlEndMs();
             if (endMs > nowMs) arm(endMs);
             else stop(slot, "idle for its ttl of " + slot.model.limits().ttlSeconds() + " s");
@@ -456,14 +436,13 @@ public final class Scheduler {
      * beside it.
      */
     private void settle() {
-        List<Slot> ahead = new ArrayList<>();
-        for (Slot slot : new ArrayList<>(queue)) {
-            boolean served = switch (slot.state) {
-                case READY -> grantWaiting(slot, ahead);
-                case STOPPED, ASLEEP -> load(slot, ahead);
-                case STARTING, WAKING, SLEEP_PENDING, STOPPING -> false;
-            };
-            if (!served) ahead.add(slot);
+        Map<Slot, Choice> ahead = new LinkedHashMap<>();
+        for (Slot slot : new ArrayList<>(slots.queue)) {
+            if (slot.is(READY) && grantWaiting(slot, ahead)) continue;
+            Choice choice = slots.choose(slot, ahead);
+            boolean loads = slot.is(STOPPED) || slot.is(ASLEEP);
+            boolean served = loads && load(slot, choice);
+            if (!served) ahead.put(slot, choice);
         }
     }
 
@@ -472,30 +451,31 @@ public final class Scheduler {
     }
 
     /** Grants all that wait for a loaded model, unless one waited for its end for too long. */
-    private boolean grantWaiting(Slot slot, List<Slot> ahead) {
-        boolean due = ahead.stream().anyMatch(first -> evicts(first, slot) && isGraceOver(first));
+    private boolean grantWaiting(Slot slot, Map<Slot, Choice> ahead) {
+        boolean due = ahead.keySet().stream()
+            .anyMatch(first -> ahead.get(first).mustGo().contains(slot) && isGraceOver(first));
         if (due || slot.leave != NO) return false;
         slot.waiting.forEach(ticket -> grant(slot, ticket));
         slot.waiting.clear();
-        queue.remove(slot);
+        slots.queue.remove(slot);
         clearTheWay(slot);
         return true;
     }
 
     /** What a model does not tolerate beside it goes also when it came later, once it is idle. */
     private void clearTheWay(Slot slot) {
-        if (slot.clearedAtChange == changes) return;
-        for (Slot other : mustGo(slot)) {
-            if (!other.is(READY) || other.leave != NO) continue;
-            other.leave(SLEEP, slot.makesRoom(), slot);
+        if (slot.clearedAtChange == slots.changes()) return;
+        for (Slot other : slots.all()) {
+            if (!other.is(READY) || other.leave != NO || !placement.excludes(slot, other)) continue;
+            other.leave(SLEEP, placement.makesRoom(slot), slot);
             if (other.isIdle()) putAway(other, other.leaveWhy);
         }
-        slot.clearedAtChange = changes;
+        slot.clearedAtChange = slots.changes();
     }
 
     /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
-    private boolean load(Slot slot, List<Slot> ahead) {
-        if (ahead.stream().anyMatch(first -> excludes(first, slot))) return false;
+    private boolean load(Slot slot, Choice choice) {
+        if (!choice.behind().isEmpty()) return false;
         if (slot.is(STOPPED) && nowMs < slot.backOffUntilMs) {
             refuseWaiting(slot, START_FAILED, slot.the() + " failed to start "
                 + slot.failuresMs.size() + " times in a row and is not tried again for "
@@ -503,24 +483,30 @@ public final class Scheduler {
                 + slot.trouble);
             return true;
         }
-        List<Slot> mustGo = mustGo(slot);
+        if (choice.forStrangers() && !isFresh(slot)) return false;
+        if (choice.lack() != null) {
+            refuseWaiting(slot, NO_MEMORY, choice.lack());
+            return true;
+        }
+        Collection<Slot> mustGo = choice.mustGo();
         if (isHeldUp(slot, mustGo)) return false;
         for (Slot other : mustGo) {
-            if (!other.state.isLeaving()) putAway(other, slot.makesRoom());
+            if (other.state.isLeaving()) continue;
+            putAway(other, placement.describe(other, nowMs), placement.makesRoom(slot));
         }
         slot.madeRoom |= !mustGo.isEmpty();
         if (!mustGo.isEmpty()) return false;
         if (slot.madeRoom) slot.swaps++;
         slot.madeRoom = false;
         boolean asleep = slot.is(ASLEEP);
-        become(slot, asleep ? WAKING : STARTING);
+        slots.become(slot, asleep ? WAKING : STARTING, nowMs);
         if (asleep) effects.add(new Effect.Wake(slot.model, slot.run));
         else effects.add(new Effect.Start(slot.model, ++slot.run));
         return false;
     }
 
     /** Whether one that has to go is busy, or was so a moment ago and may be again. */
-    private boolean isHeldUp(Slot slot, List<Slot> mustGo) {
+    private boolean isHeldUp(Slot slot, Collection<Slot> mustGo) {
         long lingerUntilMs = 0;
         for (Slot other : mustGo) {
             boolean loadingForSomebody = other.state.isLoading() && !other.waiting.isEmpty();
@@ -533,16 +519,14 @@ public final class Scheduler {
         return true;
     }
 
-    private List<Slot> mustGo(Slot slot) {
-        return slots.values().stream()
-            .filter(other -> other.state.holdsMemory() && evicts(slot, other)).toList();
-    }
-
-    private boolean evicts(Slot slot, Slot other) {
-        return Eviction.evicts(config, slot.model.id(), other.model.id());
-    }
-
-    private boolean excludes(Slot slot, Slot other) {
-        return evicts(slot, other) || evicts(other, slot);
+    /** Whether what strangers hold was looked at of late; else that is asked for, once. */
+    private boolean isFresh(Slot slot) {
+        if (nowMs - placement.sizes.strangersAtMs() <= LOOK_MS) return true;
+        if (slot.lookMs == Slot.NEVER) {
+            slot.lookMs = nowMs;
+            effects.add(new Effect.Look());
+            arm(nowMs + LOOK_MS);
+        }
+        return nowMs - slot.lookMs >= LOOK_MS;
     }
 }

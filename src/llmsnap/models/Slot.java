@@ -8,6 +8,7 @@ import static llmsnap.models.ModelState.STOPPED;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import llmsnap.config.Config.Model;
 
@@ -52,6 +53,13 @@ final class Slot {
     /** Why it failed, until it is loaded again. */
     String trouble = "";
     long troubleMs;
+    /** It ran out of memory at its last start: for the next one all others go. */
+    boolean ranOut;
+    /** When a fresh look at strangers was asked for, for those who wait now. */
+    long lookMs = NEVER;
+    /** What it was last seen to hold in this run, by pool; and when it was last asleep. */
+    Map<String, Long> heldBytes = Map.of();
+    Map<String, Long> asleepBytes = Map.of();
     final Set<Long> waiting = new LinkedHashSet<>();
     final Set<Long> inFlight = new LinkedHashSet<>();
     /** Control calls that are answered when the model has come to rest. */
@@ -67,9 +75,10 @@ final class Slot {
         return "the model \"" + model.id() + "\"";
     }
 
-    /** Why others go for it. */
-    String makesRoom() {
-        return "to make room for " + model.id();
+    /** Somebody begins to wait for it. */
+    void begin(long nowMs) {
+        firstWaitMs = nowMs;
+        lookMs = NEVER;
     }
 
     static String removed(String model) {
@@ -104,6 +113,12 @@ final class Slot {
         if (failuresMs.size() >= START_FAILURES) backOffUntilMs = nowMs + BACK_OFF_MS;
     }
 
+    /** When it was last of use; now for one that is busy, loads, or is waited for. */
+    long lastUsedMs() {
+        boolean used = !isIdle() || !waiting.isEmpty() || state.isLoading();
+        return used ? NEVER : idleSinceMs;
+    }
+
     /** When its ttl is over; {@link #NEVER} while none counts. */
     long ttlEndMs() {
         int ttl = model.limits().ttlSeconds();
@@ -112,8 +127,8 @@ final class Slot {
     }
 
     /** @param position in the queue */
-    ModelStatus status(int position) {
-        return new ModelStatus(model, state, 0,
+    ModelStatus status(int position, ModelStatus.Server server) {
+        return new ModelStatus(model, state, server,
             new ModelStatus.Requests(inFlight.size(), waiting.size(), position),
             new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs,
                 new ModelStatus.Trouble(trouble, troubleMs, backOffUntilMs)),

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -37,6 +38,15 @@ public final class Proc {
     /** Processes whose environment the kernel did not show in time. */
     private static final Set<Long> STUCK = ConcurrentHashMap.newKeySet();
     private static final Pattern OPEN_FILES = Pattern.compile("Max open files +([0-9]{1,18}) ");
+    private static final int KIB = 10;
+    private static final Pattern PSS = Pattern.compile("(?m)^Pss: +([0-9]{1,15}) kB");
+    private static final Pattern RSS = Pattern.compile("(?m)^VmRSS:\\s+([0-9]{1,15}) kB");
+    private static final Pattern DRM_CARD = Pattern.compile("(?m)^drm-pdev:\\s*(\\S+)");
+    private static final Pattern DRM_CLIENT = Pattern.compile("(?m)^drm-client-id:\\s*(\\S+)");
+    private static final Pattern DRM_OWN =
+        Pattern.compile("(?m)^drm-(?:memory-vram|total-vram0):\\s*([0-9]{1,15}) KiB");
+    private static final Pattern DRM_SHARED =
+        Pattern.compile("(?m)^drm-memory-gtt:\\s*([0-9]{1,15}) KiB");
     private static final String CLOSE_WAIT = "08";
     private static final String IPV4_IN_IPV6 = "0000000000000000FFFF0000";
 
@@ -134,6 +144,59 @@ public final class Proc {
     public static boolean lives(ProcessHandle process) {
         boolean told = Files.isReadable(PROC.resolve("self/stat"));
         return process.isAlive() && (!told || !startTime(process.pid()).isEmpty());
+    }
+
+    // ---- memory
+
+    /** The key of {@link #drmMemory} for what GPUs take of the host's memory. */
+    static final String SHARED = "";
+
+    private static long bytes(Pattern line, String text) {
+        Matcher matcher = line.matcher(text);
+        return matcher.find() ? Long.parseLong(matcher.group(1)) << KIB : 0;
+    }
+
+    /** A line of /proc/meminfo, in bytes; 0 where there is none. */
+    static long memory(String key) {
+        return bytes(Pattern.compile("(?m)^" + key + ": +([0-9]{1,15}) kB"), read("meminfo"));
+    }
+
+    /** The bytes that this process's cgroup may use, 0 when it has no limit. */
+    static long memoryLimit() {
+        long least = 0;
+        for (String file : List.of("/sys/fs/cgroup/memory.max",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes")) {
+            String text = read(file).strip();
+            if (text.matches("[0-9]{1,18}")) least = Long.parseLong(text);
+        }
+        return least;
+    }
+
+    /** What a process takes of memory, its part of what is shared; 0 of one that is gone. */
+    static long proportionalBytes(long pid) {
+        long pss = bytes(PSS, read(pid + "/smaps_rollup"));
+        return pss > 0 ? pss : bytes(RSS, read(pid + "/status"));
+    }
+
+    /** What a process holds of graphics cards, by their place on the bus, in bytes. */
+    static Map<String, Long> drmMemory(long pid) {
+        Map<String, Long> held = new HashMap<>();
+        Set<String> clients = new HashSet<>();      // one may have several open files
+        Path open = PROC.resolve(pid + "/fdinfo");
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(open)) {
+            for (Path file : files) {
+                String text = read(file.toString());
+                Matcher card = DRM_CARD.matcher(text);
+                Matcher client = DRM_CLIENT.matcher(text);
+                if (!card.find() || !client.find()) continue;
+                if (!clients.add(card.group(1) + client.group(1))) continue;
+                held.merge(card.group(1), bytes(DRM_OWN, text), Long::sum);
+                held.merge(SHARED, bytes(DRM_SHARED, text), Long::sum);
+            }
+        } catch (IOException | DirectoryIteratorException e) {
+            // another user's, or gone
+        }
+        return held;
     }
 
     /** How many files this process may open, 0 when that is not known. */

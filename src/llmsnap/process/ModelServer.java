@@ -14,6 +14,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -53,6 +54,10 @@ public final class ModelServer implements ModelRun {
     private static final int MAX_LINE = 300;
     private static final Pattern TELLING =
         Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
+    /** What the servers and drivers of all makers say when there is not enough. */
+    private static final Pattern NO_MEMORY = Pattern.compile("(?i)out of (device )?memory|"
+        + "outof(device|host)?memory|failed to allocate|cudamalloc failed|insufficient memory|"
+        + "cannot allocate memory|not enough (gpu |free )?memory");
     private static final int MAX_LOG_LINES = 500;
     private static final int MAX_LOG_BYTES = 50_000;
     private static final Pattern LISTENS =
@@ -69,7 +74,15 @@ public final class ModelServer implements ModelRun {
      * @param client towards servers over HTTP, or for {@code true} over HTTPS
      */
     public record Factory(Leftovers leftovers, Log log, Supplier<Set<String>> secrets,
-            Function<Boolean, HttpClient> client) implements ModelRun.Factory {
+            Function<Boolean, HttpClient> client, Meter meter) implements ModelRun.Factory {
+        @Override public void look() {
+            meter.look();
+        }
+
+        @Override public void learned(Map<String, Map<String, Long>> sizes) {
+            meter.learned(sizes);
+        }
+
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);
         }
@@ -122,6 +135,11 @@ public final class ModelServer implements ModelRun {
     @Override public long pid() {
         Process started = process;
         return started == null ? 0 : started.pid();
+    }
+
+    @Override public List<Long> pids() {
+        ProcessTree started = tree;
+        return started == null ? List.of() : started.pids();
     }
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
@@ -196,8 +214,14 @@ public final class ModelServer implements ModelRun {
 
     private void failed(String why) {
         if (!ending.compareAndSet(false, true)) return;
-        report.accept(new Event.Failed(model.id(), run, why));
+        report.accept(failure(why));
         end();
+    }
+
+    private Event failure(String why) {
+        boolean ranOut = !ready && NO_MEMORY.matcher(said(MAX_LOG_LINES)).find();
+        return ranOut ? new Event.RanOut(model.id(), run, why)
+            : new Event.Failed(model.id(), run, why);
     }
 
     /** A piece of blocking work that {@link #stop} or the end of the process interrupts. */
@@ -412,7 +436,7 @@ public final class ModelServer implements ModelRun {
             worker.interrupt();
             outputEnded.await(LAST_OUTPUT_MS, MILLISECONDS);
             String why = "the server of " + the() + " " + how() + "; " + lastLines();
-            report.accept(new Event.Failed(model.id(), run, why));
+            report.accept(failure(why));
             ended.countDown();
             tree.endSurvivors(false);
         });

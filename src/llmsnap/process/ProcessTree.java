@@ -1,6 +1,6 @@
 package llmsnap.process;
 
-
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -44,6 +44,14 @@ final class ProcessTree {
         for (long pid : Proc.environments(each -> each.contains(mark)).keySet()) {
             if (pid != root.pid()) ProcessHandle.of(pid).ifPresent(seen::add);
         }
+    }
+
+    /** All of them so far. */
+    List<Long> pids() {
+        noteDescendants();
+        List<Long> pids = new ArrayList<>(List.of(root.pid()));
+        for (ProcessHandle each : seen) pids.add(each.pid());
+        return pids;
     }
 
     /** A process for people: its name and id, and the model that it serves when it is a model's. */

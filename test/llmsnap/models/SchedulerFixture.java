@@ -55,6 +55,8 @@ abstract class SchedulerFixture {
             case Effect.Done e -> "done " + e.ticket();
             case Effect.Timer e -> "timer " + e.atMs();
             case Effect.AllStopped e -> "all stopped";
+            case Effect.Look e -> "look";
+            case Effect.Learned e -> "learned";
         };
     }
 
@@ -71,17 +73,18 @@ abstract class SchedulerFixture {
     /** Nothing waits, nothing is on its way out, nothing has failed. */
     void assertOutlook(String model, List<String> mustGo, List<String> busy) {
         Outlook expected =
-            new Outlook(scheduler.status(model), mustGo, busy, List.of(), "", 0);
+            new Outlook(scheduler.slots.status(model), mustGo, busy, List.of(),
+                new Outlook.Hindrance("", null), 0);
         assertThat(outlook(model)).isEqualTo(expected);
         assertThat(position(model)).isZero();
     }
 
     Outlook outlook(String model) {
-        return scheduler.outlook(model, now, status -> status);
+        return scheduler.slots.outlook(model, now, status -> status);
     }
 
     int position(String model) {
-        return scheduler.status(model).requests().position();
+        return scheduler.slots.status(model).requests().position();
     }
 
     void release(String model, long ticket, String... effects) {
@@ -112,7 +115,7 @@ abstract class SchedulerFixture {
     }
 
     ModelState state(String model) {
-        return scheduler.statuses().stream()
+        return scheduler.slots.statuses().stream()
             .filter(status -> status.model().id().equals(model))
             .findFirst()
             .orElseThrow()

@@ -195,7 +195,7 @@ class SchedulerLifeTest extends SchedulerFixture {
         request("a", 2); // waits for the new one
         release("a", 1, "stop a1");
         gone("a", 1, "start a2");
-        assertThat(scheduler.statuses().getFirst().model().cmd()).containsExactly("y");
+        assertThat(scheduler.slots.statuses().getFirst().model().cmd()).containsExactly("y");
         on(new Event.Reconfigure(reread(FOUR)), "stop a2"); // while it loads
         gone("a", 2, "start a3");
         ready("a", 3, "grant 2");
@@ -211,7 +211,7 @@ class SchedulerLifeTest extends SchedulerFixture {
         release("a", 1, "stop a1");
         on(new Event.Reconfigure(reread(FOUR))); // and comes back while it stops
         gone("a", 1, "start c1");
-        assertThat(scheduler.statuses()).hasSize(4);
+        assertThat(scheduler.slots.statuses()).hasSize(4);
         ready("c", 1, "grant 3");
         request("a", 4);
     }
@@ -299,7 +299,7 @@ class SchedulerLifeTest extends SchedulerFixture {
             assertThat(controls).as(label + " controls").isEmpty();
             on(new Event.Shutdown());
             for (int i = 0; i < 50; i++) report();
-            assertThat(scheduler.statuses())
+            assertThat(scheduler.slots.statuses())
                 .as(label)
                 .allMatch(status -> status.state() == ModelState.STOPPED);
         }
@@ -318,14 +318,14 @@ class SchedulerLifeTest extends SchedulerFixture {
         private void on(Event event) {
             List<Effect> effects = scheduler.on(event, time);
             long busy =
-                scheduler.statuses().stream()
+                scheduler.slots.statuses().stream()
                     .filter(
                         status ->
                             status.state() != ModelState.STOPPED
                                 && status.state() != ModelState.ASLEEP)
                     .count();
             long loaded =
-                scheduler.statuses().stream()
+                scheduler.slots.statuses().stream()
                     .filter(
                         status ->
                             status.state().holdsMemory()
@@ -385,6 +385,8 @@ class SchedulerLifeTest extends SchedulerFixture {
                             .isTrue();
                     case Effect.Timer e -> {}
                     case Effect.AllStopped e -> {}
+                    case Effect.Look e -> {}
+                    case Effect.Learned e -> {}
                 }
             }
         }

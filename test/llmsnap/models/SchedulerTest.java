@@ -24,14 +24,15 @@ class SchedulerTest extends SchedulerFixture {
         release("a", 1, "timer 15");
         now += 15;
         on(new Event.Tick(), "stop a1");
-        assertThat(scheduler.status("b").history().swaps()).isZero();
+        assertThat(scheduler.slots.status("b").history().swaps()).isZero();
         on(new Event.Gone("a", 1), "start b1");
-        assertThat(scheduler.status("b").history().swaps()).isEqualTo(1);
-        assertThat(scheduler.status("a").history().lastStop()).isEqualTo("to make room for b");
-        assertThat(scheduler.status("a").history().lastStopMs()).isEqualTo(15);
+        assertThat(scheduler.slots.status("b").history().swaps()).isEqualTo(1);
+        assertThat(scheduler.slots.status("a").history().lastStop())
+            .isEqualTo("to make room for b");
+        assertThat(scheduler.slots.status("a").history().lastStopMs()).isEqualTo(15);
         now += 700;
         on(new Event.Ready("b", 1), "grant 2");
-        assertThat(scheduler.status("b").history().loadMs()).isEqualTo(700);
+        assertThat(scheduler.slots.status("b").history().loadMs()).isEqualTo(700);
     }
 
     @Test void whatAnExclusiveModelDoesNotTolerateGoesAlsoWhenItCameLater() {
@@ -48,7 +49,8 @@ class SchedulerTest extends SchedulerFixture {
         request("e1", 3, "grant 3");
         release("p1", 2, "stop p11");
         on(new Event.Gone("p1", 1));
-        assertThat(scheduler.status("p1").history().lastStop()).isEqualTo("to make room for e1");
+        assertThat(scheduler.slots.status("p1").history().lastStop())
+            .isEqualTo("to make room for e1");
         request("e1", 4, "grant 4");
     }
 
@@ -90,11 +92,11 @@ class SchedulerTest extends SchedulerFixture {
     @Test void aStateThatLastsForNoTimeIsToldToo() {
         request("a", 1, "start a1");
         on(new Event.Ready("a", 1), "grant 1");
-        assertThat(scheduler.brief()).isEmpty();
+        assertThat(scheduler.slots.brief()).isEmpty();
         on(new Event.Unload(List.of("a"), 9), "break 1", "stop a1");
         request("a", 2);
         on(new Event.Gone("a", 1), "done 9", "start a2");
-        assertThat(scheduler.brief()).isEqualTo(Map.of("a", ModelState.STOPPED));
+        assertThat(scheduler.slots.brief()).isEqualTo(Map.of("a", ModelState.STOPPED));
         assertThat(state("a")).isEqualTo(ModelState.STARTING);
     }
 

@@ -10,6 +10,7 @@ import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
+import llmsnap.models.PoolStatus;
 import llmsnap.record.Activity;
 import llmsnap.record.Capture;
 import llmsnap.record.InFlight;
@@ -58,6 +59,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         var page = new MetricsPage();
         metrics.write(page);
         write(page, pool.statuses());
+        writePools(page, pool.pools());
         page.jvm();
         exchange.send(200, MetricsPage.CONTENT_TYPE, page.toString().getBytes(UTF_8));
     }
@@ -81,6 +83,25 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         each(page, models, status -> status.requests().inFlight());
         page.metric("gauge", "llmsnap_requests_waiting", "Requests that wait for a model.");
         each(page, models, status -> status.requests().waiting());
+    }
+
+    /** Adds who holds which memory. */
+    private static void writePools(MetricsPage page, List<PoolStatus> pools) {
+        if (pools.isEmpty()) return;
+        page.metric("gauge", "llmsnap_memory_bytes", "Memory that models share.");
+        for (PoolStatus each : pools) {
+            String name = each.pool().name();
+            long models = each.models().values().stream().mapToLong(Long::longValue).sum();
+            page.sample(each.pool().bytes(), "pool", name, "kind", "total");
+            page.sample(each.pool().reserve(), "pool", name, "kind", "reserve");
+            page.sample(models, "pool", name, "kind", "models");
+            page.sample(each.others(), "pool", name, "kind", "others");
+        }
+        page.metric("gauge", "llmsnap_model_memory_bytes", "Memory that a model holds.");
+        for (PoolStatus each : pools) {
+            each.models().forEach((id, bytes) ->
+                page.sample(bytes, "model", id, "pool", each.pool().name()));
+        }
     }
 
     private static void each(MetricsPage page, List<ModelStatus> models,

@@ -4,6 +4,8 @@ import static java.lang.Math.max;
 import static llmsnap.text.Json.obj;
 
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.Config.About;
 import llmsnap.config.Config.Model;
@@ -11,7 +13,9 @@ import llmsnap.config.Config.Peer;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
+import llmsnap.models.PoolStatus;
 import llmsnap.text.Json;
+import llmsnap.text.Size;
 
 /** Models as JSON, in each of the shapes that the routes have. */
 final class ModelJson {
@@ -68,7 +72,14 @@ final class ModelJson {
             "proxy", model.proxy().toString(),
             "ttl", model.limits().ttlSeconds(),
             "name", model.about().name(),
-            "description", model.about().description());
+            "description", model.about().description(),
+            "memory", status.server().holds(),
+            "memorySource", source(status));
+    }
+
+    private static String source(ModelStatus status) {
+        boolean none = status.server().needs().isEmpty();
+        return none ? "" : status.server().source().name().toLowerCase(Locale.ROOT);
     }
 
     // ---- events
@@ -96,6 +107,8 @@ final class ModelJson {
             "pid", status.pid(),
             "port", model.proxy().port(),
             "ttl", model.limits().ttlSeconds(),
+            "memory", status.server().holds(),
+            "memorySource", source(status),
             "since_ms", began ? clock.nowMs() - clock.stateSinceMs() : -1,
             "idle_ms", began ? idleMs : -1,
             "load_ms", status.history().loadMs(),
@@ -125,7 +138,8 @@ final class ModelJson {
             + ": nothing has to go for it here.");
     }
 
-    static Json.Obj explained(Outlook outlook, Config config) {
+    /** @param pools of memory; empty when it decides nothing */
+    static Json.Obj explained(Outlook outlook, Config config, List<PoolStatus> pools) {
         ModelStatus status = outlook.status();
         ModelStatus.History history = status.history();
         Json.Obj lastStop = obj(
@@ -142,11 +156,39 @@ final class ModelJson {
             "busy", outlook.busy(),
             "cmd", status.model().shownCmd(),
             "ahead", outlook.ahead(),
-            "leaving", outlook.leaving(),
+            "leaving", outlook.hindrance().leaving(),
+            "memory", status.server().needs(),
+            "memory_source", source(status),
+            "memory_lack", outlook.hindrance().lack(),
+            "pools", pools.stream().map(ModelJson::pool).toList(),
             "last_load_ms", history.loadMs(),
             "last_unload", history.lastStop().isEmpty() ? null : lastStop,
             "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
-            "summary", summary(outlook));
+            "summary", summary(outlook) + memory(status, config, pools));
+    }
+
+    /** What it needs, and who holds that. */
+    private static String memory(ModelStatus status, Config config, List<PoolStatus> pools) {
+        Map<String, Long> needs = status.server().needs();
+        if (needs.isEmpty()) return "";
+        var text = new StringBuilder(" It takes " + config.memory().shown(needs) + " ("
+            + source(status) + "); " + config.memory().left(needs));
+        for (PoolStatus each : pools) {
+            if (!needs.containsKey(each.pool().name())) continue;
+            each.models().forEach((id, bytes) ->
+                text.append(", " + id + " holds " + Size.shown(bytes)));
+            if (each.others() > 0) text.append(", others " + Size.shown(each.others()));
+        }
+        return text.append(". Those last used longest ago go first.").toString();
+    }
+
+    private static Json.Obj pool(PoolStatus status) {
+        return obj(
+            "pool", status.pool().name(),
+            "total", status.pool().bytes(),
+            "reserve", status.pool().reserve(),
+            "others", status.others(),
+            "models", status.models());
     }
 
     private static String summary(Outlook outlook) {
@@ -168,20 +210,27 @@ final class ModelJson {
 
     private static String now(Outlook outlook) {
         ModelState state = outlook.status().state();
-        List<String> mustGo = outlook.mustGo();
         return switch (state) {
             case READY -> ready(outlook);
             case STARTING, WAKING -> "It is loading.";
             case STOPPING -> "It is stopping, and would be started again.";
             case SLEEP_PENDING -> "It is falling asleep, and would be woken again.";
-            case STOPPED, ASLEEP -> mustGo.isEmpty() ? "Nothing has to go for it."
-                : names(mustGo) + " would have to go for it.";
+            case STOPPED, ASLEEP -> stopped(outlook);
         };
     }
 
+    private static String stopped(Outlook outlook) {
+        String lack = outlook.hindrance().lack();
+        if (lack != null) return "It cannot be loaded: " + lack + ".";
+        List<String> mustGo = outlook.mustGo();
+        return mustGo.isEmpty() ? "Nothing has to go for it."
+            : names(mustGo) + " would have to go for it.";
+    }
+
     private static String ready(Outlook outlook) {
-        if (!outlook.leaving().isEmpty()) {
-            return "It goes as soon as its requests in flight have ended (" + outlook.leaving()
+        String leaving = outlook.hindrance().leaving();
+        if (!leaving.isEmpty()) {
+            return "It goes as soon as its requests in flight have ended (" + leaving
                 + "), and is loaded again for new ones.";
         }
         boolean free = outlook.ahead().isEmpty();

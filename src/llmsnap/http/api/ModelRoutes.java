@@ -100,7 +100,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
             return;
         }
         Outlook outlook = present(name, pool.outlook(id(name)));
-        exchange.sendJson(ModelJson.explained(outlook, config));
+        exchange.sendJson(ModelJson.explained(outlook, config, pool.pools()));
     }
 
     // ---- control

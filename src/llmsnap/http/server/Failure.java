@@ -129,6 +129,7 @@ public final class Failure extends Exception {
             case NO_SLEEP_MODE -> new Failure(400, message);
             case NOT_LOADED -> new Failure(409, message);
             case REMOVED -> noModel(message);
+            case NO_MEMORY -> new Failure(507, message).as("insufficient_memory", "model");
         };
     }
 

@@ -1,0 +1,6 @@
+package llmsnap.models;
+
+/** How it is known what a model takes. */
+public enum MemorySource {
+    DECLARED, MEASURED, ESTIMATED, UNKNOWN
+}
