@@ -49,6 +49,7 @@ public final class TestModel extends SimulatedModel {
             int stopMs = number("stop-ms", Integer.MAX_VALUE);
             Runtime.getRuntime().addShutdownHook(new Thread(() -> pause(stopMs)));
         }
+        if (flags.containsKey("gpu-mb")) takeGpu(Path.of(flags.get("gpu-folder")));
         if (flags.containsKey("print")) System.out.write(
             Files.readAllBytes(Path.of(flags.get("print"))));
         boolean exits = flags.containsKey("exit");
@@ -57,6 +58,26 @@ public final class TestModel extends SimulatedModel {
         System.out.println(name + ": error: simulated failure");
         System.out.flush();
         Runtime.getRuntime().halt(number("exit", 1));
+    }
+
+    /** Says what it takes to others; with {@code --alone} it takes no other beside it. */
+    private void takeGpu(Path folder) throws IOException {
+        if (flags.containsKey("alone")) {
+            try (var others = Files.list(folder)) {
+                if (others.anyMatch(TestModel::lives)) {
+                    System.out.println("ggml_cuda: cudaMalloc failed: out of memory");
+                    System.out.flush();
+                    Runtime.getRuntime().halt(1);
+                }
+            }
+        }
+        String pid = String.valueOf(ProcessHandle.current().pid());
+        Files.writeString(folder.resolve(pid), flags.get("gpu-mb"));
+    }
+
+    private static boolean lives(Path file) {
+        long pid = Long.parseLong(file.getFileName().toString());
+        return ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false);
     }
 
     @Override protected void answer(Request request, OutputStream out) throws IOException {

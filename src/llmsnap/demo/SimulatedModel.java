@@ -26,9 +26,9 @@ import llmsnap.text.Malformed;
  * extend it to misbehave.
  *
  * <p>Flags: {@code --port N}, {@code --name TEXT}, {@code --ready-ms N} (503 on /health until
- * then), {@code --tokens N}, {@code --token-ms N}, {@code --take-mb N} of memory. A request may carry {@code "sim": {...}} with
- * tokens, token_ms and reply_ms. Start it with {@code java -Xrs}, so that SIGTERM ends it at once,
- * as it does a native server: otherwise a JVM takes 300 ms to exit.
+ * then), {@code --tokens N}, {@code --token-ms N}, {@code --take-mb N} of memory. A request may
+ * carry {@code "sim": {...}} with tokens, token_ms and reply_ms. Start it with {@code java -Xrs},
+ * so that SIGTERM ends it at once, as it does a native server: otherwise a JVM takes 300 ms.
  */
 public class SimulatedModel {
     private static final String[] WORDS =

@@ -59,9 +59,10 @@ public final class Memories {
         cards.clear();
         sharesHost = false;
         int next = 0;
-        for (List<String> row : query("gpu=index,memory.total")) {
+        for (List<String> row : ask(() -> nvidia.now("gpu=index,memory.total"))) {
             long index = number(row, 0);
             long mib = number(row, 1);
+            if (index < 0) nvidia.warn("prints nonsense");
             if (index >= 0 && mib > 0) nvidiaSizes.put("gpu" + index, mib << MIB);
             next = max(next, (int) index + 1);
         }
@@ -151,9 +152,16 @@ public final class Memories {
     // ---- NVIDIA
 
     private List<List<String>> query(String what) {
+        return ask(() -> nvidia.query(what));
+    }
+
+    private interface Asking {
+        List<List<String>> rows() throws InterruptedException;
+    }
+
+    private static List<List<String>> ask(Asking asking) {
         try {
-            List<List<String>> rows = nvidia.query(what);
-            return rows == null ? List.of() : rows;
+            return asking.rows();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return List.of();

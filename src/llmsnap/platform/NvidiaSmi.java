@@ -27,17 +27,22 @@ final class NvidiaSmi {
         this.warn = warn;
     }
 
-    /** The rows of a query, its fields stripped; null where the tool is not there or fails. */
+    /** The same as {@link #now}, but not soon after the last one. */
     List<List<String>> query(String what) throws InterruptedException {
         long soonMs = PAUSE_MS - NANOSECONDS.toMillis(System.nanoTime() - lastNanos);
         if (soonMs > 0) MILLISECONDS.sleep(soonMs);
         lastNanos = System.nanoTime();
+        return now(what);
+    }
+
+    /** The rows of a query, its fields stripped; none where the tool is not there or fails. */
+    List<List<String>> now(String what) throws InterruptedException {
         Process process;
         try {
             process = new ProcessBuilder("nvidia-smi", "--query-" + what,
                 "--format=csv,noheader,nounits").redirectError(Redirect.DISCARD).start();
         } catch (IOException e) {
-            return null;        // another maker's machine
+            return List.of();       // another maker's machine
         }
         try {
             CompletableFuture<String> output = new CompletableFuture<>();
@@ -53,7 +58,7 @@ final class NvidiaSmi {
         } finally {
             process.destroyForcibly();
         }
-        return null;
+        return List.of();
     }
 
     private static String read(Process process) {
