@@ -11,10 +11,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import llmsnap.config.ConfigReader;
+import llmsnap.models.Effect;
+import llmsnap.models.Event;
+import llmsnap.models.Scheduler;
 
 /**
  * What llmsnap adds to a simulated model: every figure is measured through it and direct, in the
@@ -52,7 +57,8 @@ class Benchmark {
         new Part("hang-up", Benchmark::hangUp),
         new Part("idle", Benchmark::idle),
         new Part("large", Benchmark::large),
-        new Part("insight", Benchmark::insight));
+        new Part("insight", Benchmark::insight),
+        new Part("placement", Benchmark::placement));
 
     /** A process that is ended by its pid. */
     record Server(Process process, int port) implements AutoCloseable {
@@ -745,6 +751,32 @@ class Benchmark {
      * What it costs to be seen: captures on and a reader of /api/events, against captures off and
      * nobody. In turn, since the machine drifts.
      */
+    /** Who goes, of 20 loaded models among 300: the scheduler alone, in this process. */
+    static void placement() throws Exception {
+        var yaml = new StringBuilder("memory: {p: 20GB}\nmemoryReserve: 0\nmodels:\n");
+        for (int i = 0; i < 300; i++) {
+            yaml.append("  m" + i + ": {cmd: x" + i + ", proxy: 'http://h', memory: 1GB}\n");
+        }
+        var config = ConfigReader.read(yaml.toString().getBytes(StandardCharsets.UTF_8),
+            name -> null, Map.of(), port -> false).config();
+        var scheduler = new Scheduler(config);
+        List<Double> micros = new ArrayList<>();
+        for (int i = 0; i < 30_000; i++) {
+            String id = "m" + i % 300;
+            int run = i / 300 + 1;
+            long before = System.nanoTime();
+            List<Effect> effects = scheduler.on(new Event.Request(id, i), i * 1000L);
+            if (i > 20_000) micros.add((System.nanoTime() - before) / 1000.0);
+            for (Effect effect : effects) {
+                if (!(effect instanceof Effect.Stop stop)) continue;
+                scheduler.on(new Event.Gone(stop.model().id(), stop.run()), i * 1000L);
+            }
+            scheduler.on(new Event.Ready(id, run), i * 1000L);
+            scheduler.on(new Event.Release(id, i), i * 1000L + 1);
+        }
+        row("who goes, of 20 loaded among 300", f("%.0f us", median(micros)), "-", "-");
+    }
+
     static void insight() throws Exception {
         String models = "models:\n  a: {cmd: '${sim}'}\n";
         try (Server off = llmsnap("captureBuffer: 0\n" + models);

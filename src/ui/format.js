@@ -28,4 +28,10 @@ export function ago(date) {
 }
 
 /** The ms that have passed since a moment of `performance.now`. */
+/** Bytes as people say them: 9.1 GB. */
+export function size(bytes) {
+	const gigabytes = bytes / 2 ** 30;
+	return gigabytes >= 1 ? `${gigabytes.toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
+}
+
 export const since = moment => performance.now() - moment;

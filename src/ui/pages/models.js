@@ -12,7 +12,7 @@ import {
 	setText,
 	show,
 } from '../dom.js';
-import { duration, since, speed } from '../format.js';
+import { duration, since, size, speed } from '../format.js';
 import { call, idPath, on, root, state } from '../store.js';
 
 /** States that read otherwise than they are called. */
@@ -122,6 +122,9 @@ function factsOf(model) {
 	const facts = [`group ${model.group}`, `port ${model.port}`];
 	if (model.pid) facts.push(`pid ${model.pid}`);
 	if (model.load_ms >= 0) facts.push(`loaded in ${duration(model.load_ms)}`);
+	for (const [pool, bytes] of Object.entries(model.memory ?? {})) {
+		facts.push(`${size(bytes)} of ${pool}, ${model.memorySource}`);
+	}
 	return facts.join(' · ');
 }
 

@@ -65,16 +65,20 @@ final class ModelJson {
     static Json.Obj running(ModelStatus status) {
         Model model = status.model();
         boolean attached = model.cmd().isEmpty() && status.state() == ModelState.READY;
-        return obj(
+        Json.Obj running = obj(
             "model", model.id(),
             "state", attached ? "attached" : status.state().label,
             "cmd", model.shownCmd(),
             "proxy", model.proxy().toString(),
             "ttl", model.limits().ttlSeconds(),
             "name", model.about().name(),
-            "description", model.about().description(),
-            "memory", status.server().holds(),
-            "memorySource", source(status));
+            "description", model.about().description());
+        return withMemory(running, status);
+    }
+
+    private static Json.Obj withMemory(Json.Obj to, ModelStatus status) {
+        if (status.server().needs().isEmpty()) return to;
+        return to.with("memory", status.server().holds()).with("memorySource", source(status));
     }
 
     private static String source(ModelStatus status) {
@@ -94,7 +98,7 @@ final class ModelJson {
         ModelStatus.Trouble trouble = status.history().trouble();
         boolean failed = !trouble.why().isEmpty();
         long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
-        return obj(
+        return withMemory(obj(
             "id", model.id(),
             "name", model.about().name(),
             "description", model.about().description(),
@@ -107,14 +111,13 @@ final class ModelJson {
             "pid", status.pid(),
             "port", model.proxy().port(),
             "ttl", model.limits().ttlSeconds(),
-            "memory", status.server().holds(),
-            "memorySource", source(status),
             "since_ms", began ? clock.nowMs() - clock.stateSinceMs() : -1,
             "idle_ms", began ? idleMs : -1,
             "load_ms", status.history().loadMs(),
             "failed_ms", failed ? clock.nowMs() - trouble.sinceMs() : -1,
             "failure", firstLine(trouble.why()),
-            "back_off_ms", failed ? max(0, trouble.backOffUntilMs() - clock.nowMs()) : 0);
+            "back_off_ms", failed ? max(0, trouble.backOffUntilMs() - clock.nowMs()) : 0),
+            status);
     }
 
     static Json.Obj event(String name, Peer peer) {
