@@ -25,7 +25,7 @@ import llmsnap.http.proxy.Dispatcher;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.proxy.ReverseProxy;
 import llmsnap.http.proxy.ReverseProxy.Clients;
-import llmsnap.http.server.Routes;
+import llmsnap.http.server.Internals;
 import llmsnap.http.server.Server;
 import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
@@ -102,7 +102,7 @@ final class App {
         meter.start(pool);
         // One after the other: the first request wants a core, too.
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
-            () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Server::warmUp,
+            () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Internals::areOpen,
             () -> IdleHeap.watch(server::isQuietFor));
         inBackground(this::watchClients);
         pool.config().settings().preload().forEach(this::preload);
@@ -135,7 +135,7 @@ final class App {
             new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log),
             new StaticFiles());
         try {
-            return new Server(arguments.address(), tls, new Routes(table), this::entry, log);
+            return new Server(arguments.address(), tls, table, this::entry, log);
         } catch (BindException e) {
             throw new Exit(1, "cannot listen on " + arguments.listen() + ": " + e.getMessage()
                 + "; choose another address with --listen HOST:PORT");

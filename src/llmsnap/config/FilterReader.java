@@ -12,13 +12,12 @@ import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode.Mapping;
 
 /** Reads {@code filters}: what is edited in request bodies, of a model or a peer. */
-record FilterReader(Fields fields, Problems problems) {
+final class FilterReader {
+    private FilterReader() {}
+
     /** @param useModelName what the server is to see as {@code model}; "" for what came */
     static Filters read(Fields owner, String useModelName, Problems problems) {
-        return new FilterReader(owner.fields("filters"), problems).read(useModelName);
-    }
-
-    private Filters read(String useModelName) {
+        Fields fields = owner.fields("filters");
         Map<String, Edit> edits = new LinkedHashMap<>();
         if (!useModelName.isEmpty()) edits.put("model", new Edit.Set(new Json.Str(useModelName)));
         for (String strip : List.of("strip_params", "stripParams")) {
@@ -26,13 +25,14 @@ record FilterReader(Fields fields, Problems problems) {
                 edits = plus(edits, name.strip(), new Edit.Remove());
             }
         }
-        Map<String, Edit> always = plusAll(edits, fields.mapping("setParams"), "setParams");
+        Map<String, Edit> always =
+            plusAll(edits, fields.json(fields.mapping("setParams"), "setParams"));
         Map<String, Map<String, Edit>> byName = new LinkedHashMap<>();
         String key = "setParamsByID";
         for (Entry entry : fields.mapping(key).entries().values()) {
             String name = entry.key().text();
             if (entry.value() instanceof Mapping params) {
-                byName.put(name, plusAll(always, params, key));
+                byName.put(name, plusAll(always, fields.json(params, key)));
             } else {
                 problems.error(entry.value().place(), key + ": \"" + name
                     + "\" needs a mapping of parameters");
@@ -42,9 +42,9 @@ record FilterReader(Fields fields, Problems problems) {
         return new Filters(always, byName);
     }
 
-    private Map<String, Edit> plusAll(Map<String, Edit> edits, Mapping params, String key) {
+    private static Map<String, Edit> plusAll(Map<String, Edit> edits, Json.Obj params) {
         Map<String, Edit> all = edits;
-        for (var entry : fields.json(params, key).entries().entrySet()) {
+        for (var entry : params.entries().entrySet()) {
             all = plus(all, entry.getKey(), new Edit.Set(entry.getValue()));
         }
         return all;

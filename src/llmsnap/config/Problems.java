@@ -1,11 +1,12 @@
 package llmsnap.config;
 
-import java.util.ArrayList;
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toList;
+
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import llmsnap.text.Place;
 
@@ -22,10 +23,8 @@ public final class Problems {
     /** The same without repeating a sentence: the first place, and how many there are. */
     public static List<String> grouped(List<Problem> problems, String file) {
         if (problems.isEmpty()) return List.of();
-        Map<String, List<Problem>> byMessage = new LinkedHashMap<>();
-        for (Problem problem : problems) {
-            byMessage.computeIfAbsent(problem.message, each -> new ArrayList<>()).add(problem);
-        }
+        var byMessage = problems.stream()
+            .collect(groupingBy(Problem::message, LinkedHashMap::new, toList()));
         return byMessage.values().stream().map(same -> same.getFirst().at(file)
             + (same.size() == 1 ? "" : " (" + same.size() + " places)")).toList();
     }

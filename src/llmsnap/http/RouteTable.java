@@ -10,12 +10,11 @@ import llmsnap.http.proxy.Inference;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Routes;
-import llmsnap.http.server.Routes.Route;
 import llmsnap.models.Refused;
 
 /** Which path leads where; README lists them. */
 public record RouteTable(Inference inference, ModelRoutes models, Events events,
-        ActivityRoutes activity, LogRoutes logs, StaticFiles files) implements Routes.Table {
+        ActivityRoutes activity, LogRoutes logs, StaticFiles files) implements Routes {
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
     public static final Set<String> MODEL_PATHS = Set.of(
         "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",

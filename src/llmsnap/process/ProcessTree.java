@@ -13,8 +13,10 @@ import llmsnap.platform.Proc;
  * A process and all it started. Children are followed by parenthood, which a double fork or a dead
  * wrapper script cuts, and, on Linux, by a variable in the environment that every process of the
  * tree inherits.
+ *
+ * @param seen others of the tree; a handle knows its process's start time
  */
-final class ProcessTree {
+record ProcessTree(ProcessHandle root, String mark, Set<ProcessHandle> seen) {
     /** The variable that marks the processes of one run: its value is unique. */
     static final String MARK = "LLMSNAP_RUN";
     /** The variable with the model's id. */
@@ -24,14 +26,8 @@ final class ProcessTree {
     private static final long KILLED_MS = 500;
     private static final int ROUNDS = 20;
 
-    private final ProcessHandle root;
-    private final String mark;
-    /** Others of the tree; a handle knows its process's start time. */
-    private final Set<ProcessHandle> seen = ConcurrentHashMap.newKeySet();
-
     ProcessTree(ProcessHandle root, String mark) {
-        this.root = root;
-        this.mark = "\0" + MARK + "=" + mark + "\0";
+        this(root, "\0" + MARK + "=" + mark + "\0", ConcurrentHashMap.newKeySet());
     }
 
     /** Notes the descendants; before the root ends, since its end cuts parenthood. */

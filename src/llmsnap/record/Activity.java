@@ -25,7 +25,7 @@ public final class Activity {
         void inFlightChanged();
     }
 
-    private final Guard guard = new Guard();     // guards rows and maxRows
+    private final Guard guard = new Guard();     // guards rows, maxRows, captures
     private final Deque<Row> rows = new ArrayDeque<>();         // oldest first
     private int maxRows;
     private final Captures captures = new Captures();
@@ -78,7 +78,7 @@ public final class Activity {
 
     /** The capture of that row, or null. */
     public Capture capture(long id) {
-        return captures.get(id);
+        return guard.get(() -> captures.get(id));
     }
 
     /** The requests in flight, in the order in which they came. */

@@ -8,7 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
-import llmsnap.platform.Guard;
 import llmsnap.record.Capture.Said;
 
 /**
@@ -21,7 +20,7 @@ final class Captures {
     private static final int HEADER_COST_BYTES = 150;
     private static final int MAX_BYTES = 1 << 30;
 
-    private final Guard guard = new Guard();     // guards kept and bytes
+    // These two are guarded by who owns the captures: Activity.
     private final Map<Long, Capture> kept = new LinkedHashMap<>();
     private long bytes;
     private final AtomicLong draftBytes = new AtomicLong();
@@ -31,11 +30,11 @@ final class Captures {
     void limit(int megabytes) {
         long heap = Runtime.getRuntime().maxMemory();
         maxBytes = min((long) megabytes << 20, min(heap / 8, MAX_BYTES));
-        guard.run(this::makeRoom);
+        makeRoom();
     }
 
     Capture get(long id) {
-        return guard.get(() -> kept.get(id));
+        return kept.get(id);
     }
 
     private void makeRoom() {
@@ -49,20 +48,16 @@ final class Captures {
     /** Keeps a capture, for which old ones may go. @return false: it is too large */
     boolean keep(Capture capture) {
         if (capture.bytes() > maxBytes) return false;
-        guard.run(() -> {
-            kept.put(capture.id(), capture);
-            bytes += capture.bytes();
-            makeRoom();
-        });
+        kept.put(capture.id(), capture);
+        bytes += capture.bytes();
+        makeRoom();
         return true;
     }
 
     /** Its row has gone: nobody would find it. */
     void forget(long id) {
-        guard.run(() -> {
-            Capture capture = kept.remove(id);
-            if (capture != null) bytes -= capture.bytes();
-        });
+        Capture capture = kept.remove(id);
+        if (capture != null) bytes -= capture.bytes();
     }
 
     private static long size(Map<String, List<String>> headers) {

@@ -47,7 +47,7 @@ public final class InFlight {
         this.id = id;
         this.model = asked.model();
         this.pathAndQuery = asked.path();
-        this.path = cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
+        this.path = Log.cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
         this.cancel = cancel;
         this.draft = draft;
         this.changed = changed;
@@ -60,10 +60,6 @@ public final class InFlight {
             new Captures().new Draft(), () -> { }, (row, capture) -> { });
         request.over = true;
         return request;
-    }
-
-    private static String cut(String text, int max) {
-        return text.length() <= max ? text : text.substring(0, max) + "...";
     }
 
     /** Breaks it off. */
@@ -143,7 +139,7 @@ public final class InFlight {
             Usage.Fault fault = usage == null ? null : usage.fault();
             boolean itsOwn = error.isEmpty() && (fault != null || status >= 400);
             var outcome = itsOwn ? fault(status, fault)
-                : new Row.Outcome(status, cause, cut(error, MAX_ERROR));
+                : new Row.Outcome(status, cause, Log.cut(error, MAX_ERROR));
             row = row(outcome);
             ended.accept(row, draft.finish(id, pathAndQuery));
         });
@@ -154,7 +150,7 @@ public final class InFlight {
     private static Row.Outcome fault(int status, Usage.Fault fault) {
         String message = fault == null ? "the model's server answered " + status : fault.message();
         int shown = status >= 400 ? status : fault.status();
-        return new Row.Outcome(shown, Cause.MODEL_ERROR, cut(message, MAX_ERROR));
+        return new Row.Outcome(shown, Cause.MODEL_ERROR, Log.cut(message, MAX_ERROR));
     }
 
     private Row row(Row.Outcome outcome) {
@@ -175,8 +171,7 @@ public final class InFlight {
         if (ended == null) return "";
         Usage.Counts counts = ended.tokens().counts();
         Row.Outcome outcome = ended.outcome();
-        boolean fault = outcome.cause() == Cause.MODEL_ERROR;
-        if (fault) return model + " (" + outcome.error() + ")";
+        if (outcome.cause() == Cause.MODEL_ERROR) return model + " (" + outcome.error() + ")";
         if (counts.output() <= 0) return model;
         long speed = Math.round(counts.outputPerSecond(ended.times().generationMs()));
         String about = ended.tokens().estimated() ? " ~" : " ";

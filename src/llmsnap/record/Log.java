@@ -101,13 +101,18 @@ public final class Log {
         show(Stdout.PROXY, bytes, bytes.length);
     }
 
+    /** The beginning of a text, with dots behind it when there is more. */
+    public static String cut(String text, int max) {
+        return text.length() <= max ? text : text.substring(0, max) + "...";
+    }
+
     /** A path may hold anything; several lines stay several, none of them endless. */
     private static String lines(String text) {
         if (text.length() <= MAX_LINE && text.chars().allMatch(c -> c >= ' ' && c < 0x7f)) {
             return text;
         }
         return text.lines().map(line -> CONTROL.matcher(line).replaceAll(" "))
-            .map(line -> line.length() <= MAX_LINE ? line : line.substring(0, MAX_LINE) + "...")
+            .map(line -> cut(line, MAX_LINE))
             .collect(Collectors.joining("\n    "));
     }
 

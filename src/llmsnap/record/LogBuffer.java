@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
+import java.util.stream.LongStream;
 import llmsnap.platform.Guard;
 
 /**
@@ -159,18 +160,8 @@ public final class LogBuffer {
 
         /** How many bytes wait to be read. */
         public int left() {
-            return guard.get(() -> {
-                int left = 0;
-                for (long i = max(next, firstPiece()); i < endPiece; i++) {
-                    left += pieces.get(i).bytes.length;
-                }
-                return left;
-            });
-        }
-
-        /** Whether something waits to be read. */
-        public boolean hasMore() {
-            return guard.get(() -> next < endPiece);
+            return guard.get(() -> LongStream.range(max(next, firstPiece()), endPiece)
+                .mapToInt(i -> pieces.get(i).bytes.length).sum());
         }
 
         private byte[] take(int max) {

@@ -2,20 +2,10 @@ package llmsnap.record;
 
 import static java.lang.Math.max;
 import static java.nio.charset.StandardCharsets.US_ASCII;
-import static llmsnap.record.Usage.Key.CHOICES;
-import static llmsnap.record.Usage.Key.CONTENT;
-import static llmsnap.record.Usage.Key.DELTA;
-import static llmsnap.record.Usage.Key.ERROR;
-import static llmsnap.record.Usage.Key.MESSAGE;
-import static llmsnap.record.Usage.Key.METRICS;
-import static llmsnap.record.Usage.Key.OTHER;
-import static llmsnap.record.Usage.Key.RESPONSE;
-import static llmsnap.record.Usage.Key.TEXT;
-import static llmsnap.record.Usage.Key.TIMINGS;
-import static llmsnap.record.Usage.Key.USAGE;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Set;
 import llmsnap.text.Json;
 import llmsnap.text.JsonScanner;
 import llmsnap.text.Malformed;
@@ -42,10 +32,10 @@ public final class Usage {
     private static final int MAX_TEXT_DEPTH = 9;
     private static final int MAX_KEY_BYTES = 20;
 
-    /** What stands under a key; for keys that mean nothing here OTHER. */
-    enum Key {
-        OTHER, USAGE, TIMINGS, METRICS, ERROR, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT
-    }
+    /** Keys of what counts, and of pieces of generated text. */
+    private static final Set<String> COUNTED = Set.of("usage", "timings", "metrics", "error");
+    private static final Set<String> TEXT = Set.of("content", "text", "thinking", "reasoning",
+        "reasoning_content", "partial_json", "arguments");
 
     /**
      * What the server said so far; -1 for what it did not say.
@@ -96,8 +86,8 @@ public final class Usage {
     private volatile long textPieces;   // others look at it, too
 
     // The lines of an event stream.
-    private int lineAt;                 // how many bytes of "data:" it matched; -1: another line
-    private boolean lineEmpty = true;
+    // how many bytes of "data:" it matched, 0 at its start; -1: another line
+    private int lineAt;
     private boolean afterReturn;        // the last byte may be the first half of a CRLF
 
     /** @param stream whether the answer is an event stream; else JSON */
@@ -159,11 +149,9 @@ public final class Usage {
             at++;
             if (secondHalf) continue;
             if (b == '\n' || b == '\r') {
-                if (lineEmpty) scanner.reset();     // a blank line ends the event
-                lineEmpty = true;
+                if (lineAt == 0) scanner.reset();       // a blank line ends the event
                 lineAt = 0;
             } else {
-                lineEmpty = false;
                 lineAt = lineAt >= 0 && b == DATA[lineAt] ? lineAt + 1 : -1;
             }
         }
@@ -174,8 +162,8 @@ public final class Usage {
         private byte[] piece;
         private boolean broken;             // no JSON: passed over up to the next event
         private int base;                   // 1 in an array of answers (/infill), else 0
-        private Key root = OTHER;       // the key at the first depth that we are under
-        private Key key = OTHER;        // the last key
+        private String root = "";           // the key at the first depth that we are under
+        private String key = "";            // the last key; "" for one that is too long
         private boolean textSeen;           // in this event
         private long textStart;
         // where in this piece what is kept begins; -1: nothing is
@@ -228,13 +216,13 @@ public final class Usage {
         @Override protected void begin(Token token, int at) {
             if (depth() == 0) {
                 base = token == Token.ARRAY ? 1 : 0;
-                root = OTHER;
-                key = OTHER;
+                root = "";
+                key = "";
                 textSeen = false;
             }
             if (countedDepth >= 0) return;
             boolean counted = token == Token.OBJECT && isCounted()
-                || token == Token.STRING && key == ERROR && isCounted();
+                || token == Token.STRING && key.equals("error") && isCounted();
             if (counted) countedDepth = depth();
             if (counted || token == Token.KEY) {
                 keptFrom = at;
@@ -265,48 +253,37 @@ public final class Usage {
          * Whether the object under the last key counts: at the top, or inside what wraps an answer.
          */
         private boolean isCounted() {
-            if (key != USAGE && key != TIMINGS && key != METRICS && key != ERROR) return false;
-            boolean wrapped = root == RESPONSE || root == MESSAGE;
+            if (!COUNTED.contains(key)) return false;
+            boolean wrapped = root.equals("response") || root.equals("message");
             return depth() == base + 1 || depth() == base + 2 && wrapped;
         }
 
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
         private boolean isText(long length) {
             if (length <= 2) return false;      // nothing but its quotes
-            boolean text = key == CONTENT || key == TEXT;
+            boolean text = TEXT.contains(key);
             return switch (root) {
-                case CHOICES -> text;
-                case DELTA -> depth() == base + 1 || text;
-                case CONTENT -> depth() == base + 1;      // llama.cpp's own /completion
+                case "choices" -> text;
+                case "delta" -> depth() == base + 1 || text;
+                case "content" -> depth() == base + 1;      // llama.cpp's own /completion
                 default -> false;
             };
         }
 
-        private Key key() {
-            if (keptLength > MAX_KEY_BYTES) return OTHER;
-            return switch (new String(kept, 1, keptLength - 2, US_ASCII)) {
-                case "usage" -> USAGE;
-                case "timings" -> TIMINGS;
-                case "metrics" -> METRICS;
-                case "error" -> ERROR;
-                case "response" -> RESPONSE;
-                case "message" -> MESSAGE;
-                case "choices" -> CHOICES;
-                case "delta" -> DELTA;
-                case "content" -> CONTENT;
-                case "text", "thinking", "reasoning", "reasoning_content", "partial_json",
-                    "arguments" -> TEXT;
-                default -> OTHER;
-            };
+        private String key() {
+            boolean known = keptLength <= MAX_KEY_BYTES;
+            return known ? new String(kept, 1, keptLength - 2, US_ASCII) : "";
         }
 
         private void take() {
             try {
                 Json value = Json.parse(kept, keptLength);
-                if (key == ERROR) fault(value);
-                else if (key == TIMINGS) timings((Json.Obj) value);
-                else if (key == METRICS) metrics((Json.Obj) value);
-                else usage((Json.Obj) value);
+                switch (key) {
+                    case "error" -> fault(value);
+                    case "timings" -> timings((Json.Obj) value);
+                    case "metrics" -> metrics((Json.Obj) value);
+                    default -> usage((Json.Obj) value);
+                }
             } catch (Malformed e) {
                 // deeper than any count
             }
@@ -333,29 +310,26 @@ public final class Usage {
      */
     private void usage(Json.Obj usage) {
         Counts before = counts;
-        long reasoning = max(before.reasoning, max(
-            count(usage, "completion_tokens_details", "reasoning_tokens"),
-            count(usage, "output_tokens_details", "reasoning_tokens")));
-        if (timed) {
-            counts = new Counts(before.prompt, before.cached, before.output, reasoning,
-                before.draft, before.speeds);
-            return;
-        }
-        long cached = max(count(usage, "cache_read_input_tokens"), max(
-            count(usage, "prompt_tokens_details", "cached_tokens"),
-            count(usage, "input_tokens_details", "cached_tokens")));
-        long prompt = max(count(usage, "prompt_tokens"), count(usage, "input_tokens"));
-        long output = max(count(usage, "completion_tokens"), count(usage, "output_tokens"));
+        Json.Obj untimed = timed ? Json.EMPTY : usage;      // of the rest timings know better
         counts = new Counts(
-            max(before.prompt, prompt),
-            max(before.cached, cached),
-            max(before.output, output),
-            reasoning,
+            largest(before.prompt, untimed, "prompt_tokens", "input_tokens"),
+            largest(before.cached, untimed, "cache_read_input_tokens",
+                "prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens"),
+            largest(before.output, untimed, "completion_tokens", "output_tokens"),
+            largest(before.reasoning, usage, "completion_tokens_details.reasoning_tokens",
+                "output_tokens_details.reasoning_tokens"),
             before.draft,
             new Speeds(
-                max(before.speeds.prompt, number(usage, "prompt_tokens_per_sec")),
-                max(before.speeds.output, number(usage, "completion_tokens_per_sec")),
+                max(before.speeds.prompt, number(untimed, "prompt_tokens_per_sec")),
+                max(before.speeds.output, number(untimed, "completion_tokens_per_sec")),
                 before.speeds.serverMs, before.speeds.firstMs));
+    }
+
+    /** The largest of {@code before} and the counts at those paths: keys with dots between. */
+    private static long largest(long before, Json.Obj from, String... paths) {
+        long largest = before;
+        for (String path : paths) largest = max(largest, count(from, path.split("\\.")));
+        return largest;
     }
 
     /** vLLM's own measures, where it is told to send them. */

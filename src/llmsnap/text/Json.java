@@ -10,6 +10,7 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.StringJoiner;
 
 /**
  * A JSON value. Immutable; {@code toString} is the JSON text. Objects keep their key order, numbers
@@ -33,7 +34,9 @@ public sealed interface Json {
         }
 
         @Override public String toString() {
-            return Json.write(this);
+            var out = new StringJoiner(",", "{", "}");
+            entries.forEach((key, value) -> out.add(quoted(key) + ":" + value));
+            return out.toString();
         }
 
         /**
@@ -67,13 +70,15 @@ public sealed interface Json {
         }
 
         @Override public String toString() {
-            return Json.write(this);
+            var out = new StringJoiner(",", "[", "]");
+            for (Json item : items) out.add(item.toString());
+            return out.toString();
         }
     }
 
     record Str(String text) implements Json {
         @Override public String toString() {
-            return Json.write(this);
+            return quoted(text);
         }
     }
 
@@ -135,41 +140,9 @@ public sealed interface Json {
         return String.format("%s%s%se%+03d", sign, digits.charAt(0), fraction, exponent);
     }
 
-    private static String write(Json value) {
-        var out = new StringBuilder();
-        write(value, out);
-        return out.toString();
-    }
-
-    private static void write(Json value, StringBuilder out) {
-        switch (value) {
-            case Obj object -> {
-                out.append('{');
-                object.entries.forEach((key, item) -> {
-                    if (out.charAt(out.length() - 1) != '{') out.append(',');
-                    quote(key, out);
-                    out.append(':');
-                    write(item, out);
-                });
-                out.append('}');
-            }
-            case Arr array -> {
-                out.append('[');
-                for (int i = 0; i < array.items.size(); i++) {
-                    if (i > 0) out.append(',');
-                    write(array.items.get(i), out);
-                }
-                out.append(']');
-            }
-            case Str text -> quote(text.text, out);
-            case Num number -> out.append(number.text);
-            case Word word -> out.append(word.text);
-        }
-    }
-
-    /** Appends a JSON string. Lone surrogates and JavaScript's two line separators are escaped. */
-    static void quote(String text, StringBuilder out) {
-        out.append('"');
+    /** A JSON string. Lone surrogates and JavaScript's two line separators are escaped. */
+    private static String quoted(String text) {
+        var out = new StringBuilder("\"");
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             int escape = "\"\\\n\r\t".indexOf(c);
@@ -183,7 +156,7 @@ public sealed interface Json {
                 out.append(c);
             }
         }
-        out.append('"');
+        return out.append('"').toString();
     }
 
     private static boolean isEscaped(char c) {
@@ -248,13 +221,8 @@ public sealed interface Json {
                 case KEY -> open.peek().key = text(bytes, start, at);
                 case STRING -> add(new Str(text(bytes, start, at)));
                 case NUMBER -> add(new Num(new String(bytes, start, at - start, UTF_8)));
-                case WORD -> add(word(bytes[start]));
+                case WORD -> add(bytes[start] == 'n' ? NULL : of(bytes[start] == 't'));
             }
-        }
-
-        private static Json word(byte first) {
-            if (first == 't') return TRUE;
-            return first == 'f' ? FALSE : NULL;
         }
 
         private void add(Json value) {

@@ -109,28 +109,27 @@ public final class Yaml extends YamlScalars {
     }
 
     private YamlNode readContent(int parent, boolean sameLine, int column) {
-        int c = peek();
         boolean compact = !sameLine || afterDash();
-        if (c == '!') throw noTags();
         if (atMark('-')) {
             if (!compact) throw wrong("a list cannot start on its key's line");
             return readBlockSeq(column);
         }
         if (atMark('?')) throw noComplexKeys();
         if (compact && atKey()) return readBlockMapping(column);
-        YamlNode node = switch (c) {
-            case '|', '>' -> readBlockScalar(parent);
-            case '[', '{' -> readFlow();
-            case '*' -> readAlias();
-            case '"', '\'' -> readQuoted();
-            default -> readPlain(parent, false);
-        };
-        if (c != '|' && c != '>') endLine();
+        if (peek() == '|' || peek() == '>') return readBlockScalar(parent);
+        YamlNode node = readInline(parent, false);
+        endLine();
         return node;
     }
 
-    private Malformed noTags() {
-        return wrong("tags (!) are not supported");
+    private YamlNode readInline(int parent, boolean flow) {
+        return switch (peek()) {
+            case '[', '{' -> readFlow();
+            case '*' -> readAlias();
+            case '"', '\'' -> readQuoted();
+            case '!' -> throw wrong("tags (!) are not supported");
+            default -> readPlain(parent, flow);
+        };
     }
 
     private Malformed noComplexKeys() {
@@ -362,14 +361,7 @@ public final class Yaml extends YamlScalars {
             anchor = readAnchor();
             skipFlowSpace(open);
         }
-        if (peek() == '!') throw noTags();
         if (peek() == ',' || atMark('?')) throw wrong("expected a value");
-        YamlNode node = switch (peek()) {
-            case '[', '{' -> readFlow();
-            case '*' -> readAlias();
-            case '"', '\'' -> readQuoted();
-            default -> readPlain(-1, true);
-        };
-        return remember(anchor, node, before);
+        return remember(anchor, readInline(-1, true), before);
     }
 }

@@ -32,8 +32,7 @@ final class YamlTypes {
         }
         if (FLOAT.matcher(digits).matches()) {
             double value = Double.parseDouble(digits);
-            boolean minusZero = value == 0 && 1 / value < 0;
-            if (minusZero) return new Json.Num("-0");
+            if (value == 0 && 1 / value < 0) return new Json.Num("-0");
             if (!Double.isInfinite(value)) return new Json.Num(Json.number(value));
         }
         Matcher date = DATE.matcher(text);

@@ -77,11 +77,11 @@ public final class Events {
     /** @param ids those that have changed; null: all */
     private Inbox.ModelList list(List<ModelStatus> models, Set<String> ids) {
         Config config = pool.config();
-        Supplier<byte[]> whole = () -> message("modelStatus", json(models, config));
+        Supplier<byte[]> whole = Inbox.once(() -> message("modelStatus", json(models, config)));
         if (ids == null) return new Inbox.ModelList(models.size(), whole, whole);
-        List<ModelStatus> some = models.stream().filter(each -> ids.contains(each.id())).toList();
-        return new Inbox.ModelList(models.size(), whole, () -> message("modelChange",
-            some.stream().map(each -> ModelJson.event(each, config)).toList()));
+        return new Inbox.ModelList(models.size(), whole, Inbox.once(() -> message("modelChange",
+            models.stream().filter(each -> ids.contains(each.id()))
+                .map(each -> ModelJson.event(each, config)).toList())));
     }
 
     private static List<Json.Obj> json(List<ModelStatus> models, Config config) {
@@ -139,7 +139,7 @@ public final class Events {
         }
 
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
-            write(models.whole());
+            write(models.whole().get());
             writeRows(old);
             for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
@@ -159,9 +159,9 @@ public final class Events {
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
             for (String source : logs.keySet()) {
-                if (!logs.get(source).hasMore()) continue;
+                if (logs.get(source).left() == 0) continue;
                 writeLog(source, LOG_BYTES);
-                if (logs.get(source).hasMore()) inbox.run();
+                if (logs.get(source).left() > 0) inbox.run();
             }
             boolean due = System.nanoTime() - inFlightNanos >= PROGRESS_NANOS;
             // A long list is not written for each change.

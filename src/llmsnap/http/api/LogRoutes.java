@@ -16,8 +16,8 @@ public record LogRoutes(ModelPool pool, Log log) {
 
     /** The newest lines as text; a browser is sent to the UI. */
     public void tail(Exchange exchange, String rest) throws Failure {
-        String accept = exchange.header("Accept");
-        if (accept != null && accept.contains("text/html")) exchange.redirect(302, "/ui/");
+        boolean browser = exchange.headerText("Accept").contains("text/html");
+        if (browser) exchange.redirect(302, "/ui/");
         else exchange.send(200, TEXT, log.shown.tail(HISTORY_BYTES));
     }
 

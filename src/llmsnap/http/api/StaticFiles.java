@@ -52,11 +52,11 @@ public final class StaticFiles {
         // Asked each time: an update is seen at once, and costs a 304 when there is none.
         headers.set("Cache-Control", "no-cache");
         headers.set("Vary", "Accept-Encoding");
-        boolean gzip = acceptsGzip(exchange.header("Accept-encoding"));
+        boolean gzip = acceptsGzip(exchange.headerText("Accept-encoding"));
         String tag = "\"" + file.tag + (gzip ? "-gzip\"" : "\"");
         headers.set("ETag", tag);
-        String known = exchange.header("If-none-match");
-        if (known != null && (known.strip().equals("*") || known.contains(tag))) {
+        String known = exchange.headerText("If-none-match");
+        if (known.strip().equals("*") || known.contains(tag)) {
             exchange.commit(304, 0);
             return;
         }
@@ -75,7 +75,6 @@ public final class StaticFiles {
     }
 
     private static boolean acceptsGzip(String accepted) {
-        if (accepted == null) return false;
         // By hand: a regular expression with two free runs takes a core for seconds over blanks.
         for (String each : accepted.split(",")) {
             int end = each.indexOf(';');
@@ -90,25 +89,22 @@ public final class StaticFiles {
 
     private File file(String name, String base) throws Failure {
         File known = files.get(base + name);
+        if (known != null) return known;
         try {
-            return known == null ? load(name, base) : known;
+            byte[] bytes = read(name);
+            if (name.equals(PAGE)) {
+                String tag = "<base href=\"%s\">";
+                var page = new String(bytes, UTF_8);
+                bytes = page.replace(tag.formatted("./"), tag.formatted(base)).getBytes(UTF_8);
+            }
+            String type = TYPES.get(name.substring(name.lastIndexOf('.') + 1));
+            var file = new File(type, bytes, gzip(bytes),
+                Integer.toHexString(Arrays.hashCode(bytes)));
+            files.put(base + name, file);
+            return file;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    private File load(String name, String base) throws IOException, Failure {
-        byte[] bytes = read(name);
-        if (name.equals(PAGE)) {
-            String tag = "<base href=\"%s\">";
-            var page = new String(bytes, UTF_8);
-            bytes = page.replace(tag.formatted("./"), tag.formatted(base)).getBytes(UTF_8);
-        }
-        String type = TYPES.get(name.substring(name.lastIndexOf('.') + 1));
-        var file = new File(type, bytes, gzip(bytes),
-            Integer.toHexString(Arrays.hashCode(bytes)));
-        files.put(base + name, file);
-        return file;
     }
 
     private static byte[] read(String name) throws IOException, Failure {

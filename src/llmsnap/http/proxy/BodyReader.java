@@ -129,8 +129,8 @@ public final class BodyReader {
 
     /** The Content-Encoding that has to be undone, or "". @throws Failure for one that cannot be */
     private static String encoding(Exchange exchange) throws Failure {
-        String encoding = exchange.header("Content-encoding");
-        String word = encoding == null ? "" : encoding.strip().toLowerCase(Locale.ROOT);
+        String encoding = exchange.headerText("Content-encoding");
+        String word = encoding.strip().toLowerCase(Locale.ROOT);
         if (UNDONE.contains(word)) return word.equals("identity") ? "" : word;
         exchange.responseHeaders().set("Accept-Encoding", "gzip, deflate");
         throw new Failure(415, "the Content-Encoding \"" + Failure.shown(encoding)

@@ -16,6 +16,7 @@ import llmsnap.config.Config;
 import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
+import llmsnap.http.server.Internals;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Refused;
@@ -59,13 +60,9 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             if (log.isDebug()) log.debug("\"" + name + "\" means " + whose + target.id());
             return target;
         } catch (Failure e) {
-            if (exchange.is("POST")) dispatcher.note(exchange, shown(name));
+            if (exchange.is("POST")) dispatcher.note(exchange, Log.cut(name, MAX_SHOWN));
             throw e;
         }
-    }
-
-    private static String shown(String name) {
-        return name.length() <= MAX_SHOWN ? name : name.substring(0, MAX_SHOWN) + "...";
     }
 
     /** A GET whose query names the model. */
@@ -80,7 +77,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
 
     private static Kind kindOfGet(Exchange exchange) throws Failure {
         if (!exchange.isWebSocket()) return Kind.REPEATABLE;
-        if (Exchange.canBeTakenOver()) return Kind.UPGRADE;
+        if (Internals.areOpen()) return Kind.UPGRADE;
         throw new Failure(501, "this Java does not let a WebSocket pass; connect to the model's"
             + " server itself, see /running for its address");
     }
@@ -88,11 +85,11 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
     public void post(Exchange exchange, String rest)
             throws Failure, Refused, InterruptedException {
-        String type = exchange.header("Content-type");
+        String type = exchange.headerText("Content-type");
         String boundary = Multipart.boundary(type);
         try (Body body = boundary == null ? bodies.read(exchange) : bodies.readForm(exchange)) {
-            boolean form = type != null
-                && type.toLowerCase(Locale.ROOT).startsWith("application/x-www-form-urlencoded");
+            boolean form =
+                type.toLowerCase(Locale.ROOT).startsWith("application/x-www-form-urlencoded");
             Outgoing outgoing;
             if (boundary != null) outgoing = multipart(exchange, body, boundary);
             // curl -d says "form" of JSON, too
@@ -188,20 +185,23 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             exchange.redirect(exchange.isGet() ? 301 : 308, location);
             return;
         }
-        if (leadsAbove(Query.decodePath(raw.substring(end)))) {
+        String path = raw.substring(end);
+        if (leadsAbove(Query.decodePath(path))) {
             throw new Failure(400, "the path leads out of /upstream/" + Failure.shown(id) + "/");
         }
         boolean navigates = exchange.isStray()
-            && String.valueOf(exchange.header("Accept")).contains("text/html");
+            && exchange.headerText("Accept").contains("text/html");
         if (navigates && to instanceof Target.Local && !isLoaded(to.id())) {
             LoadPage.send(exchange, to.id());
             return;
         }
-        checkLook(exchange, to, raw.substring(end));
+        // A look at a model that is not loaded does not load it: monitors ask for some paths again
+        // and again, browsers for icons and files of pages that are still open.
+        boolean file = exchange.isStray() && FILE.matcher(path).matches();
+        checkLoad(exchange, to, file || exchange.isGet() && LOOKS.contains(path));
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
             Kind kind = exchange.isGet() ? kindOfGet(exchange) : Kind.ONCE;
-            String path = raw.substring(end) + exchange.queryPart();
-            dispatcher.pass(exchange, new Outgoing(to, path, kind, small,
+            dispatcher.pass(exchange, new Outgoing(to, path + exchange.queryPart(), kind, small,
                 () -> small == null ? BodyReader.passing(exchange)
                     : small.publisher(0, small.size())));
         }
@@ -215,15 +215,6 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             if (depth < 0) return true;
         }
         return false;
-    }
-
-    /**
-     * A look at a model that is not loaded does not load it: monitors ask for some paths again and
-     * again, browsers for icons and files of pages that are still open.
-     */
-    private void checkLook(Exchange exchange, Target to, String path) throws Failure {
-        boolean file = exchange.isStray() && FILE.matcher(path).matches();
-        checkLoad(exchange, to, file || exchange.isGet() && LOOKS.contains(path));
     }
 
     /** @param look whether the request asks for nothing that is worth a load */

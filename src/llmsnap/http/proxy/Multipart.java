@@ -13,7 +13,7 @@ import java.util.TreeMap;
 import llmsnap.http.server.Failure;
 
 /** Finds the {@code model} fields of a multipart form (RFC 7578) without moving its parts. */
-final class Multipart {
+record Multipart(Body form, String delimiter, List<Multipart.Field> models) {
     private static final int MAX_HEAD_BYTES = 16 * 1024;
     private static final int MAX_NAME_BYTES = 4 * 1024;
     private static final int MAX_BOUNDARY = 200;
@@ -27,20 +27,10 @@ final class Multipart {
     /** Where the value of a field stands: bytes from..to. */
     record Field(long from, long to) {}
 
-    private final Body form;
-    private final String delimiter;
-    private final List<Field> models = new ArrayList<>();
-
-    private Multipart(Body form, String boundary) {
-        this.form = form;
-        this.delimiter = "\r\n--" + boundary;
-    }
-
     /** The boundary of a Content-Type when that is multipart/form-data, else null. */
     static String boundary(String contentType) throws Failure {
-        boolean form = contentType != null
-            && contentType.strip().toLowerCase(Locale.ROOT).startsWith("multipart/form-data");
-        if (!form) return null;
+        String type = contentType.strip().toLowerCase(Locale.ROOT);
+        if (!type.startsWith("multipart/form-data")) return null;
         String boundary = parameters(contentType).getOrDefault("boundary", "");
         if (!boundary.isEmpty() && boundary.length() <= MAX_BOUNDARY) return boundary;
         throw invalid("the Content-Type multipart/form-data has no boundary");
@@ -48,7 +38,7 @@ final class Multipart {
 
     /** The values of the form's {@code model} fields, in order; at least one. */
     static List<Field> models(Body form, String boundary) throws Failure {
-        var multipart = new Multipart(form, boundary);
+        var multipart = new Multipart(form, "\r\n--" + boundary, new ArrayList<>());
         multipart.read();
         if (multipart.models.isEmpty()) throw noModel();
         return multipart.models;

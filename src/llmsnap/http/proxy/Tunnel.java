@@ -5,6 +5,7 @@ import static llmsnap.record.Cause.NO_ANSWER;
 
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -18,6 +19,7 @@ import java.util.regex.Pattern;
 import javax.net.ssl.SSLSocketFactory;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
+import llmsnap.http.server.Internals;
 import llmsnap.record.InFlight;
 
 /**
@@ -32,14 +34,10 @@ final class Tunnel {
     private static final Pattern STATUS = Pattern.compile("HTTP/1\\.[01] ([1-5][0-9]{2})\\b");
 
     /** Two streams towards the server, which an interrupt or a close ends. */
-    private record Far(InputStream in, OutputStream out, AutoCloseable connection)
-            implements AutoCloseable {
+    private record Far(InputStream in, OutputStream out, Closeable connection)
+            implements Closeable {
         @Override public void close() throws IOException {
-            try {
-                connection.close();
-            } catch (Exception e) {
-                throw new IOException(e);
-            }
+            connection.close();
         }
     }
 
@@ -61,7 +59,7 @@ final class Tunnel {
                 throw new Failure(shown, to.name() + " answered " + code
                     + " where a WebSocket was asked for");
             }
-            Exchange.Raw near = exchange.takeOver(code, head);
+            Internals.Connection near = exchange.takeOver(code, head);
             Thread.ofPlatform().daemon().name("websocket").start(() -> forward(near.in(), far));
             byte[] piece = new byte[PIECE_BYTES];
             for (int n; (n = far.in.read(piece)) >= 0; ) {
@@ -102,8 +100,7 @@ final class Tunnel {
         for (int last = 0, c; (c = in.read()) >= 0; ) {
             head.write(c);
             last = last << 8 | c;
-            boolean ends = last == 0x0d0a0d0a;
-            if (ends) return head.toByteArray();
+            if (last == 0x0d0a0d0a) return head.toByteArray();
             if (head.size() > MAX_HEAD_BYTES) break;
         }
         throw new IOException("no end of the head");

@@ -67,10 +67,8 @@ final class Auth {
     }
 
     private static Given given(Exchange exchange, List<String> keys) {
-        String apiKey = exchange.header("X-api-key");
-        if (apiKey != null && isKey(latin(apiKey), keys)) return Given.HEADER;
-        String authorization = exchange.header("Authorization");
-        String[] words = authorization == null ? new String[0] : authorization.split(" ", 2);
+        if (isKey(latin(exchange.headerText("X-api-key")), keys)) return Given.HEADER;
+        String[] words = exchange.headerText("Authorization").split(" ", 2);
         if (words.length < 2) return Given.NOT;
         boolean bearer = words[0].equalsIgnoreCase("bearer");
         if (bearer && isKey(latin(words[1]), keys)) return Given.HEADER;
@@ -103,7 +101,7 @@ final class Auth {
     private static void checkSite(Exchange exchange) throws Failure {
         String origin = exchange.header("Origin");
         String site = exchange.header("Sec-fetch-site");
-        String host = hostName(exchange.header("Host"));
+        String host = hostName(exchange.headerText("Host"));
         boolean foreign = site != null ? !OWN_SITES.contains(site)
             : origin != null && !hostName(origin.replaceFirst("^.*?//", "")).equals(host);
         if (!foreign) return;
@@ -115,8 +113,10 @@ final class Auth {
 
     /** A name that leads here may have been made to by anybody (DNS rebinding). */
     private static void checkHost(Exchange exchange, List<String> allowed) throws Failure {
-        String host = hostName(exchange.header("Host"));
-        if (isPrivateName(host) || isNamed(host, allowed)) return;
+        String host = hostName(exchange.headerText("Host"));
+        // No stranger can make a public name of these that leads here.
+        boolean home = NAME.matcher(host).matches() && isNamed(host, HOME);
+        if (home || ADDRESS.matcher(host).matches() || isNamed(host, allowed)) return;
         String name = Failure.shown(host);
         throw new Failure(403, "without apiKeys this server is not controlled as \"" + name
             + "\": write allowedHosts: [" + name + "] in the configuration if that is its name, or"
@@ -124,16 +124,9 @@ final class Auth {
     }
 
     private static String hostName(String authority) {
-        if (authority == null) return "";
         int colon = authority.lastIndexOf(':');
         boolean port = colon > authority.lastIndexOf(']');
         return (port ? authority.substring(0, colon) : authority).toLowerCase(Locale.ROOT);
-    }
-
-    /** Whether no stranger can make a public name of it that leads here. */
-    private static boolean isPrivateName(String host) {
-        boolean name = NAME.matcher(host).matches();
-        return ADDRESS.matcher(host).matches() || name && isNamed(host, HOME);
     }
 
     private static boolean isNamed(String host, List<String> names) {

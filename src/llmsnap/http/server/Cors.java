@@ -14,8 +14,7 @@ public final class Cors {
 
     /** Any page may ask what it may send; what it may do is decided when it does. */
     static void answerPreflight(Exchange exchange) throws Failure {
-        String asked = exchange.header("Access-Control-Request-Headers");
-        String allowed = asked == null ? "" : valid(asked);
+        String allowed = valid(exchange.headerText("Access-Control-Request-Headers"));
         if (allowed.isEmpty()) allowed = USUAL;
         Headers headers = exchange.responseHeaders();
         headers.set("Access-Control-Allow-Origin", "*");

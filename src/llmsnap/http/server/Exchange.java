@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -62,9 +62,8 @@ public final class Exchange {
     volatile int watchedAs;
     /** It goes on until the client or the server leaves: a stop does not wait for it. */
     volatile boolean endless;
-    private final AtomicBoolean committed = new AtomicBoolean();
+    private final AtomicInteger status = new AtomicInteger();       // 0 before the answer begins
     private volatile boolean waiting;           // the answer is a stream of comments of ours so far
-    private volatile int status;
     private volatile long missing = -1;         // of the body, where its length is known
     private volatile long bytesOut;
     private volatile OutputStream out = OutputStream.nullOutputStream();
@@ -136,6 +135,11 @@ public final class Exchange {
         return http.getRequestHeaders().getFirst(name);
     }
 
+    /** The same; "" when there is none. */
+    public String headerText(String name) {
+        return Objects.requireNonNullElse(header(name), "");
+    }
+
     /** The length of the body, -1 when it is not known; checked by {@link RequestCheck}. */
     public long contentLength() {
         String length = header("Content-length");
@@ -188,7 +192,8 @@ public final class Exchange {
 
     /** The connection; null where it cannot be reached. */
     SocketChannel channel() {
-        return Internals.channel(http);
+        Internals.Connection connection = Internals.connection(http);
+        return connection == null ? null : connection.channel();
     }
 
     InetSocketAddress client() {
@@ -212,9 +217,8 @@ public final class Exchange {
      */
     public boolean isStray() {
         if (!isGet() || header(OWN_PAGE) != null) return false;
-        String agent = Objects.requireNonNullElse(header("User-agent"), "");
-        String accept = Objects.requireNonNullElse(header("Accept"), "");
-        return agent.startsWith("Mozilla/") || accept.contains("image/")
+        String accept = headerText("Accept");
+        return headerText("User-agent").startsWith("Mozilla/") || accept.contains("image/")
             || accept.contains("text/html")
             || SIGNS.stream().anyMatch(each -> header(each) != null);
     }
@@ -253,7 +257,7 @@ public final class Exchange {
     }
 
     public boolean isCommitted() {
-        return committed.get();
+        return status.get() != 0;
     }
 
     /** Something that a client breaks by leaving. */
@@ -272,22 +276,24 @@ public final class Exchange {
         }
     }
 
+    private void startAnswer(int code) throws Failure {
+        interruption.check();
+        // A failure and an answer may race.
+        if (!status.compareAndSet(0, code)) throw Failure.of(CLIENT_LEFT);
+    }
+
     /**
      * Sends the head.
      *
      * @param length of the body in bytes, -1 when it is not known: it is streamed
      */
     public void commit(int code, long length) throws Failure {
-        interruption.check();
-        // A failure and an answer may race.
-        if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);
-        status = code;
+        startAnswer(code);
         Headers headers = responseHeaders();
         boolean bodyless = is("HEAD") || code == 204 || code == 304 || length == 0;
         if (!bodyless) missing = length;
         else if (is("HEAD") && length > 0) headers.set("Content-length", String.valueOf(length));
-        String connection = Objects.requireNonNullElse(header("Connection"), "");
-        boolean last = connection.toLowerCase(Locale.ROOT).contains("close");
+        boolean last = headerText("Connection").toLowerCase(Locale.ROOT).contains("close");
         if (closing || last) headers.set("Connection", "close");
         progress.writing();
         sending(() -> {
@@ -304,7 +310,7 @@ public final class Exchange {
             missing -= bytes.length;
             if (missing == 0) {
                 interruption.answering();       // it is whole
-                ending.end(status, null, null);
+                ending.end(status.get(), null, null);
             }
         }
         progress.writing();
@@ -314,17 +320,13 @@ public final class Exchange {
 
     /** Writes and flushes something of our own into a stream of the model's server. */
     public void writeOurs(byte[] bytes) throws Failure {
-        progress.writing();
-        sending(() -> {
-            out.write(bytes);
-            out.flush();
-        });
-        bytesOut += bytes.length;
+        write(bytes);
+        sending(out::flush);
         progress.written(false);
     }
 
     public void flush() throws Failure {
-        sending(() -> out.flush());
+        sending(out::flush);
         progress.written(!waiting);
     }
 
@@ -373,30 +375,17 @@ public final class Exchange {
         waiting = false;
     }
 
-    /** The two directions of the client's connection, from the answer's head on. */
-    public record Raw(InputStream in, OutputStream out) {}
-
-    /** Whether {@link #takeOver} can do what it should. */
-    public static boolean canBeTakenOver() {
-        return Internals.areOpen();
-    }
-
     /** Answers with that head; from then on the connection is the caller's until it returns. */
-    public Raw takeOver(int code, byte[] head) throws Failure {
-        interruption.check();
-        if (!committed.compareAndSet(false, true)) throw Failure.of(CLIENT_LEFT);
-        status = code;
+    public Internals.Connection takeOver(int code, byte[] head) throws Failure {
+        startAnswer(code);
         closing = true;
-        try {
-            Internals.Streams streams = Internals.streams(http);
-            sending(() -> {
-                streams.out().write(head);
-                streams.out().flush();
-            });
-            return new Raw(streams.in(), streams.out());
-        } catch (IOException e) {
-            throw Failure.of(CLIENT_LEFT);
-        }
+        Internals.Connection connection = Internals.connection(http);
+        if (connection == null) throw Failure.of(CLIENT_LEFT);
+        sending(() -> {
+            connection.out().write(head);
+            connection.out().flush();
+        });
+        return connection;
     }
 
     // ---- the end
@@ -404,7 +393,7 @@ public final class Exchange {
     /** Answers with the failure, in whatever way is left. @throws Failure when only a cut is */
     void fail(Failure why) throws Failure {
         if (why.cause == CLIENT_LEFT || isCommitted() && !waiting) {
-            ending.end(isCommitted() ? status : why.status, why, null);
+            ending.end(isCommitted() ? status.get() : why.status, why, null);
             throw why;
         }
         interruption.answering();
@@ -427,7 +416,7 @@ public final class Exchange {
 
     /** Ends the answer properly. @throws IOException to close the connection */
     void finish() throws IOException, Failure {
-        ending.end(status, null, null);
+        ending.end(status.get(), null, null);
         if (closing) throw new IOException("closed after its answer");      // else the rest is read
         progress.draining();
         sending(() -> {
@@ -446,7 +435,7 @@ public final class Exchange {
         String reason = why == null && broken != null ? broken.getMessage() : why;
         String words = description.get();
         if (!words.isEmpty()) words += " ";
-        String code = status == 0 ? "-" : String.valueOf(status);
+        String code = isCommitted() ? status.toString() : "-";
         String asked = method() + " " + Failure.shown(rawPath) + " ";
         String end = reason == null ? "" : ": " + firstLine(reason);
         return client().getAddress().getHostAddress() + " " + asked + code + " " + words

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import llmsnap.models.Refused;
 import llmsnap.record.Cause;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 
 /**
@@ -28,10 +29,11 @@ public final class Failure extends Exception {
 
     public final int status;
     public final Cause cause;
-    private final String code;      // OpenAI's machine-readable word, or null
-    private final String param;     // which parameter is to blame, or null
-    private final transient Json.Obj more;      // members beside the error
-    private final transient Json.Obj given;     // the model's server's own error, or null
+    // What is added where it is made, and then stays.
+    private String code;        // OpenAI's machine-readable word, or null
+    private String param;       // which parameter is to blame, or null
+    private transient Json.Obj more = Json.EMPTY;       // members beside the error
+    private transient Json.Obj given;           // the model's server's own error, or null
 
     public Failure(int status, String message) {
         this(status, REFUSED, message);
@@ -41,40 +43,30 @@ public final class Failure extends Exception {
         super(message, null, false, false);
         this.status = status;
         this.cause = cause;
-        this.code = null;
-        this.param = null;
-        this.more = Json.EMPTY;
-        this.given = null;
     }
 
-    private Failure(Failure from, String code, String param, Json.Obj more, Json.Obj given) {
-        super(from.getMessage(), null, false, false);
-        this.status = from.status;
-        this.cause = from.cause;
-        this.given = given;
-        this.code = code;
-        this.param = param;
-        this.more = more;
-    }
-
-    /** The same with OpenAI's word for it, and the parameter to blame or null. */
+    /** Adds OpenAI's word for it, and the parameter to blame or null. */
     public Failure as(String word, String parameter) {
-        return new Failure(this, word, parameter, more, given);
+        code = word;
+        param = parameter;
+        return this;
     }
 
-    /** The same with another member beside the error. */
+    /** Adds another member beside the error. */
     public Failure with(String key, Object value) {
-        return new Failure(this, code, param, more.with(key, value), given);
+        more = more.with(key, value);
+        return this;
     }
 
-    /** The same with the error object of a model's server, which its client knows to read. */
+    /** Adds the error object of a model's server, which its client knows to read. */
     public Failure instead(Json.Obj error) {
-        return new Failure(this, code, param, more, error);
+        given = error;
+        return this;
     }
 
     /** What a stranger said, as far as it is repeated: in sentences, rows and logs. */
     public static String shown(String text) {
-        return text.length() <= MAX_SHOWN ? text : text.substring(0, MAX_SHOWN) + "...";
+        return Log.cut(text, MAX_SHOWN);
     }
 
     /** A browser that was sent here by any page asked for a change with a GET. */

@@ -4,7 +4,6 @@ import com.sun.net.httpserver.HttpContext;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpsExchange;
 import java.io.BufferedInputStream;
-import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.reflect.Constructor;
@@ -22,9 +21,9 @@ import llmsnap.platform.Guard;
  * opening (a class path, another JVM), a WebSocket is a 501, and a request target that is not
  * encoded gets the JDK's own 400.
  */
-final class Internals {
-    /** The two directions of a client's connection. */
-    record Streams(InputStream in, OutputStream out) {}
+public final class Internals {
+    /** A client's connection, and its two directions. */
+    public record Connection(SocketChannel channel, InputStream in, OutputStream out) {}
 
     private static final Guard GUARD = new Guard();
     private static volatile Internals opened;
@@ -76,31 +75,20 @@ final class Internals {
         return field;
     }
 
-    /** Opens them when nobody has: that takes some 30 ms. */
-    static boolean areOpen() {
+    /** Whether {@link Exchange#takeOver} can work; opens them when nobody has, some 30 ms. */
+    public static boolean areOpen() {
         if (!tried) GUARD.run(Internals::open);
         return opened != null;
     }
 
-    /** The connection's streams; its answer's head must not have been sent. */
-    static Streams streams(HttpExchange exchange) throws IOException {
-        try {
-            Field impl = exchange instanceof HttpsExchange ? opened.httpsImpl : opened.impl;
-            Object connection = opened.connectionOf.get(impl.get(exchange));
-            return new Streams((InputStream) opened.in.get(connection),
-                (OutputStream) opened.out.get(connection));
-        } catch (ReflectiveOperationException e) {
-            throw new IOException("the connection cannot be reached");
-        }
-    }
-
-    /** The connection itself; null where it cannot be reached. */
-    static SocketChannel channel(HttpExchange exchange) {
+    /** The connection; null where it cannot be reached. */
+    static Connection connection(HttpExchange exchange) {
         if (!areOpen()) return null;
         try {
             Field impl = exchange instanceof HttpsExchange ? opened.httpsImpl : opened.impl;
-            Object connection = opened.connectionOf.get(impl.get(exchange));
-            return (SocketChannel) opened.channel.get(connection);
+            Object its = opened.connectionOf.get(impl.get(exchange));
+            return new Connection((SocketChannel) opened.channel.get(its),
+                (InputStream) opened.in.get(its), (OutputStream) opened.out.get(its));
         } catch (ReflectiveOperationException e) {
             return null;
         }

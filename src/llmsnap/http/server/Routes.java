@@ -5,28 +5,25 @@ import java.util.TreeSet;
 import llmsnap.http.server.Auth.Access;
 import llmsnap.models.Refused;
 
-/**
- * Finds a request's route: which method and path leads where, and who may go there.
- *
- * @param table knows the routes
- */
-public record Routes(Table table) {
+/** Finds a request's route: which method and path leads where, and who may go there. */
+public interface Routes {
     /** How many slashes the longest path of a table has that stands for all that begin so. */
-    private static final int MAX_SLASHES = 4;
+    int MAX_SLASHES = 4;
 
-    /** The routes by their path. */
-    public interface Table {
-        /** @param path one that ends with a slash and a star stands for all that begin so */
-        Route at(String path);
-    }
+    /**
+     * The route of a path, or null.
+     *
+     * @param path one that ends with a slash and a star stands for all that begin so
+     */
+    Route at(String path);
 
     /** Serves a request; {@code rest} is what the path has behind the route's own, decoded. */
-    public interface Handler {
+    interface Handler {
         void serve(Exchange exchange, String rest) throws Failure, Refused, InterruptedException;
     }
 
     /** Who serves a path; null for methods that it does not take. */
-    public record Route(Access access, Handler get, Handler post, Handler others) {
+    record Route(Access access, Handler get, Handler post, Handler others) {
         /** For anybody. */
         public static Route open(Handler get) {
             return new Route(Access.OPEN, get, null, null);
@@ -70,11 +67,11 @@ public record Routes(Table table) {
      * @param path decoded, with single slashes and none at its end
      * @throws Failure 404 for an unknown path, 405 for another method than its routes take
      */
-    Match find(String method, String path) throws Failure {
+    default Match find(String method, String path) throws Failure {
         Set<String> allowed = new TreeSet<>();
         for (int end = path.length(); end > 0; end = shorter(path, end)) {
             boolean whole = end == path.length();
-            Route route = table.at(whole ? path : path.substring(0, end) + "*");
+            Route route = at(whole ? path : path.substring(0, end) + "*");
             if (route == null) continue;
             Handler handler = route.handler(method);
             if (handler != null) return new Match(route.access, handler, path.substring(end));
@@ -83,9 +80,7 @@ public record Routes(Table table) {
             if (known && route.get != null) allowed.addAll(Set.of("GET", "HEAD"));
             if (known && route.post != null) allowed.add("POST");
         }
-        if (allowed.isEmpty()) {
-            throw Failure.noPath(path);
-        }
+        if (allowed.isEmpty()) throw Failure.noPath(path);
         throw Failure.notTaken(path, String.join(", ", allowed), method);
     }
 

@@ -49,7 +49,11 @@ public final class Server {
         this.log = log;
         this.entry = entry;
         this.routes = routes;
-        this.http = tls == null ? HttpServer.create(address, BACKLOG) : https(address, tls);
+        this.http = tls == null ? HttpServer.create(address, BACKLOG)
+            : HttpsServer.create(address, BACKLOG);
+        if (http instanceof HttpsServer https) {
+            https.setHttpsConfigurator(new HttpsConfigurator(tls.context()));
+        }
         this.watch = new ClientWatch(http.getAddress().getPort(), heads);
         ExecutorService threads = JdkHttp.threads("http");
         HttpContext context = http.createContext("/", this::handle);
@@ -57,12 +61,6 @@ public final class Server {
             if (tls == null) Internals.encodeTarget(task, context);
             heads.read(task);
         }));
-    }
-
-    private static HttpServer https(InetSocketAddress address, Tls tls) throws IOException {
-        HttpsServer server = HttpsServer.create(address, BACKLOG);
-        server.setHttpsConfigurator(new HttpsConfigurator(tls.context()));
-        return server;
     }
 
     public int port() {
@@ -73,11 +71,6 @@ public final class Server {
         http.start();
         watch.start();
         JdkHttp.holdPoller();
-    }
-
-    /** Does what the first requests would wait for. */
-    public static void warmUp() {
-        Internals.areOpen();
     }
 
     /** Whether no request was served for {@code millis}. */
