@@ -58,7 +58,8 @@ class Benchmark {
         new Part("idle", Benchmark::idle),
         new Part("large", Benchmark::large),
         new Part("insight", Benchmark::insight),
-        new Part("placement", Benchmark::placement));
+        new Part("placement", Benchmark::placement),
+        new Part("prompt-cache", Benchmark::promptCache));
 
     /** A process that is ended by its pid. */
     record Server(Process process, int port) implements AutoCloseable {
@@ -751,6 +752,44 @@ class Benchmark {
      * What it costs to be seen: captures on and a reader of /api/events, against captures off and
      * nobody. In turn, since the machine drifts.
      */
+    /**
+     * Swapping back to a real llama-server with a long prompt, kept and not kept; MODEL names a
+     * GGUF, and llama-server has to be on the PATH.
+     */
+    static void promptCache() throws Exception {
+        String model = System.getenv().getOrDefault("MODEL", "/opt/tiny-models/alpha.gguf");
+        if (!Files.exists(Path.of(model))) return;
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 400; i++) text.append("word ").append(i).append(' ');
+        byte[] prompt = ("{\"model\":\"a\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\","
+            + "\"content\":\"" + text + "\"}]}").getBytes(StandardCharsets.UTF_8);
+        byte[] other = "{\"model\":\"b\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\","
+            .concat("\"content\":\"hello\"}]}").getBytes(StandardCharsets.UTF_8);
+        Path dir = Files.createTempDirectory("llmsnap-bench");
+        String cmd = "llama-server --port ${PORT} -c 8192 --parallel 1 -m " + model;
+        double[] millis = new double[2];
+        for (int kept = 0; kept < 2; kept++) {
+            String a = kept == 0 ? "{cmd: '" + cmd + "'}"
+                : "{keepPromptCache: true, cmd: '" + cmd + " --slot-save-path ${CACHE_DIR}'}";
+            List<Double> rounds = new ArrayList<>();
+            try (Server server = llmsnap("promptCache: {dir: " + dir + "}\nmodels:\n  a: " + a
+                    + "\n  b: {cmd: '" + cmd + "'}\n");
+                Connection connection = new Connection(server.port)) {
+                String path = "/v1/chat/completions";
+                connection.call(path, prompt);
+                for (int round = 0; round < 5; round++) {
+                    connection.call(path, other);
+                    long before = System.nanoTime();
+                    connection.call(path, prompt);
+                    rounds.add((System.nanoTime() - before) / 1e6);
+                }
+            }
+            millis[kept] = median(rounds);
+        }
+        row("swap back to 4,000 tokens: kept, not kept", f("%.0f ms", millis[1]),
+            f("%.0f ms", millis[0]), f("%.2f", millis[1] / millis[0]));
+    }
+
     /** Who goes, of 20 loaded models among 300: the scheduler alone, in this process. */
     static void placement() throws Exception {
         var yaml = new StringBuilder("memory: {p: 20GB}\nmemoryReserve: 0\nmodels:\n");

@@ -36,6 +36,7 @@ import llmsnap.platform.Signals;
 import llmsnap.process.Leftovers;
 import llmsnap.process.Meter;
 import llmsnap.process.ModelServer;
+import llmsnap.process.PromptCaches;
 import llmsnap.record.Activity;
 import llmsnap.record.Log;
 import llmsnap.record.Metrics;
@@ -80,7 +81,8 @@ final class App {
         this.activity = new Activity(config.settings().kept(), metrics::count);
         this.meter = new Meter(machine.memory(), log);
         var servers = new ModelServer.Factory(leftovers, log,
-            () -> entry().secrets(), https -> clients.join().local(https), meter);
+            () -> entry().secrets(), https -> clients.join().local(https), meter,
+            new PromptCaches(() -> prompts(), log));
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
@@ -103,7 +105,7 @@ final class App {
         // One after the other: the first request wants a core, too.
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
             () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Internals::areOpen,
-            () -> IdleHeap.watch(server::isQuietFor));
+            BodyReader::sweep, () -> IdleHeap.watch(server::isQuietFor));
         inBackground(this::watchClients);
         pool.config().settings().preload().forEach(this::preload);
         if (arguments.has("watch-config")) reload.watch(stamp);
@@ -142,6 +144,10 @@ final class App {
         } catch (IOException e) {
             throw new Exit(1, e.getMessage());
         }
+    }
+
+    private Config.PromptCache prompts() {
+        return pool.config().settings().kept().prompts();
     }
 
     private Config.Entry entry() {

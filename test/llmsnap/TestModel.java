@@ -108,6 +108,7 @@ public final class TestModel extends SimulatedModel {
                 if (next != null) awake = next;
                 send(out, next == null ? "500 Internal Server Error" : "200 OK", Json.EMPTY);
             }
+            case "/slots", "/slots/0" -> slots(request, out);
             case "/v1/embeddings" -> send(out, "200 OK", Json.obj(
                 "object", "list",
                 "model", request.json().text("model"),
@@ -121,6 +122,28 @@ public final class TestModel extends SimulatedModel {
             case "/v1/chat/completions" -> super.answer(request, out);
             default -> echo(request, out);
         }
+    }
+
+    /** llama.cpp's slots, one of them, with a long prompt; {@code --slots} says how it fails. */
+    private void slots(Request request, OutputStream out) throws IOException {
+        String how = flags.getOrDefault("slots", "none");
+        String action = request.path().replaceAll(".*action=", "");
+        if (how.equals("none") || how.equals(action + "-fails")) {
+            send(out, "501 Not Implemented", Json.obj("error", "no slots"));
+            return;
+        }
+        if (how.equals(action + "-hangs")) pause(Long.MAX_VALUE);
+        if (action.equals("/slots")) {
+            String slots = "[{\"id\":0,\"n_prompt_tokens\":1000,\"is_processing\":false}]";
+            out.write(("HTTP/1.1 200 OK\r\nContent-Length: " + slots.length() + "\r\n\r\n"
+                + slots).getBytes(ISO_8859_1));
+            return;
+        }
+        boolean lies = how.equals(action + "-lies");
+        Path file = Path.of(flags.get("slot-save-path"), request.json().text("filename"));
+        if (action.equals("save") && !lies) Files.writeString(file, "what was said");
+        send(out, "200 OK", lies && action.equals("restore") ? Json.EMPTY
+            : Json.obj("n_" + action + "d", 1000, "n_saved", 1000));
     }
 
     private void log(Request request) {

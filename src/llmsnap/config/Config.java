@@ -50,7 +50,17 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * @param sleep how to put it to sleep, or null: it is stopped instead
      */
     public record Launch(Command command, Address proxy, int port, String checkEndpoint,
-        Sleep sleep,
+            Sleep sleep, Life life) {}
+
+    /**
+     * What else is done around a run.
+     *
+     * @param afterStart calls once it is ready, before any request
+     * @param beforeStop calls before it is stopped
+     * @param cacheDir where its prompt caches are kept meanwhile; "": they are not
+     * @param unloadTimeoutSeconds how long it may take to exit
+     */
+    public record Life(List<Call> afterStart, List<Call> beforeStop, String cacheDir,
             int unloadTimeoutSeconds) {}
 
     /**
@@ -117,13 +127,9 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
                 }
                 if (need.getValue() <= left) continue;
                 return "needs " + shown(pool.name, need.getValue()) + ", which has "
-                    + left(pool) + others;
+                    + pool.shown() + others;
             }
             return null;
-        }
-
-        private static String left(Pool pool) {
-            return Size.shown(pool.bytes) + " less " + Size.shown(pool.reserve) + " kept free";
         }
 
         private static String shown(String pool, long bytes) {
@@ -140,7 +146,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
         /** What those pools have, for people. */
         public String left(Map<String, Long> bytes) {
             return bytes.keySet().stream().map(pools::get).filter(Objects::nonNull)
-                .map(pool -> pool.name + " has " + left(pool)).collect(Collectors.joining(", "));
+                .map(pool -> pool.name + " has " + pool.shown()).collect(Collectors.joining(", "));
         }
     }
 
@@ -152,6 +158,11 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * @param devices what is measured for it; empty when models only declare what they take
      */
     public record Pool(String name, long bytes, long reserve, List<String> devices) {
+        /** For people: "24 GB less 1.2 GB kept free". */
+        public String shown() {
+            return Size.shown(bytes) + " less " + Size.shown(reserve) + " kept free";
+        }
+
         /** What models and strangers may take. */
         public long room() {
             return bytes - reserve;
@@ -223,8 +234,27 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
     public record Entry(List<String> apiKeys, List<String> allowedHosts, Set<String> secrets,
             boolean trustsPages) {}
 
-    /** How many ended requests are kept, and how much of what was said. */
-    public record Kept(int rows, int captureMb) {}
+    /** How many ended requests are kept, how much of what was said, and which prompt caches. */
+    public record Kept(int rows, int captureMb, PromptCache prompts) {}
+
+    /**
+     * Prompt caches of models that are not loaded.
+     *
+     * @param dir a folder for each model is in it
+     * @param limitBytes of all of them
+     * @param minTokens fewer are not worth a file
+     * @param timeoutSeconds for saving or restoring all of a model
+     */
+    public record PromptCache(String dir, long limitBytes, int minTokens, int timeoutSeconds) {
+        private static final Pattern ODD = Pattern.compile("[^A-Za-z0-9._-]|^\\.");
+
+        /** The folder of one model; those whose ids differ only in odd characters share none. */
+        public String folder(String model) {
+            String plain = ODD.matcher(model).replaceAll("_");
+            String mark = plain.equals(model) ? "" : "-" + Integer.toHexString(model.hashCode());
+            return dir + "/" + plain + mark;
+        }
+    }
 
     /** What is logged where. {@code timeFormat} is one of Go's names in lower case, or "". */
     public record Logging(Level level, String timeFormat, Stdout toStdout) {}

@@ -1,5 +1,7 @@
 package llmsnap.config;
 
+import static java.util.Objects.requireNonNullElse;
+
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -20,6 +22,7 @@ import llmsnap.config.Config.Memory;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config.Peers;
+import llmsnap.config.Config.PromptCache;
 import llmsnap.config.Config.Settings;
 import llmsnap.config.ModelReader.Defaults;
 import llmsnap.config.Problems.Problem;
@@ -37,6 +40,7 @@ import llmsnap.text.YamlNode.Scalar;
 /** Makes a {@link Config} of the text of config.yaml, with all its problems at once. */
 public final class ConfigReader {
     private static final int MAX_ROWS = 1000;
+    private static final long PROMPTS_BYTES = 20L << 30;
     private static final String KEYS = "apiKeys";
     private static final String ODD = "has a space or control character in it";
 
@@ -48,6 +52,7 @@ public final class ConfigReader {
     private final Map<String, Integer> keptPorts;
     private final Machine machine;
     private final MemoryReader memory;
+    private PromptCache prompts;
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final Map<String, String> names = new LinkedHashMap<>();
@@ -98,7 +103,7 @@ public final class ConfigReader {
 
     private Config top(Fields file) {
         Map<String, Json> macros = Macros.read(file, problems);
-        Macros global = Macros.of(macros, Map.of(), null);
+        Macros global = Macros.of(macros, Map.of(), Map.of());
         Mapping expanded = new MacroTree(global, problems, Set.of()).in(file.mapping());
         Fields top = file.of(MacroTree.known(expanded, 0, problems));
         top.has("macros");
@@ -130,10 +135,12 @@ public final class ConfigReader {
 
     private void readModels(Fields top, Map<String, Json> macros, UnaryOperator<String> hidden) {
         Defaults defaults = Defaults.read(top);
+        prompts = prompts(top);
+        var given = new ModelReader.Given(macros, defaults, prompts);
         int startPort = top.whole("startPort", 5800, 1);
         for (Fields.Named each : top.each("models", "model", "cmd")) {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
-            readers.put(each.name(), new ModelReader(each, macros, defaults, memory, problems));
+            readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }
         Map<String, Integer> ports = ports(startPort);
         for (String id : readers.keySet()) {
@@ -243,10 +250,23 @@ public final class ConfigReader {
             entry = new Config.Entry(keys, List.copyOf(hosts), secrets, trusted);
         }
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
-        var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5));
+        var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5),
+            prompts);
         return new Settings(List.copyOf(preload), entry, top.whole("swapGrace", 2, 0),
             logging,
             kept, top.flag("includeAliasesInList", false));
+    }
+
+    private PromptCache prompts(Fields top) {
+        UnaryOperator<String> variables = environment.variables();
+        String home = requireNonNullElse(variables.apply("HOME"), "/tmp");
+        String caches = requireNonNullElse(variables.apply("XDG_CACHE_HOME"), home + "/.cache");
+        try (Fields given = top.fields("promptCache")) {
+            String dir = given.text("dir", caches + "/llmsnap/prompts").strip();
+            return new PromptCache(dir.replaceFirst("/+$", ""),
+                memory.size(given, "limit", PROMPTS_BYTES),
+                given.whole("minTokens", 256, 0), given.atLeast(1, "timeout", 30));
+        }
     }
 
     private void preload(Scalar scalar, List<String> ids) {

@@ -21,7 +21,7 @@ import llmsnap.text.YamlNode.Scalar;
  */
 final class Macros {
     private static final Pattern NAME = Pattern.compile("[a-zA-Z0-9_-]{1,63}");
-    private static final Set<String> RESERVED = Set.of("PORT", "MODEL_ID", "PID");
+    private static final Set<String> RESERVED = Set.of("PORT", "MODEL_ID", "PID", "CACHE_DIR");
     private static final Pattern USE = Pattern.compile("\\$\\{([a-zA-Z0-9_-]+)}");
     private static final int MAX_TEXT = 64 * 1024;
     private static final int MAX_EXPANDED_CHARS = 1 << 20;
@@ -40,11 +40,13 @@ final class Macros {
     private int expansions;
 
     /**
-     * The macros of the whole file, or with {@code modelId} also those of that model, which win.
+     * The macros of the whole file, or also those of a model, which win.
+     *
+     * @param given those that are not written in the file, by name
      */
-    static Macros of(Map<String, Json> global, Map<String, Json> own, String modelId) {
+    static Macros of(Map<String, Json> global, Map<String, Json> own, Map<String, String> given) {
         var all = new Macros();
-        if (modelId != null) all.add("MODEL_ID", new Json.Str(modelId), false);
+        given.forEach((name, value) -> all.add(name, new Json.Str(value), false));
         for (String name : global.keySet()) {
             all.add(name, own.getOrDefault(name, global.get(name)), own.containsKey(name));
         }

@@ -86,6 +86,11 @@ final class MemoryReader {
         return sizes;
     }
 
+    /** A single size. */
+    long size(Fields fields, String key, long otherwise) {
+        return fields.has(key) ? size(fields.take(key), key) : otherwise;
+    }
+
     private long size(YamlNode node, String key) {
         long bytes = node instanceof Scalar scalar ? Size.parse(scalar.text()) : -1;
         if (bytes >= 0) return bytes;

@@ -15,8 +15,10 @@ import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Command;
 import llmsnap.config.Config.Filters;
 import llmsnap.config.Config.Launch;
+import llmsnap.config.Config.Life;
 import llmsnap.config.Config.Limits;
 import llmsnap.config.Config.Model;
+import llmsnap.config.Config.PromptCache;
 import llmsnap.config.Config.Sleep;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
@@ -53,18 +55,23 @@ final class ModelReader {
     private Fields fields;
     private int port;       // 0 when its command needs none
     private final Defaults defaults;
+    private final String cacheDir;
     private final MemoryReader memory;
     private final Problems problems;
 
-    ModelReader(Fields.Named named, Map<String, Json> globalMacros, Defaults defaults,
-            MemoryReader memory, Problems problems) {
+    /** What the whole file says that holds for models, too. */
+    record Given(Map<String, Json> macros, Defaults defaults, PromptCache prompts) {}
+
+    ModelReader(Fields.Named named, Given given, MemoryReader memory, Problems problems) {
         this.id = named.name();
         this.place = named.place();
-        this.defaults = defaults;
+        this.defaults = given.defaults;
+        this.cacheDir = given.prompts.folder(id);
         this.memory = memory;
         this.problems = problems;
         Map<String, Json> own = Macros.read(named.fields(), problems);
-        Macros macros = Macros.of(globalMacros, own, id);
+        Macros macros = Macros.of(given.macros, own,
+            Map.of("MODEL_ID", id, "CACHE_DIR", cacheDir));
         Mapping all = named.fields().mapping();
         this.fields = named.fields().of(new MacroTree(macros, problems, LENIENT).in(all));
     }
@@ -116,8 +123,7 @@ final class ModelReader {
         String check = fields.text("checkEndpoint", "/health").strip();
         String endpoint = check.equals("none") ? null
             : path(check, fields.place("checkEndpoint"), "checkEndpoint");
-        var launch = new Launch(command, proxy(cmd), port, endpoint, sleep(),
-            fields.positive("unloadTimeout", defaults.unload));
+        var launch = new Launch(command, proxy(cmd), port, endpoint, sleep(), life(cmd));
         String useModelName = fields.text("useModelName", "").strip();
         Filters filters = FilterReader.read(fields, useModelName, problems);
         var model = new Model(id, launch, about(), limits(command), filters,
@@ -133,6 +139,19 @@ final class ModelReader {
         if (words.stream().allMatch(encoder::canEncode)) return;
         fields.error(key, key + " has characters that this locale (" + encoding
             + ") cannot pass on: set LANG=C.UTF-8 in the environment of llmsnap");
+    }
+
+    private Life life(List<String> cmd) {
+        boolean keeps = fields.flag("keepPromptCache", false);
+        boolean saves = String.join(" ", cmd).replace('=', ' ')
+            .matches("(?s).*--slot-save-path \\Q" + cacheDir + "\\E/?( .*)?");
+        if (keeps && !saves) {
+            fields.error("keepPromptCache", "keepPromptCache needs a server that writes there: add"
+                + " --slot-save-path ${CACHE_DIR} to cmd");
+        }
+        return new Life(calls("afterStart", defaults.wakeCall),
+            calls("beforeStop", defaults.sleepCall), keeps ? cacheDir : "",
+            fields.positive("unloadTimeout", defaults.unload));
     }
 
     private About about() {

@@ -7,7 +7,6 @@ import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Needs;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config.Pool;
-import llmsnap.text.Size;
 import llmsnap.text.Words;
 
 /** What {@code --check-config} prints: what was understood, not what was written. */
@@ -43,6 +42,11 @@ public final class Summary {
         line("when idle", ttl == 0 ? "stays loaded" : "is unloaded after " + ttl + " s");
         line("put away by", launch.sleep() == null ? "stopping it" : "sleep");
         memory(config, model);
+        String prompts = launch.life().cacheDir();
+        if (!prompts.isEmpty()) {
+            line("keeps prompts in", prompts + "; of several conversations only the last, but with"
+                + " -np N or --no-cache-idle-slots in its command");
+        }
         if (config.groups().matrix() != null) {
             line("unloads", "what no set of the matrix has beside it");
             return;
@@ -67,8 +71,7 @@ public final class Summary {
 
     private void pool(Pool pool) {
         title("memory", pool.name());
-        line("has", Size.shown(pool.bytes()) + ", of which " + Size.shown(pool.reserve())
-            + " are kept free");
+        line("has", pool.shown());
         line("measured", pool.devices().isEmpty() ? "nothing, models declare what they take"
             : String.join(", ", pool.devices()));
     }

@@ -11,8 +11,9 @@ public sealed interface Effect {
 
     record Sleep(Model model, int run) implements Effect {}
 
-    /** For people: {@code what} goes, {@code why}. */
-    record Stop(Model model, int run, String what, String why) implements Effect {}
+    /** For people: {@code what} goes, {@code why}. {@code haste}: the whole server ends. */
+    record Stop(Model model, int run, String what, String why, boolean haste)
+            implements Effect {}
 
     /** Measure again, strangers, too, and report it. */
     record Look() implements Effect {}

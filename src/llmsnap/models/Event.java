@@ -42,6 +42,9 @@ public sealed interface Event {
     /** What models take, as an earlier llmsnap had learned it, by command line and pool. */
     record Learned(Map<String, Map<String, Long>> sizes) implements Event {}
 
+    /** Something is to be seen of it that the scheduler does not know. */
+    record Noted(String model) implements Event {}
+
     /** Nothing is left of that run. */
     record Gone(String model, int run) implements Event {}
 

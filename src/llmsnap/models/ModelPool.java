@@ -19,6 +19,7 @@ import java.util.function.LongFunction;
 import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
+import llmsnap.config.Config.Model;
 import llmsnap.platform.Guard;
 
 /**
@@ -189,6 +190,12 @@ public final class ModelPool {
         allStopped.await();
     }
 
+    /** Deletes what is kept of a model's prompts. */
+    public void forget(String model) {
+        Model known = config.models().get(model);
+        if (known != null) factory.forget(known);
+    }
+
     /** Kills every process that is still there, at once. */
     public void killAll() {
         guard.get(() -> new ArrayList<>(runs.values())).forEach(ModelRun::kill);
@@ -233,7 +240,7 @@ public final class ModelPool {
 
     private ModelStatus complete(ModelStatus status) {
         ModelRun run = status.state() == STOPPED ? null : runs.get(status.id());
-        return status.at(run == null ? 0 : run.pid(), nowMs());
+        return status.at(run == null ? 0 : run.pid(), factory.kept(status.id()), nowMs());
     }
 
     /** One model now; null for one that there is not. */
@@ -290,6 +297,7 @@ public final class ModelPool {
 
     private void report(Event event, long tookMs) {
         switch (event) {
+            case Event.Learned learned -> scheduler.slots.never().forEach(warn);
             case Event.Ready ready -> {
                 info(ready.model(), String.format("ready after %.1f s", tookMs / 1000.0));
                 loaded.accept(ready.model(), tookMs);
@@ -343,7 +351,7 @@ public final class ModelPool {
                 String what = " (" + stop.what() + ") ";
                 if (stop.what().isEmpty()) info(id, "stopping, " + stop.why());
                 else info.accept("stopping " + id + what + stop.why());
-                runs.get(id).stop();
+                runs.get(id).stop(stop.haste());
             }
             case Effect.Look look -> factory.look();
             case Effect.Learned learned -> factory.learned(learned.sizes());

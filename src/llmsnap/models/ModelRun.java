@@ -20,8 +20,12 @@ public interface ModelRun {
     /** Makes the sleep calls and reports Slept or CallFailed. */
     void sleep();
 
-    /** Ends the process and all it started and reports Gone; breaks {@link #start} off. */
-    void stop();
+    /**
+     * Ends the process and all it started and reports Gone; breaks {@link #start} off.
+     *
+     * @param haste what can be left out is
+     */
+    void stop(boolean haste);
 
     /** Kills the process tree without asking. Returns when the signals are sent. */
     void kill();
@@ -47,6 +51,12 @@ public interface ModelRun {
     interface Factory {
         /** @param report takes the run's events, from any thread */
         ModelRun create(Model model, int run, Consumer<Event> report);
+
+        /** What became of a model's prompt cache. */
+        Kept kept(String model);
+
+        /** Deletes what is kept of a model's prompts. */
+        void forget(Model model);
 
         /** Memory is to be measured, and reported as {@link Event.Measured}. Returns at once. */
         void look();

@@ -13,9 +13,10 @@ public record ModelStatus(Model model, ModelState state, Server server, Requests
      * @param needs the memory that it takes once loaded, in bytes by pool; empty when memory does
      *     not decide who is loaded
      * @param holds what it holds of that now
+     * @param prompts what became of its prompt cache
      */
     public record Server(long pid, Map<String, Long> needs, MemorySource source,
-            Map<String, Long> holds) {}
+            Map<String, Long> holds, Kept prompts) {}
 
     /** {@code position} is its place in the queue from 1, 0 when nothing waits for it. */
     public record Requests(int inFlight, int waiting, int position) {}
@@ -43,13 +44,13 @@ public record ModelStatus(Model model, ModelState state, Server server, Requests
     }
 
     /** The same model with what the scheduler does not know. */
-    ModelStatus at(long pid, long nowMs) {
+    ModelStatus at(long pid, Kept prompts, long nowMs) {
         var now = new Clock(nowMs, clock.stateSinceMs, clock.idleSinceMs);
-        return new ModelStatus(model, state, serverAt(pid), requests, history, now);
+        return new ModelStatus(model, state, serverAt(pid, prompts), requests, history, now);
     }
 
-    private Server serverAt(long pid) {
-        return new Server(pid, server.needs, server.source, server.holds);
+    private Server serverAt(long pid, Kept prompts) {
+        return new Server(pid, server.needs, server.source, server.holds, prompts);
     }
 
     public long pid() {
@@ -59,6 +60,7 @@ public record ModelStatus(Model model, ModelState state, Server server, Requests
     /** The same model in another state. */
     public ModelStatus in(ModelState other) {
         long itsPid = other == ModelState.STOPPED ? 0 : pid();
-        return new ModelStatus(model, other, serverAt(itsPid), requests, history, clock);
+        Server its = serverAt(itsPid, server.prompts);
+        return new ModelStatus(model, other, its, requests, history, clock);
     }
 }

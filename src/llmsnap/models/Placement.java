@@ -119,7 +119,8 @@ final class Placement {
 
     ModelStatus.Server server(Slot slot) {
         Map<String, Long> holds = slot.heldBytes.isEmpty() ? holds(slot) : slot.heldBytes;
-        return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds);
+        return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds,
+            Kept.NOTHING);
     }
 
     /** What each pool has, and who holds it. */

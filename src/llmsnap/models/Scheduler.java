@@ -99,7 +99,8 @@ public final class Scheduler {
             case Event.Failed failed -> failed(slots.get(failed.model()), failed);
             case Event.RanOut ranOut -> ranOut(slots.get(ranOut.model()), ranOut);
             case Event.Measured measured -> measured(measured);
-            case Event.Learned learned -> placement.sizes.learned(learned.sizes());
+            case Event.Learned learned -> learned(learned.sizes());
+            case Event.Noted noted -> slots.note(slots.get(noted.model()));
             case Event.Gone gone -> gone(slots.get(gone.model()), gone.run());
             case Event.Unload unload -> unload(unload.models(), unload.ticket());
             case Event.UnloadAll all -> unload(slots.ids(), all.ticket());
@@ -224,6 +225,11 @@ public final class Scheduler {
         leave(slot, STOPPING, event.why());
     }
 
+    private void learned(Map<String, Map<String, Long>> sizes) {
+        placement.sizes.learned(sizes);
+        slots.relist();
+    }
+
     private void measured(Event.Measured event) {
         boolean more = false;
         for (Event.Held held : event.models()) {
@@ -283,7 +289,7 @@ public final class Scheduler {
 
     private void stop(Slot slot, String what, String why) {
         leave(slot, STOPPING, why);
-        effects.add(new Effect.Stop(slot.model, slot.run, what, why));
+        effects.add(new Effect.Stop(slot.model, slot.run, what, why, isShuttingDown()));
     }
 
     private void putAway(Slot slot, String why) {

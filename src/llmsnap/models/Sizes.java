@@ -81,6 +81,10 @@ final class Sizes {
         learn(model, more);
     }
 
+    boolean isMeasured(Model model) {
+        return source(model) == MemorySource.MEASURED;
+    }
+
     boolean isUnknown(Model model) {
         return areKnown() && source(model) == MemorySource.UNKNOWN;
     }

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -139,7 +140,8 @@ final class Slots {
 
     /** The models that the last event changed, by id; null when there are others now. */
     Set<String> changed() {
-        return relisted ? null : changed.stream().map(each -> each.model.id()).collect(toSet());
+        return relisted ? null : changed.stream().filter(each -> each.model != null)
+            .map(each -> each.model.id()).collect(toSet());
     }
 
     /** The states that models were in for no time during the last event, by id. */
@@ -160,6 +162,12 @@ final class Slots {
             ids(choice.behind().stream()),
             new Outlook.Hindrance(slot.leave == NO ? "" : slot.leaveWhy, lack),
             max(0, slot.backOffUntilMs - nowMs));
+    }
+
+    /** Why models that were measured can never be loaded, for people. */
+    List<String> never() {
+        return all().stream().filter(each -> placement.sizes.isMeasured(each.model))
+            .map(placement::never).filter(Objects::nonNull).toList();
     }
 
     /** Memory for people, see {@link Placement#pools}. */

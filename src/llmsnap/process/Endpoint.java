@@ -1,5 +1,7 @@
 package llmsnap.process;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -9,13 +11,19 @@ import java.net.UnknownHostException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
 import llmsnap.platform.Ports;
+import llmsnap.record.Log;
 
 /** Where a model's server answers: its port, and the calls that ask how it is. */
 final class Endpoint {
@@ -23,6 +31,7 @@ final class Endpoint {
 
     private final Address proxy;
     private final Function<Boolean, HttpClient> client;
+    private static final int MAX_SHOWN = 200;
     private volatile URI base = URI.create("http://127.0.0.1:1");
 
     Endpoint(Address proxy, Function<Boolean, HttpClient> client) {
@@ -67,8 +76,49 @@ final class Endpoint {
         return false;
     }
 
+    /** What it answered. */
+    record Answer(int status, String text) {
+        @Override public String toString() {
+            return status + " " + Log.cut(text.strip(), MAX_SHOWN);
+        }
+    }
+
+    /** Makes a call to it, its answer's body included. */
+    Answer answer(Call call, long timeoutMs) throws IOException, InterruptedException {
+        CompletableFuture<HttpResponse<String>> answer = client.apply(proxy.isHttps())
+            .sendAsync(request(call, timeoutMs), BodyHandlers.ofString());
+        try {
+            HttpResponse<String> whole = answer.get(timeoutMs, MILLISECONDS);
+            return new Answer(whole.statusCode(), whole.body());
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof IOException failed) throw failed;
+            throw new IOException(e.getCause());
+        } catch (TimeoutException e) {
+            throw new HttpTimeoutException("no answer within " + timeoutMs / 1000.0 + " s");
+        } finally {
+            answer.cancel(true);
+        }
+    }
+
     /** Makes a call to it. @return the status of its answer */
     int status(Call call, long timeoutMs) throws IOException, InterruptedException {
+        return client.apply(proxy.isHttps())
+            .send(request(call, timeoutMs), BodyHandlers.discarding()).statusCode();
+    }
+
+    /** Makes a call that has to answer 200. @return what failed, or null */
+    String failure(Call call) throws InterruptedException {
+        try {
+            Answer answer = answer(call, call.timeoutSeconds() * 1000L);
+            return answer.status == 200 ? null : " answered " + answer;
+        } catch (HttpTimeoutException e) {
+            return " did not answer within " + call.timeoutSeconds() + " s";
+        } catch (IOException e) {
+            return " failed: " + e.getMessage();
+        }
+    }
+
+    private HttpRequest request(Call call, long timeoutMs) {
         String body = call.body();
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + call.path()))
             .timeout(Duration.ofMillis(timeoutMs))
@@ -76,7 +126,6 @@ final class Endpoint {
             : BodyPublishers.ofString(body));
         if (!proxy.isHttps()) request.header("Host", proxy.authority());
         if (!body.isEmpty()) request.header("Content-Type", "application/json");
-        return client.apply(proxy.isHttps())
-            .send(request.build(), BodyHandlers.discarding()).statusCode();
+        return request.build();
     }
 }

@@ -55,6 +55,14 @@ public final class Meter {
         pool.onChange((ids, brief, now) -> LockSupport.unpark(thread));
         Map<String, Map<String, Long>> before = StateFile.read(file(), log::warn);
         if (!before.isEmpty()) pool.send(new Event.Learned(before));
+        for (Pool each : pool.config().memory().pools().values()) {
+            log.info("memory " + each.name() + ": " + each.shown());
+            for (String device : each.devices()) {
+                if (memories.total(device) > 0) continue;
+                log.warn("this machine shows no " + device
+                    + ": what models take of it counts as they say, and is not measured");
+            }
+        }
         thread.start();
     }
 
@@ -88,7 +96,8 @@ public final class Meter {
     }
 
     private void pause() {
-        if (pool.loaded().isEmpty()) LockSupport.park(this);
+        boolean counts = !pool.config().memory().pools().isEmpty();
+        if (!counts || pool.loaded().isEmpty()) LockSupport.park(this);
         else LockSupport.parkNanos(this, PAUSE_NANOS);
     }
 

@@ -23,14 +23,11 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
 import llmsnap.models.Event;
+import llmsnap.models.Kept;
 import llmsnap.models.ModelRun;
 import llmsnap.platform.Proc;
 import llmsnap.record.Log;
@@ -49,19 +46,7 @@ public final class ModelServer implements ModelRun {
     private static final long LAST_OUTPUT_MS = 100;
     private static final long EXIT_REPORT_MS = 2_000;
     private static final long KILLED_SECONDS = 5;
-    private static final int LAST_LINES = 15;
     private static final long TELL_NANOS = SECONDS.toNanos(10);
-    private static final int MAX_LINE = 300;
-    private static final Pattern TELLING =
-        Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
-    /** What the servers and drivers of all makers say when there is not enough. */
-    private static final Pattern NO_MEMORY = Pattern.compile("(?i)out of (device )?memory|"
-        + "outof(device|host)?memory|failed to allocate|cudamalloc failed|insufficient memory|"
-        + "cannot allocate memory|not enough (gpu |free )?memory");
-    private static final int MAX_LOG_LINES = 500;
-    private static final int MAX_LOG_BYTES = 50_000;
-    private static final Pattern LISTENS =
-        Pattern.compile("(?i)listening[^\n]{0,60}?:([0-9]{2,5})\\b");
     private static final int FIRST_SIGNAL_STATUS = 128;
     private static final int SIGNALS = 64;
     private static final AtomicLong RUNS = new AtomicLong();
@@ -74,7 +59,16 @@ public final class ModelServer implements ModelRun {
      * @param client towards servers over HTTP, or for {@code true} over HTTPS
      */
     public record Factory(Leftovers leftovers, Log log, Supplier<Set<String>> secrets,
-            Function<Boolean, HttpClient> client, Meter meter) implements ModelRun.Factory {
+            Function<Boolean, HttpClient> client, Meter meter, PromptCaches prompts)
+            implements ModelRun.Factory {
+        @Override public Kept kept(String model) {
+            return prompts.kept(model);
+        }
+
+        @Override public void forget(Model model) {
+            prompts.forget(model);
+        }
+
         @Override public void look() {
             meter.look();
         }
@@ -109,10 +103,10 @@ public final class ModelServer implements ModelRun {
     /** The end was reported: nobody is granted this run any more. */
     private final CountDownLatch ended = new CountDownLatch(1);
     private final CountDownLatch outputEnded = new CountDownLatch(1);
-    /** Where this run's part of the model's log begins. */
-    private final long logBefore;
+    private final RunOutput output;
     private volatile Process process;
     private volatile boolean ready;
+    private volatile boolean inHaste;
     private volatile ProcessTree tree;
     /** Who starts, wakes or puts to sleep. */
     private volatile Thread worker;
@@ -125,7 +119,7 @@ public final class ModelServer implements ModelRun {
         this.run = run;
         this.report = report;
         this.endpoint = new Endpoint(model.proxy(), factory.client);
-        this.logBefore = log.model(model.id()).written();
+        this.output = new RunOutput(log.model(model.id()), log.model(model.id()).written());
     }
 
     @Override public URI base() {
@@ -153,24 +147,7 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public String lastLines() {
-        List<String> lines = said(MAX_LOG_LINES).lines().filter(line -> !line.isBlank()).toList();
-        // What went wrong may stand before pages of help.
-        List<String> telling = lines.stream().limit(max(0, lines.size() - LAST_LINES))
-            .filter(line -> TELLING.matcher(line).find()).limit(LAST_LINES / 2).toList();
-        int rest = LAST_LINES - telling.size();
-        String all = Stream.concat(telling.stream(),
-            lines.stream().skip(max(0, lines.size() - rest))).map(ModelServer::shortened)
-            .collect(Collectors.joining("\n"));
-        return all.isEmpty() ? "it logged nothing" : "its last lines:\n" + all;
-    }
-
-    /** The last lines of this run. */
-    private String said(int lines) {
-        return log.model(model.id()).lastLines(lines, MAX_LOG_BYTES, logBefore);
-    }
-
-    private static String shortened(String line) {
-        return line.length() <= MAX_LINE ? line : line.substring(0, MAX_LINE) + "...";
+        return output.tail();
     }
 
     /**
@@ -200,16 +177,32 @@ public final class ModelServer implements ModelRun {
             try {
                 factory.leftovers.awaitEnd();
                 if (!isAttached()) {
+                    factory.prompts.prepare(model);
                     awaitPort();
                     if (!spawn()) return;
                 }
                 awaitReady();
+                factory.prompts.restore(model, endpoint, this::noted);
+                callAll("afterStart", launch.life().afterStart());
                 ready = true;
                 report.accept(new Event.Ready(model.id(), run));
             } catch (StartFailed e) {
                 failed(e.getMessage());
             }
         });
+    }
+
+    private void noted() {
+        report.accept(new Event.Noted(model.id()));
+    }
+
+    /** One that fails stops nothing. */
+    private void callAll(String what, List<Call> calls) throws InterruptedException {
+        for (Call call : calls) {
+            String failure = endpoint.failure(call);
+            if (failure == null) continue;
+            warn(what + " call " + call.method() + " " + call.path() + failure);
+        }
     }
 
     private void failed(String why) {
@@ -219,7 +212,7 @@ public final class ModelServer implements ModelRun {
     }
 
     private Event failure(String why) {
-        boolean ranOut = !ready && NO_MEMORY.matcher(said(MAX_LOG_LINES)).find();
+        boolean ranOut = !ready && output.saysOutOfMemory();
         return ranOut ? new Event.RanOut(model.id(), run, why)
             : new Event.Failed(model.id(), run, why);
     }
@@ -369,27 +362,18 @@ public final class ModelServer implements ModelRun {
             if (passed > toldNanos + TELL_NANOS) {
                 toldNanos = passed;
                 log.info(line("loading for " + NANOSECONDS.toSeconds(passed)
-                    + " s, its last line: " + said(1)));
+                    + " s, its last line: " + output.last(1)));
             }
             if (passed > SECONDS.toNanos(timeout)) {
                 throw new StartFailed(the() + " did not get ready within " + timeout
                     + " s (healthCheckTimeout): no 200 from " + model.proxy()
-                    + (check == null ? "" : check) + ", " + met + listensElsewhere() + "; "
-                    + lastLines());
+                    + (check == null ? "" : check) + ", " + met
+                    + output.otherPort(model.proxy().port()) + "; " + lastLines());
             }
             // Half a percent of the time passed: little is lost when it is quick, little asked when
             // slow.
             NANOSECONDS.sleep(Math.clamp(passed / 200, MIN_PAUSE_NANOS, MAX_PAUSE_NANOS));
         }
-    }
-
-    /** What its log says of another port than the one that is asked. */
-    private String listensElsewhere() {
-        Matcher port = LISTENS.matcher(said(MAX_LOG_LINES));
-        String last = "";
-        while (port.find()) last = port.group(1);
-        boolean other = !last.isEmpty() && !last.equals(String.valueOf(model.proxy().port()));
-        return other ? "; its log says it listens on " + last : "";
     }
 
     // ---- sleep and wake
@@ -405,7 +389,7 @@ public final class ModelServer implements ModelRun {
     private void call(String what, List<Call> calls, Event done) {
         work(what, () -> {
             for (Call call : calls) {
-                String failure = failure(call);
+                String failure = endpoint.failure(call);
                 if (failure == null) continue;
                 String why = what + " call " + call.method() + " " + call.path() + failure;
                 report.accept(new Event.CallFailed(model.id(), run, why));
@@ -413,18 +397,6 @@ public final class ModelServer implements ModelRun {
             }
             report.accept(done);
         });
-    }
-
-    /** Makes a call. @return what failed, or null */
-    private String failure(Call call) throws InterruptedException {
-        try {
-            int status = endpoint.status(call, call.timeoutSeconds() * 1000L);
-            return status == 200 ? null : " answered " + status;
-        } catch (HttpTimeoutException e) {
-            return " did not answer within " + call.timeoutSeconds() + " s";
-        } catch (IOException e) {
-            return " failed: " + e.getMessage();
-        }
     }
 
     // ---- the end
@@ -478,7 +450,8 @@ public final class ModelServer implements ModelRun {
         };
     }
 
-    @Override public void stop() {
+    @Override public void stop(boolean haste) {
+        inHaste = haste;
         if (!ending.compareAndSet(false, true)) return;
         Thread.ofVirtual().name("stop " + model.id()).start(this::end);
     }
@@ -500,8 +473,13 @@ public final class ModelServer implements ModelRun {
     }
 
     private void endProcess() throws InterruptedException {
-        int timeout = launch.unloadTimeoutSeconds();
+        int timeout = launch.life().unloadTimeoutSeconds();
         long deadline = System.nanoTime() + SECONDS.toNanos(timeout);
+        if (ready) {
+            callAll("beforeStop", launch.life().beforeStop());
+            factory.prompts.save(model, endpoint, inHaste, this::noted);
+        }
+        deadline = System.nanoTime() + SECONDS.toNanos(timeout);
         tree.noteDescendants();
         // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
         boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);
@@ -534,7 +512,7 @@ public final class ModelServer implements ModelRun {
         readOutput(stopper, () -> { });
         CompletableFuture<Process> stopped = stopper.onExit()
             .orTimeout(deadline - System.nanoTime(), NANOSECONDS).exceptionally(late -> {
-                warn("cmdStop did not end within " + launch.unloadTimeoutSeconds()
+                warn("cmdStop did not end within " + launch.life().unloadTimeoutSeconds()
                     + " s, killing it");
                 stopper.descendants().forEach(ProcessHandle::destroyForcibly);
                 return stopper.destroyForcibly();

@@ -52,7 +52,7 @@ class ConfigReaderTest {
         assertThat(
                         List.of(
                             a.limits().ttlSeconds(),
-                            a.launch().unloadTimeoutSeconds(),
+                            a.launch().life().unloadTimeoutSeconds(),
                             a.limits().requestSeconds(),
                             a.limits().healthCheckSeconds(),
                             a.limits().requests()))
@@ -111,7 +111,7 @@ class ConfigReaderTest {
         assertThat(
                         List.of(
                             a.limits().ttlSeconds(),
-                            a.launch().unloadTimeoutSeconds(),
+                            a.launch().life().unloadTimeoutSeconds(),
                             a.limits().requestSeconds(),
                             a.limits().requests()))
             .containsExactly(60, 3, 30, 4);

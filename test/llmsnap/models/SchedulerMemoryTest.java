@@ -55,7 +55,7 @@ class SchedulerMemoryTest extends SchedulerFixture {
         now += 60_000;
         List<Effect> effects = scheduler.on(new Event.Request("c", 4), now);
         assertThat(effects).containsExactly(new Effect.Stop(config.model("b"), 1,
-            "4 GB of p, last used 1 min ago", "to make room for c, which needs 4 GB"));
+            "4 GB of p, last used 1 min ago", "to make room for c, which needs 4 GB", false));
     }
 
     /** a is used once more. */

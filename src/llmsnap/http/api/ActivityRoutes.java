@@ -60,6 +60,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         metrics.write(page);
         write(page, pool.statuses());
         writePools(page, pool.pools());
+        writePrompts(page, pool.statuses());
         page.jvm();
         exchange.send(200, MetricsPage.CONTENT_TYPE, page.toString().getBytes(UTF_8));
     }
@@ -102,6 +103,30 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
             each.models().forEach((id, bytes) ->
                 page.sample(bytes, "model", id, "pool", each.pool().name()));
         }
+    }
+
+    /** Adds what is kept of prompts, of models that keep them. */
+    private static void writePrompts(MetricsPage page, List<ModelStatus> all) {
+        List<ModelStatus> models = all.stream()
+            .filter(each -> !each.model().launch().life().cacheDir().isEmpty()).toList();
+        if (models.isEmpty()) return;
+        String name = "llmsnap_prompt_cache_";
+        page.metric("counter", name + "saved_tokens_total", "Tokens saved when a model went.");
+        each(page, models, status -> status.server().prompts().saved().allTokens());
+        page.metric("counter", name + "restored_tokens_total", "Tokens restored at a start.");
+        each(page, models, status -> status.server().prompts().restored().allTokens());
+        page.metric("counter", name + "saved_seconds_total", "Time that saving took.");
+        eachSeconds(page, models, status -> status.server().prompts().saved().allMs());
+        page.metric("counter", name + "restored_seconds_total", "Time that restoring took.");
+        eachSeconds(page, models, status -> status.server().prompts().restored().allMs());
+        page.metric("gauge", name + "bytes", "What a model's prompt cache takes on the disk.");
+        each(page, models, status -> status.server().prompts().saved().bytes());
+    }
+
+    private static void eachSeconds(MetricsPage page, List<ModelStatus> models,
+            ToLongFunction<ModelStatus> millis) {
+        models.forEach(status ->
+            page.sample(millis.applyAsLong(status) / 1000.0, "model", status.id()));
     }
 
     private static void each(MetricsPage page, List<ModelStatus> models,

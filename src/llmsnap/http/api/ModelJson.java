@@ -10,6 +10,7 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.About;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
+import llmsnap.models.Kept;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
@@ -73,12 +74,28 @@ final class ModelJson {
             "ttl", model.limits().ttlSeconds(),
             "name", model.about().name(),
             "description", model.about().description());
-        return withMemory(running, status);
+        return withMore(running, status);
     }
 
-    private static Json.Obj withMemory(Json.Obj to, ModelStatus status) {
-        if (status.server().needs().isEmpty()) return to;
-        return to.with("memory", status.server().holds()).with("memorySource", source(status));
+    /** Adds what only some have: memory, a prompt cache. */
+    private static Json.Obj withMore(Json.Obj to, ModelStatus status) {
+        Json.Obj more = to;
+        if (!status.server().needs().isEmpty()) {
+            more = more.with("memory", status.server().holds())
+                .with("memorySource", source(status));
+        }
+        boolean keeps = !status.model().launch().life().cacheDir().isEmpty();
+        return keeps ? more.with("prompt_cache", prompts(status.server().prompts())) : more;
+    }
+
+    private static Json.Obj prompts(Kept kept) {
+        return obj(
+            "doing", kept.doing(),
+            "saved_tokens", kept.saved().tokens(),
+            "save_ms", kept.saved().ms(),
+            "bytes", kept.saved().bytes(),
+            "restored_tokens", kept.restored().tokens(),
+            "restore_ms", kept.restored().ms());
     }
 
     private static String source(ModelStatus status) {
@@ -98,7 +115,7 @@ final class ModelJson {
         ModelStatus.Trouble trouble = status.history().trouble();
         boolean failed = !trouble.why().isEmpty();
         long idleMs = busy ? 0 : clock.nowMs() - clock.idleSinceMs();
-        return withMemory(obj(
+        return withMore(obj(
             "id", model.id(),
             "name", model.about().name(),
             "description", model.about().description(),
@@ -167,6 +184,7 @@ final class ModelJson {
             "last_load_ms", history.loadMs(),
             "last_unload", history.lastStop().isEmpty() ? null : lastStop,
             "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
+            "prompt_cache", prompts(status.server().prompts()),
             "summary", summary(outlook) + memory(status, config, pools));
     }
 

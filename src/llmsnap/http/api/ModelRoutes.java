@@ -133,6 +133,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
 
     public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
         pool.unload(id(name));
+        if (exchange.queryPart().matches(".*[?&]forget=true.*")) pool.forget(id(name));
         exchange.sendText("OK");
     }
 

@@ -12,6 +12,7 @@ import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -163,6 +164,14 @@ public final class BodyReader {
             return file;
         } catch (IOException e) {
             throw noRoom(e);
+        }
+    }
+
+    /** Deletes what a crash at the wrong moment has left; who still has one open keeps it. */
+    public static void sweep() throws IOException {
+        Path folder = Path.of(System.getProperty("java.io.tmpdir"));
+        try (DirectoryStream<Path> forms = Files.newDirectoryStream(folder, "llmsnap*.form")) {
+            for (Path each : forms) Files.deleteIfExists(each);
         }
     }
 

@@ -8,6 +8,7 @@ import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.http.RouteTable;
+import llmsnap.models.Kept;
 import llmsnap.models.MemorySource;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
@@ -32,7 +33,8 @@ class MetricsTest {
         return new ModelStatus(
             CONFIG.model("m"),
             ModelState.READY,
-            new ModelStatus.Server(7, Map.of(), MemorySource.UNKNOWN, Map.of()),
+            new ModelStatus.Server(7, Map.of(), MemorySource.UNKNOWN, Map.of(),
+                Kept.NOTHING),
             new ModelStatus.Requests(1, 0, 0),
             new ModelStatus.History(4, 2, -1, "", 0,
                 new ModelStatus.Trouble("", 0, 0)),
