@@ -201,9 +201,13 @@ class MemoryTest {
         Path alpha = Path.of("/opt/tiny-models/alpha.gguf");
         assumeTrue(Files.exists(alpha) && found.stream().anyMatch(each ->
             Files.isExecutable(Path.of(each, "llama-server"))), "no llama-server here");
-        String server = "  %s: {cmd: 'llama-server --port ${PORT} -m " + alpha + " -c %d'}\n";
-        String models = "models:\n" + server.formatted("a", 2048) + server.formatted("b", 2049)
-            + server.formatted("c", 2050);
+        String models = "models:\n";
+        for (String id : List.of("a", "b", "c")) {
+            // Of a file that several have open each would count a part.
+            Path own = Files.copy(alpha, folder.resolve(id + ".gguf"));
+            models += "  " + id + ": {cmd: 'llama-server --port ${PORT} -m " + own
+                + " -c 2048'}\n";
+        }
         long each;
         try (Running llmsnap = start("memory: {host: 4GB}\nmemoryReserve: 0\n" + models)) {
             load(llmsnap, "a");

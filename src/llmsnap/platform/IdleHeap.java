@@ -34,22 +34,14 @@ public final class IdleHeap {
         boolean concurrent = cycles() >= 0;
         long quietMs = concurrent ? QUIET_MS : LONG_QUIET_MS;
         long kept = SMALL_BYTES;
-        boolean first = true;
         while (true) {
             TimeUnit.MILLISECONDS.sleep(QUIET_MS);
             boolean grown = Runtime.getRuntime().totalMemory() > Math.max(kept, SMALL_BYTES);
             if (!grown || !isQuietFor.test(quietMs)) continue;
-            // What the start alone has left is little, and is compacted once for good.
-            if (!concurrent || first && isSmall()) System.gc();
-            else cycle(options);
-            first = false;
+            if (concurrent) cycle(options);
+            else System.gc();
             kept = Runtime.getRuntime().totalMemory();
         }
-    }
-
-    private static boolean isSmall() {
-        Runtime all = Runtime.getRuntime();
-        return all.totalMemory() - all.freeMemory() < SMALL_BYTES;
     }
 
     /** How many concurrent cycles G1 has made; -1 under another collector. */

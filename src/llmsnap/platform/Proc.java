@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -69,6 +70,26 @@ public final class Proc {
             // no /proc, or it went away under us: those so far have to do
         }
         return pids;
+    }
+
+    /** The children of a process; null where the kernel does not say. */
+    public static List<Long> children(long pid) {
+        List<Long> children = new ArrayList<>();
+        Path threads = PROC.resolve(pid + "/task");
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(threads)) {
+            for (Path each : all) {
+                String pids = Files.readString(each.resolve("children"), ISO_8859_1);
+                for (String child : pids.strip().split(" ")) {
+                    if (!child.isEmpty()) children.add(Long.valueOf(child));
+                }
+            }
+        } catch (NoSuchFileException e) {
+            // The process is gone, or the kernel was built without.
+            return Files.exists(PROC.resolve(pid + "/stat")) ? null : children;
+        } catch (IOException | DirectoryIteratorException e) {
+            return null;
+        }
+        return children;
     }
 
     /** The environment with which a process was started, a NUL before and behind each entry. */

@@ -106,11 +106,12 @@ final class Endpoint {
             .send(request(call, timeoutMs), BodyHandlers.discarding()).statusCode();
     }
 
-    /** Makes a call that has to answer 200. @return what failed, or null */
-    String failure(Call call) throws InterruptedException {
+    /** Makes a call that has to answer 200. @return what failed, or null; {@code whole}: quoted */
+    String failure(Call call, boolean whole) throws InterruptedException {
         try {
             Answer answer = answer(call, call.timeoutSeconds() * 1000L);
-            return answer.status == 200 ? null : " answered " + answer;
+            if (answer.status == 200) return null;
+            return " answered " + (whole ? answer : answer.status);
         } catch (HttpTimeoutException e) {
             return " did not answer within " + call.timeoutSeconds() + " s";
         } catch (IOException e) {

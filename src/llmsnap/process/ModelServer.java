@@ -43,6 +43,7 @@ public final class ModelServer implements ModelRun {
     private static final long MAX_PROBE_MS = 30_000;
     private static final long MIN_PAUSE_NANOS = 5_000_000;
     private static final long MAX_PAUSE_NANOS = 500_000_000;
+    private static final long LOOK_MS = 500;
     private static final long LAST_OUTPUT_MS = 100;
     private static final long EXIT_REPORT_MS = 2_000;
     private static final long KILLED_SECONDS = 5;
@@ -107,6 +108,8 @@ public final class ModelServer implements ModelRun {
     private volatile Process process;
     private volatile boolean ready;
     private volatile boolean inHaste;
+    /** It was looked for processes that have hidden from their parent. */
+    private volatile boolean lookedAt;
     private volatile ProcessTree tree;
     /** Who starts, wakes or puts to sleep. */
     private volatile Thread worker;
@@ -185,11 +188,22 @@ public final class ModelServer implements ModelRun {
                 factory.prompts.restore(model, endpoint, this::noted);
                 callAll("afterStart", launch.life().afterStart());
                 ready = true;
+                if (tree != null) later(this::lookAtProcesses);
                 report.accept(new Event.Ready(model.id(), run));
             } catch (StartFailed e) {
                 failed(e.getMessage());
             }
         });
+    }
+
+    private void lookAtProcesses() {
+        tree.noteMarked();
+        lookedAt = true;
+    }
+
+    private static void later(Runnable look) {
+        CompletableFuture.delayedExecutor(LOOK_MS, MILLISECONDS)
+            .execute(() -> Thread.ofVirtual().start(look));
     }
 
     private void noted() {
@@ -199,7 +213,7 @@ public final class ModelServer implements ModelRun {
     /** One that fails stops nothing. */
     private void callAll(String what, List<Call> calls) throws InterruptedException {
         for (Call call : calls) {
-            String failure = endpoint.failure(call);
+            String failure = endpoint.failure(call, true);
             if (failure == null) continue;
             warn(what + " call " + call.method() + " " + call.path() + failure);
         }
@@ -389,7 +403,7 @@ public final class ModelServer implements ModelRun {
     private void call(String what, List<Call> calls, Event done) {
         work(what, () -> {
             for (Call call : calls) {
-                String failure = endpoint.failure(call);
+                String failure = endpoint.failure(call, false);
                 if (failure == null) continue;
                 String why = what + " call " + call.method() + " " + call.path() + failure;
                 report.accept(new Event.CallFailed(model.id(), run, why));
@@ -484,17 +498,17 @@ public final class ModelServer implements ModelRun {
         // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
         boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);
         if (!asked) process.toHandle().destroy();
-        // while it exits, so that the usual single process costs no time then
-        tree.noteMarked();
+        // A look at all processes takes longer than most take to exit: it was done before.
+        if (!lookedAt) tree.noteMarked();
         boolean inTime = process.waitFor(deadline - System.nanoTime(), NANOSECONDS);
         if (!inTime) {
             warn("did not exit within " + timeout + " s, killing it");
             tree.kill();
             process.waitFor(KILLED_SECONDS, SECONDS);
         }
-        if (!inTime || !tree.isSingle()) tree.endSurvivors(!inTime);
-        // a last look, just in case
-        else Thread.ofVirtual().start(() -> tree.endSurvivors(false));
+        if (!inTime || !tree.isSingle() || inHaste) tree.endSurvivors(!inTime);
+        // One that has hidden since then is found when what starts now is through.
+        else later(() -> tree.endSurvivors(false));
     }
 
     /** Runs cmdStop. @return false when it could not do its work, so that a signal has to */

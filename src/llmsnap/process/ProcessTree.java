@@ -1,6 +1,8 @@
 package llmsnap.process;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -32,7 +34,16 @@ record ProcessTree(ProcessHandle root, String mark, Set<ProcessHandle> seen) {
 
     /** Notes the descendants; before the root ends, since its end cuts parenthood. */
     void noteDescendants() {
-        root.descendants().forEach(seen::add);
+        Deque<Long> open = new ArrayDeque<>(List.of(root.pid()));
+        while (!open.isEmpty()) {
+            List<Long> children = Proc.children(open.pop());
+            if (children == null) {
+                root.descendants().forEach(seen::add);      // by a look at all processes
+                return;
+            }
+            for (long pid : children) ProcessHandle.of(pid).ifPresent(seen::add);
+            open.addAll(children);
+        }
     }
 
     /** Notes the processes that carry the mark. Takes some milliseconds. */

@@ -12,6 +12,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import javax.net.ssl.SSLParameters;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.platform.JdkHttp;
@@ -35,7 +36,8 @@ public record ReverseProxy(Supplier<Clients> clients) {
      * hand-over: nothing may block there, no TLS, no look-up of a name, no body yet to be read.
      */
     public static final class Clients {
-        private final HttpClient quick = client(Runnable::run);
+        private final HttpClient quick = client(Runnable::run)
+            .sslContext(NoTls.context()).sslParameters(new SSLParameters()).build();
         private final Guard guard = new Guard();
         private HttpClient patient;     // made when somebody needs it: it takes a moment
 
@@ -46,7 +48,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
 
         HttpClient patient() {
             return guard.get(() -> {
-                if (patient == null) patient = client(JdkHttp.threads("upstream"));
+                if (patient == null) patient = client(JdkHttp.threads("upstream")).build();
                 return patient;
             });
         }
@@ -57,13 +59,12 @@ public record ReverseProxy(Supplier<Clients> clients) {
             return other || quick.isTerminated();
         }
 
-        private static HttpClient client(Executor executor) {
+        private static HttpClient.Builder client(Executor executor) {
             return HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .followRedirects(HttpClient.Redirect.NEVER)
                 .connectTimeout(CONNECT_TIMEOUT)
-                .executor(executor)
-                .build();
+                .executor(executor);
         }
     }
 

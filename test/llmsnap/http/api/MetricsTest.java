@@ -24,7 +24,7 @@ class MetricsTest {
         ConfigReader.read(
                         "models: {m: {cmd: x, proxy: http://h}}"
                             .getBytes(StandardCharsets.UTF_8),
-                        name -> null,
+                        Map.<String, String>of()::get,      // no lambda: that would wait for us
                         Map.of(), port -> false)
             .config();
 
