@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.http.HttpTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -109,9 +110,12 @@ class FaultTest {
                 + " [{endpoint: /wake_up}]";
         try (Running llmsnap =
                         Running.start(
-                            "logLevel: warn\nmodels:\n  a: {cmd: '${sim}'}\n  b: {cmd: '${sim}'"
+                            "logLevel: warn\npromptCache: {dir: "
+                                + Files.createTempDirectory("llmsnap-test")
+                                + "}\nmodels:\n  a: {cmd: '${sim}'}\n  b: {cmd: '${sim}'"
                                 + sleepy
-                                + "}\n  c: {cmd: '${sim} --ready-ms 50'}\n# end\n");
+                                + "}\n  c: {cmd: '${sim} --ready-ms 50 --slots good --slot-save-path"
+                                + " ${CACHE_DIR}', keepPromptCache: true}\n# end\n");
             ExecutorService pool = Executors.newFixedThreadPool(4)) {
             AtomicInteger unanswered = new AtomicInteger();
             List<Future<?>> operations = new ArrayList<>();

@@ -63,6 +63,7 @@ final class MemoryReader {
             pools.put(pool, new Pool(pool, bytes, reserve,
                 one ? List.copyOf(found.keySet()) : devices));
         });
+        if (top.has(KEY) && pools.isEmpty()) top.error(KEY, "memory names no pool");
         checkPools(top, RESERVE, reserves);
         return new Memory(pools, top.text("stateFile", ""));
     }
@@ -129,8 +130,9 @@ final class MemoryReader {
                 + possible.getFirst() + ": " + Size.shown(plain) + "}; " + known());
         }
         checkPools(fields, KEY, given);
+        // What somebody else starts is a stranger to memory, but for what it says.
         List<String> measured = possible.stream()
-            .filter(pool -> !pools.get(pool).devices().isEmpty()).toList();
+            .filter(pool -> !cmd.isEmpty() && !pools.get(pool).devices().isEmpty()).toList();
         long weights = measured.size() == 1 ? weights(cmd) : 0;
         Map<String, Long> estimated = weights == 0 ? Map.of()
             : Map.of(measured.getFirst(), (long) (weights * OVERHEAD) + OVERHEAD_BYTES);

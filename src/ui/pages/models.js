@@ -12,7 +12,7 @@ import {
 	setText,
 	show,
 } from '../dom.js';
-import { duration, since, size, speed } from '../format.js';
+import { count, duration, since, size, speed } from '../format.js';
 import { call, idPath, on, root, state } from '../store.js';
 
 /** States that read otherwise than they are called. */
@@ -124,6 +124,11 @@ function factsOf(model) {
 	if (model.load_ms >= 0) facts.push(`loaded in ${duration(model.load_ms)}`);
 	for (const [pool, bytes] of Object.entries(model.memory ?? {})) {
 		facts.push(`${size(bytes)} of ${pool}, ${model.memorySource}`);
+	}
+	const kept = model.prompt_cache;
+	if (kept?.doing) facts.push(`${kept.doing} …`);
+	else if (kept?.saved_tokens > 0) {
+		facts.push(`kept ${count(kept.saved_tokens)} tokens of prompts, ${size(kept.bytes)}`);
 	}
 	return facts.join(' · ');
 }

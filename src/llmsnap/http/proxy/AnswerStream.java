@@ -99,7 +99,7 @@ final class AnswerStream implements BodySubscriber<Void> {
             Piece piece = next();
             for (int written = 1; piece.bytes != null; written++) {
                 commit();
-                for (ByteBuffer bytes : piece.bytes) take(bytes);
+                take(joined(piece.bytes));
                 if (pieces.isEmpty()) exchange.flush();
                 if (written % (AHEAD / 2) == 0) subscription.request(AHEAD / 2);
                 piece = next();
@@ -247,12 +247,23 @@ final class AnswerStream implements BodySubscriber<Void> {
         return sent("that HTTP does not allow: " + reason);
     }
 
-    private void take(ByteBuffer piece) throws Failure {
-        int most = kept == null ? piece.remaining() : MAX_KEPT_BYTES - kept.size();
-        byte[] bytes = new byte[min(piece.remaining(), most)];
-        piece.get(bytes);
+    /** Each chunk is a buffer: all that came at a time is read and written at once. */
+    private static byte[] joined(List<ByteBuffer> buffers) {
+        int length = 0;
+        for (ByteBuffer each : buffers) length += each.remaining();
+        byte[] all = new byte[length];
+        int at = 0;
+        for (ByteBuffer each : buffers) {
+            int its = each.remaining();
+            each.get(all, at, its);
+            at += its;
+        }
+        return all;
+    }
+
+    private void take(byte[] bytes) throws Failure {
         if (kept != null) {
-            kept.writeBytes(bytes);
+            kept.write(bytes, 0, min(bytes.length, MAX_KEPT_BYTES - kept.size()));
         } else {
             noted.pass(bytes, 0, bytes.length);
             exchange.write(bytes);
