@@ -23,6 +23,7 @@ import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Dispatcher;
 import llmsnap.http.proxy.Inference;
+import llmsnap.http.proxy.Names;
 import llmsnap.http.proxy.ReverseProxy;
 import llmsnap.http.proxy.ReverseProxy.Clients;
 import llmsnap.http.server.Internals;
@@ -132,9 +133,11 @@ final class App {
         var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity,
             log);
         var bodies = new BodyReader(arguments.maxBody());
-        var table = new RouteTable(new Inference(pool, bodies, dispatcher),
-            new ModelRoutes(pool, bodies, reload::now, version), new Events(pool, activity, log),
-            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, log),
+        var names = new Names(pool);
+        var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
+            new ModelRoutes(pool, names, bodies, new ModelRoutes.Server(reload::now, version)),
+            new Events(pool, activity, log),
+            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, names, log),
             new StaticFiles());
         try {
             return new Server(arguments.address(), tls, table, this::entry, log);

@@ -114,8 +114,9 @@ class FaultTest {
                                 + Files.createTempDirectory("llmsnap-test")
                                 + "}\nmodels:\n  a: {cmd: '${sim}'}\n  b: {cmd: '${sim}'"
                                 + sleepy
-                                + "}\n  c: {cmd: '${sim} --ready-ms 50 --slots good --slot-save-path"
-                                + " ${CACHE_DIR}', keepPromptCache: true}\n# end\n");
+                                + "}\n  c: {cmd: '${sim} --ready-ms 50 --slots good"
+                                + " --slot-save-path ${CACHE_DIR}', keepPromptCache: true}\n"
+                                + "# end\n");
             ExecutorService pool = Executors.newFixedThreadPool(4)) {
             AtomicInteger unanswered = new AtomicInteger();
             List<Future<?>> operations = new ArrayList<>();

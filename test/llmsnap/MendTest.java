@@ -172,10 +172,10 @@ class MendTest {
 
     @Test void aLookDoesNotLoadAModel() throws Exception {
         try (Running llmsnap = Running.start(ONE)) {
-            for (String path : List.of("/upstream/a/props", "/upstream/a/health",
-                "/props?model=a&autoload=false")) {
+            for (String path : List.of("/upstream/a/props", "/upstream/a/health")) {
                 assertThat(llmsnap.get(path).statusCode()).as(path).isEqualTo(409);
             }
+            assertThat(llmsnap.get("/props?model=a&autoload=false").statusCode()).isEqualTo(400);
             assertThat(Running.send(llmsnap.request("/upstream/a/x.js").GET()
                 .header("User-Agent", "Mozilla/5.0")).statusCode()).isEqualTo(409);
             assertThat(llmsnap.running()).isEmpty();
@@ -215,6 +215,7 @@ class MendTest {
             llmsnap.chat("b");
             assertThat(llmsnap.post("/models/unload", "{\"model\":\"a\"}").statusCode())
                 .isEqualTo(200);
+            Running.await("a is gone", () -> llmsnap.count("model a: stopped") == 1);
             assertThat(llmsnap.running()).containsExactly("b:ready");
         }
     }

@@ -166,6 +166,10 @@ public final class Running implements AutoCloseable {
         return send(request(path).POST(HttpRequest.BodyPublishers.ofString(body)));
     }
 
+    public HttpResponse<String> put(String path, String body) {
+        return send(request(path).PUT(HttpRequest.BodyPublishers.ofString(body)));
+    }
+
     public HttpResponse<String> get(String path) {
         return send(request(path).GET());
     }

@@ -472,7 +472,7 @@ class UiFrameTest extends UiFixture {
                                     .firstValue("content-encoding"))
                     .isEmpty();
             }
-            assertThat(all).as("the UI's bytes").isLessThan(84_000);
+            assertThat(all).as("the UI's bytes").isLessThan(88_000);
             for (String path
                 : List.of("/ui", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat")) {
                 assertThat(llmsnap.get(path).body()).as(path).contains("<title>llmsnap</title>");

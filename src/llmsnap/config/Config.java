@@ -18,12 +18,45 @@ import llmsnap.text.Size;
  * Immutable, made by {@link ConfigReader} alone.
  *
  * @param models by id, in file order
- * @param names the model id by every name a request may use: ids, aliases, keys of setParamsByID
  */
-public record Config(Map<String, Model> models, Map<String, String> names, Memory memory,
+public record Config(Map<String, Model> models, Names names, Memory memory,
         Groups groups, Peers peers, Settings settings) {
     /** The group of all models that are in no other: they swap, and exclude the other groups. */
     public static final String DEFAULT_GROUP = "(default)";
+
+    /**
+     * What requests may call a model.
+     *
+     * @param ids the model's id by every name of its own: id, aliases, keys of setParamsByID
+     */
+    public record Names(Map<String, String> ids, Map<String, Selector> selectors,
+            Map<String, Profile> profiles) {}
+
+    /** How a selector chooses among its targets. */
+    public enum Strategy {
+        WARM, PIN, SPILLOVER, FALLBACK;
+
+        static Strategy of(String name) {
+            for (Strategy each : values()) if (each.label().equals(name)) return each;
+            return null;
+        }
+
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /**
+     * A name that stands for one of several models.
+     *
+     * @param targets ids, aliases, or PEER/MODEL
+     * @param spillover requests for a target before the next is taken
+     */
+    public record Selector(String id, Strategy strategy, List<String> targets, About about,
+            int spillover) {}
+
+    /** Names that stand for others while it is active; "" for those that stand for nothing. */
+    public record Profile(String id, String description, Map<String, String> pins) {}
 
     /** A model's server; {@code sendLoadingState} tells chat clients what is going on meanwhile. */
     public record Model(String id, Launch launch, About about, Limits limits, Filters filters,
@@ -59,9 +92,14 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * @param beforeStop calls before it is stopped
      * @param cacheDir where its prompt caches are kept meanwhile; "": they are not
      * @param unloadTimeoutSeconds how long it may take to exit
+     * @param apiKey that its server wants, or ""
      */
     public record Life(List<Call> afterStart, List<Call> beforeStop, String cacheDir,
-            int unloadTimeoutSeconds) {}
+            int unloadTimeoutSeconds, String apiKey) {
+        @Override public String toString() {
+            return "Life[" + afterStart + " " + beforeStop + " " + cacheDir + "]";  // never the key
+        }
+    }
 
     /**
      * The words of its commands.
@@ -78,7 +116,19 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * What it is called; {@code name} and {@code description} are for people, "" when not given.
      */
     public record About(String name, String description, List<String> aliases, boolean unlisted,
-            Json.Obj metadata) {}
+            Json.Obj metadata, Abilities abilities) {}
+
+    /**
+     * What it can do, as its clients are told; what is not said is empty, false or 0.
+     *
+     * @param in kinds of input: text, image, audio; {@code out} likewise
+     * @param context in tokens
+     */
+    public record Abilities(List<String> in, List<String> out, boolean tools, boolean reranker,
+            int context) {
+        public static final Abilities NONE =
+            new Abilities(List.of(), List.of(), false, false, 0);
+    }
 
     /**
      * @param ttlSeconds idle time after which it is unloaded, 0 = never
@@ -87,7 +137,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * @param requests at once, waiting ones included
      */
     public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds,
-        int requests, Needs needs) {}
+        int requests, Needs needs, Reach reach) {}
 
     /**
      * What a model is said to take once it is loaded, in bytes by pool.
@@ -189,9 +239,21 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
     /** By id, and by each model name that no local name hides; the first one in the file wins. */
     public record Peers(Map<String, Peer> byId, Map<String, Peer> byModel) {}
 
+    /**
+     * How another server is asked.
+     *
+     * @param connectSeconds how long it may take to take the connection
+     * @param headSeconds how long the head of its answer may take, 0 = for ever
+     * @param upstreamPath what it has instead of a leading /v1; null: the same
+     */
+    public record Reach(int connectSeconds, int headSeconds, String upstreamPath) {
+        public static final int CONNECT_SECONDS = 10;
+        public static final Reach USUAL = new Reach(CONNECT_SECONDS, 0, null);
+    }
+
     /** Another server that provides {@code models}; {@code apiKey} may be empty. */
     public record Peer(String id, Address proxy, List<String> models, String apiKey,
-            Filters filters) {
+            Filters filters, Reach reach) {
         @Override public String toString() {
             return "Peer[" + id + " " + proxy + "]";     // never the key
         }
@@ -201,13 +263,6 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * Edits of request bodies: those for every name, and those for names with edits of their own.
      */
     public record Filters(Map<String, Edit> always, Map<String, Map<String, Edit>> byName) {
-        /** The same, but the server sees {@code name} as the model. */
-        public Filters naming(String name) {
-            Map<String, Edit> edits = new LinkedHashMap<>(always);
-            edits.put("model", new Edit.Set(new Json.Str(name)));
-            return new Filters(edits, Map.of());
-        }
-
         /** The edits for a request that used {@code name}. */
         public Map<String, Edit> forName(String name) {
             return byName.getOrDefault(name, always);
@@ -221,7 +276,10 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      * @param swapGraceSeconds how long requests may still pass one that waits for another model
      */
     public record Settings(List<String> preload, Entry entry, int swapGraceSeconds,
-            Logging logging, Kept kept, boolean includeAliasesInList) {}
+            Logging logging, Kept kept, Lists lists) {}
+
+    /** What /v1/models lists beside ids: aliases, and peers' models without their peer. */
+    public record Lists(boolean aliases, boolean bareNames) {}
 
     /**
      * Who may come in.
@@ -230,9 +288,10 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
      *     begins with a dot stands for all below it
      * @param secrets names of the environment variables that keys come from
      * @param trustsPages web pages of models' servers may do what pages of ours may
+     * @param looks paths behind /upstream/ID that load no model; null for the usual ones
      */
     public record Entry(List<String> apiKeys, List<String> allowedHosts, Set<String> secrets,
-            boolean trustsPages) {}
+            boolean trustsPages, List<Pattern> looks) {}
 
     /** How many ended requests are kept, how much of what was said, and which prompt caches. */
     public record Kept(int rows, int captureMb, PromptCache prompts) {}
@@ -338,7 +397,7 @@ public record Config(Map<String, Model> models, Map<String, String> names, Memor
 
     /** The model that {@code name} (an id or an alias) stands for, or null. */
     public Model model(String name) {
-        return models.get(names.get(name));
+        return models.get(names.ids.get(name));
     }
 
     /** The peer that provides a model of that name, or null. */

@@ -14,6 +14,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Groups;
 import llmsnap.config.Config.Kept;
@@ -110,9 +112,9 @@ public final class ConfigReader {
         checkNames(file.mapping());
         List<String> keys = apiKeys(top);
         readPeers(top);
-        List<String> all = new ArrayList<>(keys);
-        for (Peer peer : peers.values()) all.add(peer.apiKey());
-        Set<String> secrets = environment.of(all);
+        List<String> secretTexts = new ArrayList<>(keys);
+        for (Peer peer : peers.values()) secretTexts.add(peer.apiKey());
+        Set<String> secrets = environment.of(secretTexts);
         Memory pools = memory.read(top);
         readModels(top, macros, text -> environment.hidden(text, secrets));
         for (String id : models.keySet()) names.put(id, id);
@@ -121,7 +123,8 @@ public final class ConfigReader {
             for (String key : model.filters().byName().keySet()) name(key, model.id());
         }
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
-        var config = new Config(models, names, pools, groups, peers(top),
+        Config.Names all = new NamesReader(names, peers, problems).read(top);
+        var config = new Config(models, all, pools, groups, peers(top),
             settings(top, keys, secrets));
         config.models().values().forEach(model -> checkSize(model, config));
         if (models.isEmpty()) {
@@ -212,22 +215,26 @@ public final class ConfigReader {
             String key = fields.text("apiKey", "");
             if (isOdd(key)) fields.error("apiKey", "the peer's apiKey " + ODD);
             peers.put(id, new Peer(id, proxy, provided, key,
-                FilterReader.read(fields, "", problems)));
+                FilterReader.read(fields, "", problems), fields.reach()));
             fields.close();
         }
     }
 
     private Peers peers(Fields top) {
         Map<String, Peer> byModel = new LinkedHashMap<>();
+        Set<String> several = new HashSet<>();
         for (Peer peer : peers.values()) {
             for (String name : peer.models()) {
                 if (names.containsKey(name)) continue;
                 Peer first = byModel.putIfAbsent(name, peer);
                 if (first == null || first == peer) continue;
+                several.add(name);
                 problems.warn(top.place(), "the peers " + first.id() + " and " + peer.id()
-                    + " both have a model \"" + name + "\"; it goes to " + first.id());
+                    + " both have a model \"" + name + "\"; requests have to say which: "
+                    + first.id() + "/" + name);
             }
         }
+        byModel.keySet().removeAll(several);
         return new Peers(peers, byModel);
     }
 
@@ -247,14 +254,29 @@ public final class ConfigReader {
         Config.Entry entry;
         try (Fields upstream = top.fields("upstream")) {
             boolean trusted = upstream.flag("trusted", false);
-            entry = new Config.Entry(keys, List.copyOf(hosts), secrets, trusted);
+            entry = new Config.Entry(keys, List.copyOf(hosts), secrets, trusted, looks(upstream));
         }
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
         var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5),
             prompts);
         return new Settings(List.copyOf(preload), entry, top.whole("swapGrace", 2, 0),
             logging,
-            kept, top.flag("includeAliasesInList", false));
+            kept, new Config.Lists(top.flag("includeAliasesInList", false),
+            top.flag("includeBareNames", true)));
+    }
+
+    private List<Pattern> looks(Fields upstream) {
+        if (!upstream.has("ignorePaths")) return null;
+        List<Pattern> looks = new ArrayList<>();
+        for (Scalar each : upstream.scalars("ignorePaths")) {
+            try {
+                looks.add(Pattern.compile(each.text()));
+            } catch (PatternSyntaxException e) {
+                problems.error(each.place(), "ignorePaths: \"" + each.text()
+                    + "\" is no regular expression: " + e.getDescription());
+            }
+        }
+        return List.copyOf(looks);
     }
 
     private PromptCache prompts(Fields top) {

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
+import llmsnap.config.Config.Reach;
 import llmsnap.text.Json;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
@@ -28,13 +29,10 @@ import llmsnap.text.YamlNode.Seq;
 final class Fields implements AutoCloseable {
     /** Keys of llama-swap that have no meaning here, and what to do instead. */
     private static final Map<String, String> ELSEWHERE = Map.ofEntries(
-        entry("timeouts", "it has times for parts of a request; requestTimeout bounds the longest"
-            + " silence of a model's server, healthCheckTimeout its start"),
+        entry("timeouts", "requestTimeout bounds the longest silence of a model's server,"
+            + " healthCheckTimeout its start; peers and models have timeouts of their own"),
         entry("scheduler", "waiting requests are served in the order of their arrival, see"
             + " swapGrace"),
-        entry("selectors", "it names sets of models; a request has to name one model or alias"),
-        entry("capabilities", "it says what a model can do; under metadata it shows in /v1/models"),
-        entry("profiles", "it names sets of models; groups say which may be loaded together"),
         entry("logRequests", "every request is logged at level info"),
         entry("compat", "requests are passed on as they came"),
         entry("performance", "there is nothing to tune here"),
@@ -139,6 +137,16 @@ final class Fields implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             error(key, key + ": " + e.getMessage());
             return Address.parse("http://localhost:1");
+        }
+    }
+
+    /** How a server is asked: {@code timeouts} and {@code upstreamPath}. */
+    Reach reach() {
+        String path = has("upstreamPath") ? text("upstreamPath", "").strip() : null;
+        if (path != null) path = path.replaceFirst("/+$", "");
+        try (Fields timeouts = fields("timeouts")) {
+            return new Reach(timeouts.positive("connect", Reach.CONNECT_SECONDS),
+                timeouts.whole("responseHeader", 0, 0), path);
         }
     }
 

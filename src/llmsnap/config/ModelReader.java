@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.About;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
@@ -29,6 +30,7 @@ import llmsnap.text.YamlNode.Seq;
 
 /** Reads one model. It is made first, to ask for its need of a port, and read when it has one. */
 final class ModelReader {
+    private static final Set<String> KINDS = Set.of("text", "image", "audio");
     private static final int MAX_REQUESTS = 100;
     private static final Set<String> LENIENT = Set.of("useModelName", "name", "description", "env",
         "setParams", "setParamsByID");
@@ -151,7 +153,16 @@ final class ModelReader {
         }
         return new Life(calls("afterStart", defaults.wakeCall),
             calls("beforeStop", defaults.sleepCall), keeps ? cacheDir : "",
-            fields.positive("unloadTimeout", defaults.unload));
+            fields.positive("unloadTimeout", defaults.unload), apiKey());
+    }
+
+    private String apiKey() {
+        String key = fields.text("apiKey", "").strip();
+        boolean odd = key.chars().anyMatch(c -> c <= ' ' || c >= 0x7f);
+        if (odd) {
+            fields.error("apiKey", "the model's apiKey has a space or control character in it");
+        }
+        return key;
     }
 
     private About about() {
@@ -164,7 +175,25 @@ final class ModelReader {
             fields.text("description", "").strip(),
             aliases,
             fields.flag("unlisted", false),
-            fields.json(fields.mapping("metadata"), "metadata"));
+            fields.json(fields.mapping("metadata"), "metadata"), abilities());
+    }
+
+    private Abilities abilities() {
+        if (!fields.has("capabilities")) return Abilities.NONE;
+        try (Fields given = fields.fields("capabilities")) {
+            return new Abilities(kinds(given, "in"), kinds(given, "out"),
+                given.flag("tools", false), given.flag("reranker", false),
+                given.whole("context", 0, 0));
+        }
+    }
+
+    private List<String> kinds(Fields given, String key) {
+        for (Scalar each : given.scalars(key)) {
+            if (KINDS.contains(each.text())) continue;
+            problems.error(each.place(), "capabilities." + key + ": \"" + each.text()
+                + "\"; there are text, image and audio");
+        }
+        return given.texts(key);
     }
 
     private Limits limits(Command command) {
@@ -174,7 +203,7 @@ final class ModelReader {
             fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", defaults.healthCheck),
             fields.whole("requestTimeout", 0, 0),
             fields.positive("concurrencyLimit", MAX_REQUESTS),
-            memory.needs(fields, command.env(), command.start()));
+            memory.needs(fields, command.env(), command.start()), fields.reach());
     }
 
     private Address proxy(List<String> cmd) {

@@ -7,6 +7,7 @@ import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
 import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.Inference;
+import llmsnap.http.proxy.Query;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Routes;
@@ -41,30 +42,36 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
         else throw Failure.noPath(path);
     }
 
+    /** Of the model that the query names; else of this server. */
+    private void props(Exchange exchange, String rest)
+            throws Failure, Refused, InterruptedException {
+        if (Query.names(exchange)) inference.get(exchange, rest);
+        else models.props(exchange);
+    }
+
     private Route other(String path) {
+        if (path.equals("/v1/health")) return Route.open(models::routerHealth);
+        boolean api = path.startsWith("/api/") || path.startsWith("/models/") && path.endsWith("/*");
+        return api ? api(path) : plain(path);
+    }
+
+    private Route plain(String path) {
         return switch (path) {
             // Everything under /v1/ that is posted goes to the model it names.
             case "/v1/*" -> Route.use(this::webSocket, inference::post);
             case "/v/*" -> Route.use(null, inference::post);
             case "/sdapi/v1/*" -> Route.use(inference::get, inference::post);
-            case "/props" -> Route.use(inference::get, null);
+            case "/props" -> Route.use(this::props, null);
+            case "/slots", "/lora-adapters" -> Route.use(inference::get, null);
             case "/upstream/*" -> Route.any(inference::upstream);
             case "/health", "/wol-health" -> Route.open(models::health);
             case "/v1/models", "/models" -> Route.use(models::list, null);
             case "/v1/models/*" -> Route.use(models::one, null);
             case "/running" -> Route.look(models::running);
             case "/unload" -> Route.look(models::unloadAllByGet);
-            case "/api/models/unload", "/models/unload" -> Route.control(models::unloadAll);
-            case "/api/models/unload/*", "/models/unload/*" -> Route.control(models::unload);
-            case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
-            case "/api/models/load/*" -> Route.control(models::load);
-            case "/api/reload" -> Route.control(models::reload);
-            case "/api/version" -> Route.look(models::version);
-            case "/api/explain" -> Route.look(models::explain);
-            case "/api/events" -> Route.look(events::stream);
-            case "/api/metrics" -> Route.look(activity::rows);
-            case "/api/captures/*" -> Route.look(activity::capture);
-            case "/api/inflight/*" -> Route.control(activity::cancel);
+            case "/models/unload" -> Route.control(models::routerUnload);
+            case "/models/load" -> Route.control(models::routerLoad);
+            case "/models/sse" -> Route.look(events::router);
             case "/metrics" -> Route.look(activity::metrics);
             case "/logs", "/log" -> Route.look(logs::tail);
             case "/logs/stream", "/log/stream", "/logs/stream/*", "/log/stream/*" ->
@@ -74,6 +81,25 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
                 Route.look((exchange, rest) -> exchange.redirect(302, "/ui/models"));
             case "/favicon.ico" -> Route.open(files::icon);
             case "/ui", "/ui/*" -> Route.open(files::serve);
+            default -> null;
+        };
+    }
+
+    private Route api(String path) {
+        return switch (path) {
+            case "/api/models/unload" -> Route.control(models::unloadAll);
+            case "/api/models/unload/*", "/models/unload/*" -> Route.control(models::unload);
+            case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
+            case "/api/models/load/*" -> Route.control(models::load);
+            case "/api/profiles/active" -> Route.any(models::activate);
+            case "/api/reload" -> Route.control(models::reload);
+            case "/api/version" -> Route.look(models::version);
+            case "/api/explain" -> Route.look(models::explain);
+            case "/api/events" -> Route.look(events::stream);
+            case "/api/metrics" -> Route.look(activity::rows);
+            case "/api/captures/*" -> Route.look(activity::capture);
+            case "/api/inflight/*" -> Route.control(activity::cancel);
+            case "/api/profiles" -> Route.look(models::profiles);
             default -> null;
         };
     }

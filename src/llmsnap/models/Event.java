@@ -28,7 +28,11 @@ public sealed interface Event {
     record CallFailed(String model, int run, String why) implements Event {}
 
     /** The process has died or did not get ready; {@link Gone} follows when it is cleaned up. */
-    record Failed(String model, int run, String why) implements Event {}
+    record Failed(String model, int run, String why, int exitCode) implements Event {
+        public Failed(String model, int run, String why) {
+            this(model, run, why, -1);
+        }
+    }
 
     /** The same while it started, for want of memory, as its log says. */
     record RanOut(String model, int run, String why) implements Event {}

@@ -82,9 +82,14 @@ public final class ModelPool {
         }
 
         /** Gives the place up; a lease that was granted meanwhile is given back. */
-        private void cancel() {
+        public void cancel() {
             end(new Event.Cancel(model, id));
             if (settled.isDone()) send(new Event.Release(model, id));
+        }
+
+        /** Whether it is over with it: its lease was closed, or it was given up. */
+        public boolean hasEnded() {
+            return ended;
         }
 
         private void end(Event event) {
@@ -150,6 +155,11 @@ public final class ModelPool {
     /** Waits for a lease on {@code model}. When interrupted, its place is free again. */
     public Lease acquire(String model, Client client) throws Refused, InterruptedException {
         return request(model, client).await();
+    }
+
+    /** Decides and acts while nothing else happens to models. Must not wait. */
+    public <T> T inOneStep(Supplier<T> step) {
+        return guard.get(step);
     }
 
     private Ticket queue(String model, Client client, LongFunction<Event> event) {

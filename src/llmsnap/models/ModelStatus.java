@@ -33,8 +33,12 @@ public record ModelStatus(Model model, ModelState state, Server server, Requests
     public record History(int starts, int swaps, long loadMs, String lastStop, long lastStopMs,
             Trouble trouble) {}
 
-    /** Why it failed, "" when it has not since it was last loaded; then it may have to wait. */
-    public record Trouble(String why, long sinceMs, long backOffUntilMs) {}
+    /**
+     * Why it failed, "" when it has not since it was last loaded; then it may have to wait.
+     *
+     * @param exitCode of its process, -1 when that did not end by itself
+     */
+    public record Trouble(String why, long sinceMs, long backOffUntilMs, int exitCode) {}
 
     /** Times in ms, of one clock that never goes back. */
     public record Clock(long nowMs, long stateSinceMs, long idleSinceMs) {}

@@ -5,7 +5,7 @@ public final class Refused extends Exception {
     private static final long serialVersionUID = 1;
     public final Refusal refusal;
 
-    Refused(Refusal refusal, String message) {
+    public Refused(Refusal refusal, String message) {
         super(message, null, false, false);
         this.refusal = refusal;
     }

@@ -205,7 +205,7 @@ public final class Scheduler {
     private void failed(Slot slot, Event.Failed failed) {
         if (!slot.runs(failed.run()) || slot.is(STOPPING)) return;
         slot.ranOut = false;
-        slot.failed(failed.why(), nowMs);
+        slot.failed(failed, nowMs);
         if (slot.is(STARTING)) refuseWaiting(slot, START_FAILED, failed.why());
         leave(slot, STOPPING, failed.why());
         // They see their connections break; what they release later is unknown by then.

@@ -53,6 +53,7 @@ final class Slot {
     /** Why it failed, until it is loaded again. */
     String trouble = "";
     long troubleMs;
+    int exitCode = -1;
     /** It ran out of memory at its last start: for the next one all others go. */
     boolean ranOut;
     /** When a fresh look at strangers was asked for, for those who wait now. */
@@ -104,8 +105,9 @@ final class Slot {
         leaveFor = whom;
     }
 
-    void failed(String why, long nowMs) {
-        trouble = why;
+    void failed(Event.Failed failed, long nowMs) {
+        trouble = failed.why();
+        exitCode = failed.exitCode();
         troubleMs = nowMs;
         if (!is(STARTING)) return;
         failuresMs.removeIf(atMs -> nowMs - atMs > FAILURE_WINDOW_MS);
@@ -131,7 +133,7 @@ final class Slot {
         return new ModelStatus(model, state, server,
             new ModelStatus.Requests(inFlight.size(), waiting.size(), position),
             new ModelStatus.History(run, swaps, loadMs, lastStop, lastStopMs,
-                new ModelStatus.Trouble(trouble, troubleMs, backOffUntilMs)),
+                new ModelStatus.Trouble(trouble, troubleMs, backOffUntilMs, exitCode)),
             new ModelStatus.Clock(0, stateSinceMs, idleSinceMs));
     }
 }

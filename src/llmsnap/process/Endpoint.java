@@ -30,12 +30,15 @@ final class Endpoint {
     private static final int CONNECT_MS = 1_000;
 
     private final Address proxy;
+    private final String apiKey;
     private final Function<Boolean, HttpClient> client;
     private static final int MAX_SHOWN = 200;
     private volatile URI base = URI.create("http://127.0.0.1:1");
 
-    Endpoint(Address proxy, Function<Boolean, HttpClient> client) {
+    /** @param apiKey that it wants, or "" */
+    Endpoint(Address proxy, String apiKey, Function<Boolean, HttpClient> client) {
         this.proxy = proxy;
+        this.apiKey = apiKey;
         this.client = client;
     }
 
@@ -126,6 +129,7 @@ final class Endpoint {
             .method(call.method(), body.isEmpty() ? BodyPublishers.noBody()
             : BodyPublishers.ofString(body));
         if (!proxy.isHttps()) request.header("Host", proxy.authority());
+        if (!apiKey.isEmpty()) request.header("Authorization", "Bearer " + apiKey);
         if (!body.isEmpty()) request.header("Content-Type", "application/json");
         return request.build();
     }

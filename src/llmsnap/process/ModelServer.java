@@ -121,7 +121,7 @@ public final class ModelServer implements ModelRun {
         this.launch = model.launch();
         this.run = run;
         this.report = report;
-        this.endpoint = new Endpoint(model.proxy(), factory.client);
+        this.endpoint = new Endpoint(model.proxy(), launch.life().apiKey(), factory.client);
         this.output = new RunOutput(log.model(model.id()), log.model(model.id()).written());
     }
 
@@ -225,10 +225,16 @@ public final class ModelServer implements ModelRun {
         end();
     }
 
+    /** -1 when the process did not end. */
+    private int exitCode() {
+        boolean over = process != null && !process.isAlive();
+        return over ? process.exitValue() : -1;
+    }
+
     private Event failure(String why) {
         boolean ranOut = !ready && output.saysOutOfMemory();
         return ranOut ? new Event.RanOut(model.id(), run, why)
-            : new Event.Failed(model.id(), run, why);
+            : new Event.Failed(model.id(), run, why, exitCode());
     }
 
     /** A piece of blocking work that {@link #stop} or the end of the process interrupts. */

@@ -99,7 +99,7 @@ public final class Activity {
      */
     public InFlight begin(String model, String path, Runnable cancel) {
         long id = lastId.incrementAndGet();
-        var request = new InFlight(id, new Row.Asked(model, path), cancel, captures.new Draft(),
+        var request = new InFlight(id, new Row.Asked(model, path, ""), cancel, captures.new Draft(),
             this::changed, this::add);
         inFlight.put(id, request);
         changed();

@@ -18,7 +18,7 @@ public final class InFlight {
     private static final int MAX_ERROR = 2_000;
 
     public final long id;
-    public final String model;
+    public volatile String model;        // another one when it was passed on to that
     /** Without the query, cut when it is very long. */
     public final String path;
     public final long startedMs = System.currentTimeMillis();
@@ -28,6 +28,7 @@ public final class InFlight {
     private final BiConsumer<Row, Capture> ended;
     private final Guard guard = new Guard();     // guards draft, usage, over
     private final Captures.Draft draft;
+    private volatile String requested = "";
     private volatile Usage usage;
     private boolean over;
     private volatile Row row;       // when it is over
@@ -56,7 +57,7 @@ public final class InFlight {
 
     /** One of which nobody wants to know: whatever becomes of it is not noted. */
     public static InFlight unnoted(String model) {
-        var request = new InFlight(0, new Row.Asked(model, ""), () -> { },
+        var request = new InFlight(0, new Row.Asked(model, "", ""), () -> { },
             new Captures().new Draft(), () -> { }, (row, capture) -> { });
         request.over = true;
         return request;
@@ -84,6 +85,17 @@ public final class InFlight {
         grantedNanos = now;
         waitingSinceNanos = 0;
         changed.run();
+    }
+
+    /** It was asked for by another name than the model's. */
+    public void asked(String name) {
+        requested = name;
+    }
+
+    /** Another model is to serve it. */
+    public void moved(String to) {
+        retried();
+        model = to;
     }
 
     /** It waits for the model again: the first try came to nothing. */
@@ -162,7 +174,8 @@ public final class InFlight {
         long durationMs = max(counts.speeds().serverMs(), durationMs());
         long firstMs = ttftMs() < 0 ? counts.speeds().firstMs() : ttftMs();
         var times = new Row.Times(System.currentTimeMillis(), durationMs, firstMs, queueMs());
-        return new Row(id, new Row.Asked(model, path), outcome, tokens, times, Row.Copy.NONE);
+        var asked = new Row.Asked(model, path, requested);
+        return new Row(id, asked, outcome, tokens, times, Row.Copy.NONE);
     }
 
     /** What became of it, in a few words; "" while it is not over. */

@@ -14,7 +14,7 @@ public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times ti
      * @param model its id, whatever name was used for it
      * @param path without its query, cut when it is very long
      */
-    public record Asked(String model, String path) {}
+    public record Asked(String model, String path, String requested) {}
 
     /**
      * @param status what the client got; 499 when it left before an answer; of an error that came

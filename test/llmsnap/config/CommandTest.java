@@ -81,14 +81,13 @@ class CommandTest {
     }
 
     @Test void keysOfOthersGetHintsThatAreTrue() {
-        assertThat(warnings("listen: x\nhealth_check_timeout: 20\nprofiles: {}\n"
-            + "models: {a: {cmd: 'x ${PORT}', cmd_stop: y, capabilities: {}}}\n"))
+        assertThat(warnings("listen: x\nhealth_check_timeout: 20\nperformance: {}\n"
+            + "models: {a: {cmd: 'x ${PORT}', cmd_stop: y}}\n"))
             .satisfiesExactly(
                 first -> assertThat(first).contains("it is the flag --listen"),
                 second -> assertThat(second).contains("did you mean \"healthCheckTimeout\"?"),
-                third -> assertThat(third).contains("groups say which may be loaded together"),
-                fourth -> assertThat(fourth).contains("did you mean \"cmdStop\"?"),
-                fifth -> assertThat(fifth).contains("shows in /v1/models"));
+                third -> assertThat(third).contains("there is nothing to tune here"),
+                fourth -> assertThat(fourth).contains("did you mean \"cmdStop\"?"));
         assertThat(read("models: {a: {cmd: 'x --port 9999'}}\n").errors().getFirst().message())
             .contains("write --port ${PORT}, or add proxy: http://127.0.0.1:9999");
     }

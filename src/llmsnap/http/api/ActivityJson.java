@@ -28,6 +28,7 @@ final class ActivityJson {
             "id", row.id(),
             "timestamp", time(times.endedMs()),
             "model", row.asked().model(),
+            "requested_model", row.asked().requested(),
             "cache_tokens", tokens.cached(),
             "input_tokens", max(0, tokens.prompt()),
             "output_tokens", max(0, tokens.output()),

@@ -40,6 +40,8 @@ public final class Events {
      * Events that come at once are written at once: a wake-up for each would cost more than they.
      */
     private static final long PAUSE_MS = 40;
+    /** Its clients listen to one or the other. */
+    private static final List<String> ROUTER_EVENTS = List.of("model_status", "status_change");
     private static final int MANY_IN_FLIGHT = 50;
     private static final int MAX_IN_FLIGHT = 500;           // in one list: the first ones
     private static final int ROWS_AT_ONCE = 200;
@@ -120,6 +122,36 @@ public final class Events {
             activity.unlisten(inbox);
             log.proxy.unlisten(inbox);
             log.upstream.unlisten(inbox);
+        }
+    }
+
+    /** What llama.cpp's router tells of models: their status, whenever that changes. */
+    public void router(Exchange exchange, String rest) throws Failure, InterruptedException {
+        exchange.beginEndless("text/event-stream");
+        if (exchange.is("HEAD")) return;
+        var inbox = new Inbox(true);
+        Map<String, Object> told = new HashMap<>();
+        for (ModelStatus each : pool.statuses(() -> readers.add(inbox))) {
+            told.put(each.id(), ModelJson.status(each));
+        }
+        try {
+            while (exchange.interruption.failure() == null) {
+                inbox.await(System.nanoTime() + KEEP_ALIVE_NANOS);
+                boolean news = inbox.nextModels() != null;
+                String text = news ? "" : ": still here\n\n";
+                for (ModelStatus each : pool.statuses()) {
+                    Json.Obj status = ModelJson.status(each);
+                    if (status.equals(told.put(each.id(), status))) continue;
+                    Json.Obj data = obj("model", each.id(), "status", status);
+                    for (String name : ROUTER_EVENTS) {
+                        text += "event: " + name + "\ndata: " + data + "\n\n";
+                    }
+                }
+                if (!text.isEmpty()) exchange.write(text.getBytes(UTF_8));
+                exchange.flush();
+            }
+        } finally {
+            readers.remove(inbox);
         }
     }
 

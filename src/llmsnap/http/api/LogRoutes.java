@@ -1,6 +1,6 @@
 package llmsnap.http.api;
 
-import llmsnap.http.proxy.Target;
+import llmsnap.http.proxy.Names;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -8,7 +8,7 @@ import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 
 /** The logs: what there is, and what comes. */
-public record LogRoutes(ModelPool pool, Log log) {
+public record LogRoutes(ModelPool pool, Names names, Log log) {
     private static final int HISTORY_BYTES = 100 * 1024;
     private static final int PIECE_BYTES = 64 * 1024;
     private static final long PATIENCE_MS = 60_000;
@@ -46,7 +46,7 @@ public record LogRoutes(ModelPool pool, Log log) {
             default -> {
                 // One that was removed still has its log.
                 boolean removed = pool.config().model(which) == null && log.hasModel(which);
-                yield log.model(removed ? which : Target.model(which, pool.config()).id());
+                yield log.model(removed ? which : names.model(which).id());
             }
         };
     }

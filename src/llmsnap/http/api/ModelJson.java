@@ -7,9 +7,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import llmsnap.config.Config;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.About;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
+import llmsnap.config.Config.Selector;
 import llmsnap.models.Kept;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
@@ -45,14 +47,59 @@ final class ModelJson {
         if (!about.name().isEmpty()) entry = entry.with("name", about.name());
         if (!about.description().isEmpty()) entry = entry.with("description", about.description());
         Json.Obj metadata = about.metadata();
-        if (!metadata.entries().isEmpty()) entry = entry.with("meta", meta(metadata));
+        Json.Obj meta = metadata.entries().isEmpty() ? Json.EMPTY : meta(metadata);
+        Abilities can = about.abilities();
+        if (can.context() > 0) meta = meta.with("n_ctx", can.context());
+        if (!meta.entries().isEmpty()) entry = entry.with("meta", meta);
+        if (!can.equals(Abilities.NONE)) entry = abilities(entry, can);
+        return entry.with("status", status(status));
+    }
+
+    /** As llama.cpp's router says it. */
+    static Json.Obj status(ModelStatus status) {
         String value = switch (status.state()) {
             case READY -> "loaded";
             case STARTING, WAKING -> "loading";
             case ASLEEP, SLEEP_PENDING -> "sleeping";
             case STOPPED, STOPPING -> "unloaded";
         };
-        return entry.with("status", obj("value", value));
+        Json.Obj state = obj("value", value, "args", status.model().cmd());
+        ModelStatus.Trouble trouble = status.history().trouble();
+        boolean failed = value.equals("unloaded") && !trouble.why().isEmpty();
+        if (failed) state = state.with("failed", true).with("exit_code", trouble.exitCode());
+        return state;
+    }
+
+    /** As llama-swap and OpenRouter say it. */
+    private static Json.Obj abilities(Json.Obj entry, Abilities can) {
+        Json.Obj all = entry
+            .with("architecture", obj(
+                "input_modalities", can.in(),
+                "output_modalities", can.out()))
+            .with("supported_parameters", can.tools() ? List.of("tools") : List.of())
+            .with("capabilities", obj(
+                "in", can.in(),
+                "out", can.out(),
+                "tools", can.tools(),
+                "reranker", can.reranker(),
+                "context", can.context()));
+        return can.context() > 0 ? all.with("context_length", can.context()) : all;
+    }
+
+    static Json.Obj listed(Selector selector) {
+        Json.Obj entry = listed(selector.id());
+        About about = selector.about();
+        if (!about.name().isEmpty()) entry = entry.with("name", about.name());
+        if (!about.description().isEmpty()) entry = entry.with("description", about.description());
+        return entry.with("meta", meta(about.metadata()
+            .with("type", "selector")
+            .with("strategy", selector.strategy().label())
+            .with("targets", selector.targets())));
+    }
+
+    /** A name that stands for another while a profile is active. */
+    static Json.Obj pinned(String name, String target) {
+        return listed(name).with("meta", meta(obj("type", "pin", "target", target)));
     }
 
     static Json.Obj listed(String name, Peer peer) {

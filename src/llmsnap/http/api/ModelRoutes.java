@@ -9,8 +9,11 @@ import java.util.Properties;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
+import llmsnap.config.Config.Profile;
+import llmsnap.config.Config.Selector;
 import llmsnap.http.proxy.Body;
 import llmsnap.http.proxy.BodyReader;
+import llmsnap.http.proxy.Names;
 import llmsnap.http.proxy.Query;
 import llmsnap.http.proxy.Target;
 import llmsnap.http.server.Exchange;
@@ -21,10 +24,13 @@ import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
 import llmsnap.models.Refused;
 import llmsnap.text.Json;
+import llmsnap.text.JsonEdit;
 
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
-public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
-        Properties version) {
+public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server server) {
+    /** This server itself. */
+    public record Server(Reloader reloader, Properties version) {}
+
     /** Reads the configuration again. */
     public interface Reloader {
         /** @return what changed @throws Failure with the problems */
@@ -37,6 +43,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
     }
 
     public void version(Exchange exchange, String rest) throws Failure {
+        Properties version = server.version;
         exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
@@ -52,22 +59,41 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
             Model model = status.model();
             if (model.about().unlisted()) continue;
             list.add(ModelJson.listed(model.id(), status));
-            if (!config.settings().includeAliasesInList()) continue;
+            if (!config.settings().lists().aliases()) continue;
             for (String alias : model.about().aliases()) {
-                boolean its = model.id().equals(config.names().get(alias));
+                boolean its = model.id().equals(config.names().ids().get(alias));
                 if (its) list.add(ModelJson.listed(alias, status));
             }
         }
-        config.peers().byModel().forEach((name, peer) -> list.add(ModelJson.listed(name, peer)));
+        if (config.settings().lists().bareNames()) {
+            config.peers().byModel()
+                .forEach((name, peer) -> list.add(ModelJson.listed(name, peer)));
+        }
+        for (Peer peer : config.peers().byId().values()) {
+            for (String name : peer.models()) {
+                list.add(ModelJson.listed(peer.id() + "/" + name, peer));
+            }
+        }
+        for (Selector each : config.names().selectors().values()) {
+            if (!each.about().unlisted()) list.add(ModelJson.listed(each));
+        }
+        Profile active = names.profile();
+        if (active != null) {
+            active.pins().forEach((name, target) -> {
+                boolean known = list.stream().anyMatch(each -> name.equals(each.text("id")));
+                if (!known && !target.isEmpty()) list.add(ModelJson.pinned(name, target));
+            });
+        }
         list.sort(Comparator.comparing(entry -> entry.text("id")));
         exchange.sendJson(obj("object", "list", "data", list));
     }
 
     public void one(Exchange exchange, String name) throws Failure {
-        if (Target.find(name, pool.config()) instanceof Target.Remote remote) {
-            exchange.sendJson(ModelJson.listed(name, remote.peer()));
-        } else {
-            exchange.sendJson(ModelJson.listed(name, present(name, pool.status(id(name)))));
+        switch (names.find(name)) {
+            case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer()));
+            case Target.Any any -> exchange.sendJson(ModelJson.listed(any.selector()));
+            case Target.Local local -> exchange.sendJson(
+                ModelJson.listed(name, present(name, pool.status(local.id()))));
         }
     }
 
@@ -80,7 +106,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
     /** The model's id; one that the configuration has lost may still be loaded. */
     private String id(String name) throws Failure {
         boolean lost = pool.config().model(name) == null && pool.status(name) != null;
-        return lost ? name : Target.model(name, pool.config()).id();
+        return lost ? name : names.model(name).id();
     }
 
     public void running(Exchange exchange, String rest) throws Failure {
@@ -106,7 +132,7 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
     // ---- control
 
     public void reload(Exchange exchange, String rest) throws Failure {
-        exchange.sendJson(reloader.reload());
+        exchange.sendJson(server.reloader.reload());
     }
 
     /** For scripts: answers with text. */
@@ -117,15 +143,104 @@ public record ModelRoutes(ModelPool pool, BodyReader bodies, Reloader reloader,
         exchange.sendText("OK");
     }
 
-    /** All models, or the one that a JSON body names as llama.cpp's router is asked. */
+    // ---- profiles
+
+    public void profiles(Exchange exchange, String rest) throws Failure {
+        List<Json.Obj> all = pool.config().names().profiles().values().stream()
+            .map(each -> obj(
+                "id", each.id(),
+                "name", each.id(),
+                "description", each.description(),
+                "pins", each.pins()))
+            .toList();
+        Profile active = names.profile();
+        exchange.sendJson(obj("profiles", all, "active", active == null ? null : active.id()));
+    }
+
+    public void activate(Exchange exchange, String rest) throws Failure {
+        if (!exchange.is("PUT")) {
+            throw Failure.notTaken(exchange.plainPath(), "PUT", exchange.method());
+        }
+        try (Body body = bodies.read(exchange)) {
+            JsonEdit edit = body.json();
+            String id = edit.text("id");
+            names.activate(id == null ? edit.text("name") : id);
+        }
+        profiles(exchange, rest);
+    }
+
+    // ---- as llama.cpp's router is asked
+
+    /** Begins to load a model, and answers at once. */
+    public void routerLoad(Exchange exchange, String rest) throws Failure {
+        String id = names.model(named(exchange)).id();
+        ModelStatus status = present(id, pool.status(id));
+        if (status.state().isServing()) throw new Failure(400, "model is already running");
+        ModelPool.Ticket ticket = pool.request(id, why -> { });
+        Thread.ofVirtual().start(() -> {
+            try {
+                ticket.await().close();
+            } catch (Refused | InterruptedException e) {
+                // its status tells
+            }
+        });
+        exchange.sendJson(obj("success", true));
+    }
+
+    /** Begins to unload the model that the body names, and answers at once; without one all. */
+    public void routerUnload(Exchange exchange, String rest)
+            throws Failure, InterruptedException {
+        String name = named(exchange);
+        if (name == null) {
+            pool.unloadAll();
+            exchange.sendJson(obj("msg", "ok"));
+            return;
+        }
+        ModelStatus status = names.findOrNull(name) instanceof Target.Local local
+            ? pool.status(local.id()) : pool.status(name);
+        if (status == null) throw new Failure(400, "model is not found").as("invalid", "model");
+        if (status.state() == ModelState.STOPPED || status.state() == ModelState.STOPPING) {
+            throw new Failure(400, "model is not running");
+        }
+        Thread.ofVirtual().start(() -> {
+            try {
+                pool.unload(status.id());
+            } catch (InterruptedException e) {
+                // its status tells
+            }
+        });
+        exchange.sendJson(obj("success", true));
+    }
+
+    private String named(Exchange exchange) throws Failure {
+        try (Body body = bodies.read(exchange)) {
+            return body.size() == 0 ? null : body.json().text("model");
+        }
+    }
+
+    public void routerHealth(Exchange exchange, String rest) throws Failure {
+        exchange.beQuiet();
+        exchange.sendJson(obj("status", "ok"));
+    }
+
+    /** What llama.cpp's router says of itself. */
+    public void props(Exchange exchange) throws Failure {
+        exchange.sendJson(obj(
+            "role", "router",
+            "max_instances", pool.config().models().size(),
+            "models_autoload", true,
+            "model_alias", "llmsnap",
+            "model_path", "",
+            "default_generation_settings", obj("params", Json.EMPTY, "n_ctx", 0),
+            "build_info", "llmsnap " + server.version.getProperty("version")));
+    }
+
+    /** All models, or the one that a JSON body names. */
     public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
         if (exchange.rawPath().endsWith("/")) {     // of a script whose $ID is empty
             throw Failure.noModel("the model's id is missing behind " + exchange.plainPath());
         }
-        String model;
-        try (Body body = bodies.read(exchange)) {
-            model = body.size() == 0 ? null : body.json().text("model");
-        }
+        String model = named(exchange);
         if (model == null) pool.unloadAll();
         else pool.unload(id(model));
         exchange.sendJson(obj("msg", "ok"));

@@ -22,6 +22,7 @@ import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodySubscriber;
+import java.net.http.HttpTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.channels.UnresolvedAddressException;
 import java.util.List;
@@ -49,13 +50,15 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     /** How many pieces, of up to 16 KB, may come before the next is written. */
     private static final int AHEAD = 16;
+    /** What a server says that another one may do better. */
+    private static final Set<Integer> BUSY = Set.of(429, 502, 503, 504);
     private static final int MAX_KEPT_BYTES = 64 * 1024;
     private static final String EVENTS = "text/event-stream";
     private static final String ALLOWED = "access-control-allow-origin";
-    /** The length is said anew; the others would reach beyond the path of one model. */
+    /** Two are said anew; the others would reach beyond the path of one model. */
     private static final Set<String> TAKEN_OFF = Set.of("content-length",
         "service-worker-allowed", "clear-site-data", "strict-transport-security", "alt-svc",
-        "report-to", "reporting-endpoints", "nel");
+        "report-to", "reporting-endpoints", "nel", "x-llmsnap-model");
     /** What no browser shows as a page; without one of these it may guess. */
     private static final Pattern NO_PAGE = Pattern.compile("(application/(json|x-ndjson"
         + "|octet-stream)|text/(event-stream|plain|css|javascript)|(audio|video)/[a-z0-9.-]+"
@@ -65,6 +68,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     private final Exchange exchange;
     private final String server;
     private final boolean trusted;
+    private final boolean last;
     private final InFlight noted;
     private final WaitingStream waiting;
     private final BlockingQueue<Piece> pieces = new LinkedBlockingQueue<>();
@@ -82,6 +86,7 @@ final class AnswerStream implements BodySubscriber<Void> {
         this.exchange = exchange;
         this.server = from.name();
         this.trusted = from.trusted();
+        this.last = from.last();
         this.noted = noted;
         this.waiting = waiting;
     }
@@ -180,6 +185,9 @@ final class AnswerStream implements BodySubscriber<Void> {
         length = length(code, head);
         String type = head.firstValue("content-type").orElse("").strip();
         boolean events = type.regionMatches(true, 0, EVENTS, 0, EVENTS.length());
+        if (!last && BUSY.contains(code)) {
+            throw new Failure(502, NO_ANSWER, server + " answered " + code);
+        }
         status = code;
         waiting.close();
         commented = events && length < 0 && head.firstValue("content-encoding").isEmpty();
@@ -307,8 +315,11 @@ final class AnswerStream implements BodySubscriber<Void> {
         String what = unreachable == null
             ? " broke the connection off before it answered (" + reason + ")"
             : " cannot be reached: " + unreachable;
+        if (e instanceof HttpTimeoutException && unreachable == null) {
+            what = " did not begin to answer in time (timeouts.responseHeader)";
+        }
         // Who takes no connection for so long is not asked twice.
-        boolean late = e instanceof HttpConnectTimeoutException;
+        boolean late = e instanceof HttpTimeoutException;
         return new Failure(502, late ? SILENT : NO_ANSWER, server + what);
     }
 

@@ -4,12 +4,18 @@ import static llmsnap.record.Cause.ANSWERED;
 import static llmsnap.record.Cause.CANCELLED;
 import static llmsnap.record.Cause.NO_ANSWER;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.net.InetAddress;
 import java.net.URI;
+import java.net.URLEncoder;
 import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
@@ -20,31 +26,92 @@ import llmsnap.models.ModelPool;
 import llmsnap.models.ModelPool.Lease;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
+import llmsnap.models.Refusal;
 import llmsnap.models.Refused;
 import llmsnap.record.Activity;
+import llmsnap.record.Cause;
 import llmsnap.record.InFlight;
 import llmsnap.record.Log;
 
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
 public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, Log log) {
     private static final long EXIT_PATIENCE_MS = 150;
+    private static final Pattern PRINTABLE = Pattern.compile("[!-~]+");
+    private static final Set<Refusal> UNSERVED =
+        Set.of(Refusal.LIMIT, Refusal.START_FAILED, Refusal.NO_MEMORY, Refusal.REMOVED);
+    private static final Set<Cause> UNANSWERED = Set.of(NO_ANSWER, Cause.SILENT);
 
     /**
      * Serves a request. When the server breaks off before the first byte of its answer, tries once
      * more: on a fresh start if its process is gone, else on a new connection.
      */
-    void pass(Exchange exchange, Outgoing request)
-            throws Failure, Refused, InterruptedException {
+    void pass(Exchange exchange, String asked, List<Target> targets,
+            Function<Target, Outgoing> making) throws Failure, Refused, InterruptedException {
+        Outgoing request = making.apply(targets.getFirst());
         InFlight noted = note(exchange, request);
+        if (!asked.equals(noted.model)) noted.asked(asked);
+        serves(exchange, request.to());
         try (WaitingStream waiting = waiting(exchange, request)) {
-            try {
-                attempt(exchange, request, noted, waiting);
-            } catch (Failure e) {
-                if (e.cause != NO_ANSWER || request.kind() == Outgoing.Kind.ONCE) throw e;
-                noted.retried();
-                exchange.progress.limitSilence(0);      // nobody is silent while it loads again
-                attempt(exchange, request, noted, waiting);
+            List<String> tried = new ArrayList<>();
+            for (Target target : targets.subList(0, targets.size() - 1)) {
+                try {
+                    attempt(exchange, making.apply(target), noted, waiting, false);
+                    return;
+                } catch (Failure | Refused e) {
+                    if (!leavesOthers(exchange, e)) throw e;
+                    tried.add(target.served() + ": " + e.getMessage());
+                }
+                Target next = targets.get(tried.size());
+                noted.moved(next.id());
+                serves(exchange, next);
+                exchange.progress.limitSilence(0);
             }
+            last(exchange, tried.isEmpty() ? request : making.apply(targets.getLast()), noted,
+                waiting, tried);
+        }
+    }
+
+    private void last(Exchange exchange, Outgoing request, InFlight noted, WaitingStream waiting,
+            List<String> tried) throws Failure, Refused, InterruptedException {
+        try {
+            twice(exchange, request, noted, waiting);
+        } catch (Failure e) {
+            if (tried.isEmpty()) throw e;
+            throw new Failure(e.status, e.cause, e.getMessage() + before(tried));
+        } catch (Refused e) {
+            if (tried.isEmpty()) throw e;
+            throw new Refused(e.refusal, e.getMessage() + before(tried));
+        }
+    }
+
+    private static String before(List<String> tried) {
+        return "; tried before: " + String.join("; ", tried);
+    }
+
+    /** Says who serves it, for its client. */
+    private static void serves(Exchange exchange, Target target) {
+        if (exchange.isCommitted()) return;
+        String name = URLEncoder.encode(target.served(), UTF_8).replace("+", "%20");
+        exchange.responseHeaders().set("X-llmsnap-model", PRINTABLE.matcher(target.served())
+            .matches() ? target.served() : name);
+    }
+
+    /** Whether the next target of a fallback may do what this one has not begun to do. */
+    private static boolean leavesOthers(Exchange exchange, Exception e) {
+        if (exchange.interruption.failure() != null) return false;
+        return e instanceof Refused refused ? UNSERVED.contains(refused.refusal)
+            : e instanceof Failure failure && UNANSWERED.contains(failure.cause);
+    }
+
+    private void twice(Exchange exchange, Outgoing request, InFlight noted, WaitingStream waiting)
+            throws Failure, Refused, InterruptedException {
+        try {
+            attempt(exchange, request, noted, waiting, true);
+        } catch (Failure e) {
+            if (e.cause != NO_ANSWER || request.kind() == Outgoing.Kind.ONCE) throw e;
+            noted.retried();
+            exchange.progress.limitSilence(0);      // nobody is silent while it loads again
+            attempt(exchange, request, noted, waiting, true);
         }
     }
 
@@ -99,22 +166,28 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
         };
     }
 
-    private void attempt(Exchange exchange, Outgoing request, InFlight noted, WaitingStream waiting)
+    /** @param last no other target may do it instead: all that a peer answers is its answer */
+    private void attempt(Exchange exchange, Outgoing request, InFlight noted,
+            WaitingStream waiting, boolean last)
             throws Failure, Refused, InterruptedException {
         switch (request.to()) {
-            case Target.Local local -> local(exchange, local.model(), request, noted, waiting);
+            case Target.Local local -> local(exchange, local, request, noted, waiting);
             case Target.Remote remote -> {
-                Upstream upstream = upstream(remote.peer());
+                Upstream upstream = upstream(remote.peer(), last);
                 ReverseProxy.checkLoop(exchange, upstream.name());
                 noted.granted();
                 proxy.send(exchange, upstream, request, noted, waiting);
             }
+            case Target.Any any -> throw new IllegalStateException(any.id());    // was chosen from
         }
     }
 
-    private void local(Exchange exchange, Model model, Outgoing request, InFlight noted,
+    private void local(Exchange exchange, Target.Local target, Outgoing request, InFlight noted,
             WaitingStream waiting) throws Failure, Refused, InterruptedException {
-        Ticket ticket = pool.request(model.id(), exchange.interruption);
+        Model model = target.model();
+        boolean placed = target.ticket() != null && !target.ticket().hasEnded();
+        Ticket ticket = placed ? target.ticket()
+            : pool.request(model.id(), exchange.interruption);
         if (log.isDebug()) debug(noted, pool.outlook(model.id()));
         try (Lease lease = ticket.await()) {
             noted.granted();
@@ -132,7 +205,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             String host = address.isHttps() ? null : address.authority();
             String name = "the server of the model \"" + model.id() + "\"";
             try {
-                var upstream = new Upstream(lease.run().base(), host, name, "", trusted());
+                var upstream = new Upstream(lease.run().base(), host, name,
+                    model.launch().life().apiKey(), trusted(), true);
                 proxy.send(exchange, upstream, request, noted, waiting);
             } catch (Failure e) {
                 if (e.cause != NO_ANSWER) throw e;
@@ -159,7 +233,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
     /**
      * Where a peer answers. The JDK's client refuses host names with an underscore: see to them.
      */
-    private Upstream upstream(Peer peer) throws Failure {
+    private Upstream upstream(Peer peer, boolean last) throws Failure {
         Address address = peer.proxy();
         String name = "the peer \"" + peer.id() + "\" (" + address + ")";
         String url = address.toString();
@@ -173,6 +247,6 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
                     + address.host());
             }
         }
-        return new Upstream(URI.create(url), host, name, peer.apiKey(), trusted());
+        return new Upstream(URI.create(url), host, name, peer.apiKey(), trusted(), last);
     }
 }

@@ -8,11 +8,11 @@ import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import llmsnap.config.Config;
 import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -28,7 +28,7 @@ import llmsnap.text.JsonEdit.Slice;
 import llmsnap.text.Malformed;
 
 /** The routes that lead to a model: finds out which one is meant, and edits the request's body. */
-public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher) {
+public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatcher dispatcher) {
     /** Routes that answer an event stream when they are asked for one; others may do it or not. */
     private static final Pattern STREAMS = Pattern.compile("(/+(v1|v))?/+(chat/completions"
         + "|completions|responses|messages|completion|infill)/*");
@@ -54,7 +54,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
     /** What a name stands for; who asks for one that there is not gets a row, too. */
     private Target find(Exchange exchange, String name) throws Failure {
         try {
-            Target target = Target.find(name, pool.config());
+            Target target = names.find(name);
             Log log = dispatcher.log();
             String whose = target instanceof Target.Local ? "the model " : "a peer's model ";
             if (log.isDebug()) log.debug("\"" + name + "\" means " + whose + target.id());
@@ -65,14 +65,35 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
     }
 
+    /** A request by the name that it asks for. */
+    private record Asked(String name, Function<Target, Outgoing> to) {}
+
+    /** Passes a request on to what its name stands for, or to one of several. */
+    private void pass(Exchange exchange, Asked asked, Target found)
+            throws Failure, Refused, InterruptedException {
+        List<Target> targets = found instanceof Target.Any any
+            ? new Selection(pool).choose(any, exchange.interruption) : List.of(found);
+        try {
+            dispatcher.pass(exchange, asked.name, targets, asked.to);
+        } finally {
+            if (targets.getFirst() instanceof Target.Local local) local.giveUp();
+        }
+    }
+
     /** A GET whose query names the model. */
     public void get(Exchange exchange, String rest)
             throws Failure, Refused, InterruptedException {
-        Target to = find(exchange, Query.model(exchange));
+        String name = Query.model(exchange);
+        Target found = find(exchange, name);
         boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
-        checkLoad(exchange, to, looks);
-        dispatcher.pass(exchange,
-            new Outgoing(to, target(exchange), kindOfGet(exchange), null, BodyPublishers::noBody));
+        if (looks && found instanceof Target.Local && !isLoaded(found.id())) {
+            // As llama.cpp's router says it: its clients tell "loading" by a 503.
+            throw new Failure(400, "model is not loaded").as("400", null);
+        }
+        checkLoad(exchange, found, false);
+        Kind kind = kindOfGet(exchange);
+        pass(exchange, new Asked(name, to ->
+            new Outgoing(to, target(exchange), kind, null, BodyPublishers::noBody)), found);
     }
 
     private static Kind kindOfGet(Exchange exchange) throws Failure {
@@ -90,12 +111,12 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         try (Body body = boundary == null ? bodies.read(exchange) : bodies.readForm(exchange)) {
             boolean form =
                 type.toLowerCase(Locale.ROOT).startsWith("application/x-www-form-urlencoded");
-            Outgoing outgoing;
-            if (boundary != null) outgoing = multipart(exchange, body, boundary);
+            Asked asked;
+            if (boundary != null) asked = multipart(exchange, body, boundary);
             // curl -d says "form" of JSON, too
-            else if (form && !startsLikeJson(body)) outgoing = urlEncoded(exchange, body);
-            else outgoing = json(exchange, body);
-            dispatcher.pass(exchange, outgoing);
+            else if (form && !startsLikeJson(body)) asked = urlEncoded(exchange, body);
+            else asked = json(exchange, body);
+            pass(exchange, asked, find(exchange, asked.name));
         }
     }
 
@@ -105,7 +126,7 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         return i == body.size() || body.bytes()[i] == '{';
     }
 
-    private Outgoing json(Exchange exchange, Body body) throws Failure {
+    private Asked json(Exchange exchange, Body body) throws Failure {
         try {
             JsonEdit edit = body.json();
             String name = edit.text("model");
@@ -113,11 +134,12 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
                 throw Failure.missingModel(
                     "the request body names no model: it needs a top-level \"model\" with a text");
             }
-            Target to = find(exchange, name);
-            List<Slice> slices = edit.edited(to.filters().forName(name));
             boolean stream = edit.isTrue("stream") && STREAMS.matcher(exchange.rawPath()).matches();
             Kind kind = stream ? Kind.STREAM : Kind.REPEATABLE;
-            return new Outgoing(to, target(exchange), kind, body, () -> publisher(slices));
+            return new Asked(name, to -> {
+                List<Slice> slices = edit.edited(to.edits(name));
+                return new Outgoing(to, target(exchange), kind, body, () -> publisher(slices));
+            });
         } catch (Malformed e) {
             throw Body.noJson(e);
         } catch (OutOfMemoryError e) {
@@ -134,12 +156,16 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         return pieces.length == 1 ? pieces[0] : BodyPublishers.concat(pieces);
     }
 
-    private Outgoing multipart(Exchange exchange, Body form, String boundary)
+    private Asked multipart(Exchange exchange, Body form, String boundary)
             throws Failure {
         List<Multipart.Field> fields = Multipart.models(form, boundary);
         String name = Multipart.text(form, fields.getFirst());
-        Target to = find(exchange, name);
-        byte[] sent = sentName(to, name).getBytes(UTF_8);
+        Body asked = form.bytes() == null ? null : form;
+        return new Asked(name, to -> new Outgoing(to, target(exchange), Kind.REPEATABLE, asked,
+            () -> renamed(form, fields, sentName(to, name).getBytes(UTF_8))));
+    }
+
+    private static BodyPublisher renamed(Body form, List<Multipart.Field> fields, byte[] sent) {
         List<BodyPublisher> pieces = new ArrayList<>();
         long at = 0;
         for (Multipart.Field field : fields) {
@@ -148,26 +174,25 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
             at = field.to();
         }
         pieces.add(form.publisher(at, form.size()));
-        Body asked = form.bytes() == null ? null : form;
-        return new Outgoing(to, target(exchange), Kind.REPEATABLE, asked,
-            () -> BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new)));
+        return BodyPublishers.concat(pieces.toArray(BodyPublisher[]::new));
     }
 
-    private Outgoing urlEncoded(Exchange exchange, Body body) throws Failure {
+    private Asked urlEncoded(Exchange exchange, Body body) throws Failure {
         var text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
         String name = Query.value(text, "model");
         if (name == null || name.isEmpty()) throw Multipart.noModel();
-        Target to = find(exchange, name);
-        String sent = sentName(to, name);
-        String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
-        String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
-        return new Outgoing(to, target(exchange), Kind.REPEATABLE, body,
-            () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
+        return new Asked(name, to -> {
+            String sent = sentName(to, name);
+            String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
+            String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
+            return new Outgoing(to, target(exchange), Kind.REPEATABLE, body,
+                () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
+        });
     }
 
     /** The name that the model's server is to see: useModelName, or the one that came. */
     private static String sentName(Target to, String name) {
-        Edit edit = to.filters().forName(name).get("model");
+        Edit edit = to.edits(name).get("model");
         return edit instanceof Edit.Set set && set.value() instanceof Json.Str text ? text.text()
             : name;
     }
@@ -180,6 +205,10 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         int end = idEnd(raw);
         String id = raw.substring(0, end);
         Target to = find(exchange, Query.decodePath(id));
+        if (to instanceof Target.Any) {
+            throw Failure.noModel("\"" + Failure.shown(id) + "\" is a selector, which has no"
+                + " pages: name a model behind /upstream/");
+        }
         if (end == raw.length()) {
             String location = "/upstream/" + raw + "/" + exchange.queryPart();
             exchange.redirect(exchange.isGet() ? 301 : 308, location);
@@ -197,14 +226,21 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
         }
         // A look at a model that is not loaded does not load it: monitors ask for some paths again
         // and again, browsers for icons and files of pages that are still open.
-        boolean file = exchange.isStray() && FILE.matcher(path).matches();
-        checkLoad(exchange, to, file || exchange.isGet() && LOOKS.contains(path));
+        checkLoad(exchange, to, isLook(exchange, path));
         try (Body small = exchange.is("POST") ? bodies.readSmall(exchange) : null) {
             Kind kind = exchange.isGet() ? kindOfGet(exchange) : Kind.ONCE;
-            dispatcher.pass(exchange, new Outgoing(to, path + exchange.queryPart(), kind, small,
-                () -> small == null ? BodyReader.passing(exchange)
-                    : small.publisher(0, small.size())));
+            pass(exchange, new Asked(to.id(), any ->
+                new Outgoing(any, path + exchange.queryPart(), kind, small,
+                    () -> small == null ? BodyReader.passing(exchange)
+                        : small.publisher(0, small.size()))), to);
         }
+    }
+
+    private boolean isLook(Exchange exchange, String path) {
+        List<Pattern> own = pool.config().settings().entry().looks();
+        if (own != null) return own.stream().anyMatch(each -> each.matcher(path).find());
+        boolean file = exchange.isStray() && FILE.matcher(path).matches();
+        return file || exchange.isGet() && LOOKS.contains(path);
     }
 
     private static boolean leadsAbove(String path) {
@@ -235,13 +271,12 @@ public record Inference(ModelPool pool, BodyReader bodies, Dispatcher dispatcher
 
     /** Where the longest id that there is ends; where the first segment does when there is none. */
     private int idEnd(String raw) throws Failure {
-        Config config = pool.config();
         String segments = raw + "/";
         int longest = segments.indexOf('/');
         int most = MAX_ID_CHARS;
         for (int end = longest; end >= 0 && end <= most; end = segments.indexOf('/', end + 1)) {
             String id = Query.decodePath(raw.substring(0, end));
-            if (Target.findOrNull(id, config) != null) longest = end;
+            if (names.findOrNull(id) != null) longest = end;
         }
         return longest;
     }

@@ -21,6 +21,12 @@ public final class Query {
         return null;
     }
 
+    /** Whether the query names a model. */
+    public static boolean names(Exchange exchange) throws Failure {
+        String name = value(exchange.rawQuery(), "model");
+        return name != null && !name.isEmpty();
+    }
+
     /** The model that the query names. @throws Failure 400 when it names none */
     public static String model(Exchange exchange) throws Failure {
         String name = value(exchange.rawQuery(), "model");

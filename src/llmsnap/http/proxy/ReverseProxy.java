@@ -5,6 +5,8 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Executor;
@@ -13,6 +15,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import javax.net.ssl.SSLParameters;
+import llmsnap.config.Config.Reach;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.platform.JdkHttp;
@@ -28,6 +31,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
     private static final String HOPS = "X-llmsnap-hops";
     private static final String SELF =
         Long.toHexString(ThreadLocalRandom.current().nextLong() | Long.MIN_VALUE);
+    private static final String VERSION = "/v1";
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final Set<String> KEYS = Set.of("authorization", "x-api-key");
 
@@ -39,23 +43,24 @@ public record ReverseProxy(Supplier<Clients> clients) {
         private final HttpClient quick = client(Runnable::run)
             .sslContext(NoTls.context()).sslParameters(new SSLParameters()).build();
         private final Guard guard = new Guard();
-        private HttpClient patient;     // made when somebody needs it: it takes a moment
+        /** By the seconds for connecting; made when somebody needs one: it takes a moment. */
+        private final Map<Integer, HttpClient> patient = new HashMap<>();
 
         /** For a server at that scheme, on this machine. */
         public HttpClient local(boolean https) {
-            return https ? patient() : quick;
+            return https ? patient(Reach.CONNECT_SECONDS) : quick;
         }
 
-        HttpClient patient() {
-            return guard.get(() -> {
-                if (patient == null) patient = client(JdkHttp.threads("upstream")).build();
-                return patient;
-            });
+        HttpClient patient(int connectSeconds) {
+            return guard.get(() -> patient.computeIfAbsent(connectSeconds, seconds ->
+                client(JdkHttp.threads("upstream"))
+                    .connectTimeout(Duration.ofSeconds(seconds)).build()));
         }
 
         /** Whether one has ended, as it does when an Error meets it: it never works again. */
         public boolean isDead() {
-            boolean other = guard.get(() -> patient != null && patient.isTerminated());
+            boolean other = guard.get(() ->
+                patient.values().stream().anyMatch(HttpClient::isTerminated));
             return other || quick.isTerminated();
         }
 
@@ -80,7 +85,11 @@ public record ReverseProxy(Supplier<Clients> clients) {
             Tunnel.pass(exchange, to, handshake(exchange, to, outgoing.path()), noted);
             return;
         }
-        var target = URI.create(to.base() + outgoing.path());
+        Reach reach = outgoing.to().reach();
+        String path = outgoing.path();
+        boolean moved = reach.upstreamPath() != null && path.startsWith(VERSION);
+        if (moved) path = reach.upstreamPath() + path.substring(VERSION.length());
+        var target = URI.create(to.base() + path);
         boolean there = Objects.equals(target.getRawAuthority(), to.base().getRawAuthority());
         if (!there) throw new Failure(400, "the path of the request is no path");
         HttpRequest.Builder request = HttpRequest.newBuilder(target)
@@ -92,12 +101,13 @@ public record ReverseProxy(Supplier<Clients> clients) {
                 // a name or value that HTTP does not allow is not sent on
             }
         });
+        if (reach.headSeconds() > 0) request.timeout(Duration.ofSeconds(reach.headSeconds()));
         if (to.host() != null) request.setHeader("Host", to.host());
         if (outgoing.to() instanceof Target.Remote) request.header(HOPS, hops(exchange) + SELF);
         boolean atHand = outgoing.asked() != null || exchange.isGet();
         boolean local = outgoing.to() instanceof Target.Local && atHand;
         HttpClient client = local ? clients.get().local(to.base().getScheme().equals("https"))
-            : clients.get().patient();
+            : clients.get().patient(reach.connectSeconds());
         new AnswerStream(exchange, to, noted, waiting).pass(client, request.build());
     }
 

@@ -1,81 +1,93 @@
 package llmsnap.http.proxy;
 
+import java.util.LinkedHashMap;
 import java.util.List;
-import llmsnap.config.Config;
+import java.util.Map;
 import llmsnap.config.Config.Filters;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
-import llmsnap.http.server.Failure;
-import llmsnap.text.Nearest;
+import llmsnap.config.Config.Reach;
+import llmsnap.config.Config.Selector;
+import llmsnap.models.ModelPool.Ticket;
+import llmsnap.text.Json;
+import llmsnap.text.JsonEdit.Edit;
 
-/** What a name stands for: a model here, or one of a peer's. */
+/** What a name stands for: a model here, one of a peer's, or one of several. */
 public sealed interface Target {
-    int MAX_LISTED = 8;
-
     /** The model's id, or the peer's name for it. */
     String id();
 
-    /** The edits of request bodies. */
-    Filters filters();
+    /** Who serves it, for its client: the id, or PEER/MODEL. */
+    default String served() {
+        return id();
+    }
 
-    record Local(Model model) implements Target {
+    /** How it is asked. */
+    default Reach reach() {
+        return Reach.USUAL;
+    }
+
+    /** The edits of the body of a request that has {@code asked} for it. */
+    Map<String, Edit> edits(String asked);
+
+    /** Those, and the name that its server knows, when it was asked for by another. */
+    private static Map<String, Edit> naming(Map<String, Edit> edits, String name) {
+        Map<String, Edit> all = new LinkedHashMap<>(edits);
+        all.putIfAbsent("model", new Edit.Set(new Json.Str(name)));
+        return all;
+    }
+
+    /** @param ticket its place in the queue, where that was taken with the choice; or null */
+    record Local(Model model, Ticket ticket) implements Target {
+        public Local(Model model) {
+            this(model, null);
+        }
+
+        @Override public Reach reach() {
+            return model.limits().reach();
+        }
+
+        /** Gives its place up, if it was not made use of. */
+        void giveUp() {
+            if (ticket != null && !ticket.hasEnded()) ticket.cancel();
+        }
+
         @Override public String id() {
             return model.id();
         }
 
-        @Override public Filters filters() {
-            return model.filters();
+        @Override public Map<String, Edit> edits(String asked) {
+            Filters filters = model.filters();
+            boolean its = asked.equals(model.id()) || model.about().aliases().contains(asked)
+                || filters.byName().containsKey(asked);
+            return its ? filters.forName(asked) : naming(filters.always(), model.id());
         }
     }
 
     /** @param name the peer's own, which {@code id} may have the peer's before it */
     record Remote(Peer peer, String id, String name) implements Target {
-        @Override public Filters filters() {
-            return name.equals(id) ? peer.filters() : peer.filters().naming(name);
+        @Override public Reach reach() {
+            return peer.reach();
+        }
+
+        @Override public String served() {
+            return peer.id() + "/" + name;
+        }
+
+        @Override public Map<String, Edit> edits(String asked) {
+            return asked.equals(name) ? peer.filters().always()
+                : naming(peer.filters().always(), name);
         }
     }
 
-    /** What {@code name} stands for, or null. */
-    static Target findOrNull(String name, Config config) {
-        Model model = config.model(name);
-        if (model != null) return new Local(model);
-        Peer peer = config.peer(name);
-        if (peer != null) return new Remote(peer, name, name);
-        // PEER/MODEL reaches also what another peer of that model comes before.
-        int slash = name.indexOf('/');
-        Peer named = slash < 0 ? null : config.peers().byId().get(name.substring(0, slash));
-        String its = name.substring(slash + 1);
-        boolean has = named != null && named.models().contains(its);
-        return has ? new Remote(named, name, its) : null;
-    }
+    /** One of several, see {@link Selection}; until then it has no edits. */
+    record Any(Selector selector, List<Target> targets) implements Target {
+        @Override public String id() {
+            return selector.id();
+        }
 
-    /** What {@code name} stands for. @throws Failure 404 with near names, or some that there are */
-    static Target find(String name, Config config) throws Failure {
-        Target found = findOrNull(name, config);
-        if (found == null) throw unknown(name, config);
-        return found;
-    }
-
-    /** The model of ours that {@code name} stands for. @throws Failure as {@link #find} */
-    static Model model(String name, Config config) throws Failure {
-        Model model = config.model(name);
-        if (model == null) throw unknown(name, config);
-        return model;
-    }
-
-    private static Failure unknown(String name, Config config) {
-        String hint = Nearest.hint(name, config.names().keySet());
-        return Failure.noModel("there is no model \"" + Failure.shown(name) + "\""
-            + (hint.isEmpty() ? some(config) : hint));
-    }
-
-    private static String some(Config config) {
-        List<String> listed = config.models().values().stream()
-            .filter(each -> !each.about().unlisted()).map(Model::id).toList();
-        if (config.models().isEmpty()) return "; there are no models in the configuration";
-        if (listed.isEmpty()) return "";
-        boolean all = listed.size() <= MAX_LISTED;
-        return "; there are " + String.join(", ", all ? listed : listed.subList(0, MAX_LISTED))
-            + (all ? "" : " and more, see /v1/models");
+        @Override public Map<String, Edit> edits(String asked) {
+            return Map.of();
+        }
     }
 }

@@ -37,7 +37,7 @@ class MetricsTest {
                 Kept.NOTHING),
             new ModelStatus.Requests(1, 0, 0),
             new ModelStatus.History(4, 2, -1, "", 0,
-                new ModelStatus.Trouble("", 0, 0)),
+                new ModelStatus.Trouble("", 0, 0, -1)),
             new ModelStatus.Clock(0, 0, 0));
     }
 

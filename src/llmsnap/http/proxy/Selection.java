@@ -1,0 +1,84 @@
+package llmsnap.http.proxy;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import llmsnap.config.Config.Strategy;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.models.Outlook;
+
+/**
+ * Chooses among the targets of a selector. The choice and the place in the queue are one step under
+ * the pool's lock: fifty requests at once do not start fifty targets.
+ */
+record Selection(ModelPool pool) {
+    /** A target with what a request for it would meet. */
+    private record Candidate(Target target, Outlook outlook) {
+        ModelState state() {
+            return outlook == null ? ModelState.READY : outlook.status().state();
+        }
+
+        boolean isReady() {
+            return state() == ModelState.READY;
+        }
+
+        /** Whether nobody has to go for it. */
+        boolean isFree() {
+            return outlook == null || outlook.mustGo().isEmpty() && outlook.backOffMs() == 0
+                && outlook.hindrance().lack() == null;
+        }
+
+        int requests() {
+            if (outlook == null) return 0;
+            ModelStatus.Requests now = outlook.status().requests();
+            return now.inFlight() + now.waiting();
+        }
+    }
+
+    /** The targets to try, in that order; a local one that comes first has its place taken. */
+    List<Target> choose(Target.Any any, ModelPool.Client client) {
+        return pool.inOneStep(() -> {
+            List<Candidate> all = new ArrayList<>();
+            for (Target each : any.targets()) {
+                boolean local = each instanceof Target.Local;
+                all.add(new Candidate(each, local ? pool.outlook(each.id()) : null));
+            }
+            Target first = switch (any.selector().strategy()) {
+                case WARM -> warm(all).target;
+                case PIN, FALLBACK -> all.getFirst().target;
+                case SPILLOVER -> spillover(all, any.selector().spillover()).target;
+            };
+            List<Target> chosen = new ArrayList<>();
+            chosen.add(first instanceof Target.Local local
+                ? new Target.Local(local.model(), pool.request(local.id(), client)) : first);
+            boolean others = any.selector().strategy() == Strategy.FALLBACK;
+            if (others) chosen.addAll(any.targets().subList(1, any.targets().size()));
+            return chosen;
+        });
+    }
+
+    private static Candidate warm(List<Candidate> all) {
+        List<Predicate<Candidate>> wishes = List.of(Candidate::isReady,
+            each -> each.state().isLoading(), each -> each.state() == ModelState.ASLEEP,
+            Candidate::isFree);
+        for (Predicate<Candidate> wish : wishes) {
+            for (Candidate each : all) if (wish.test(each)) return each;
+        }
+        return all.getFirst();
+    }
+
+    private static Candidate spillover(List<Candidate> all, int most) {
+        Candidate idlest = null;
+        for (Candidate each : all) {
+            if (!each.state().isServing() && each.requests() == 0) continue;
+            if (each.requests() < most) return each;
+            if (idlest == null || each.requests() < idlest.requests()) idlest = each;
+        }
+        for (Candidate each : all) {
+            if (!each.state().isServing() && each.requests() == 0 && each.isFree()) return each;
+        }
+        return idlest == null ? all.getFirst() : idlest;
+    }
+}
