@@ -24,6 +24,7 @@ import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Dispatcher;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.proxy.Names;
+import llmsnap.http.proxy.PeerModels;
 import llmsnap.http.proxy.ReverseProxy;
 import llmsnap.http.proxy.ReverseProxy.Clients;
 import llmsnap.http.server.Internals;
@@ -133,7 +134,9 @@ final class App {
         var dispatcher = new Dispatcher(pool, new ReverseProxy(clients::join), activity,
             log);
         var bodies = new BodyReader(arguments.maxBody());
-        var names = new Names(pool);
+        var peers = new PeerModels(pool, log);
+        peers.start(clients::join);
+        var names = new Names(pool, peers);
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
             new ModelRoutes(pool, names, bodies, new ModelRoutes.Server(reload::now, version)),
             new Events(pool, activity, log),

@@ -186,6 +186,29 @@ class NamesTest {
         }
     }
 
+    @Test void aPeerSaysItselfWhatItHas() throws Exception {
+        try (Running other = Running.start("models: {x: {cmd: '${sim}'}, z: {cmd: '${sim}'}}\n");
+            Running llmsnap = Running.start("""
+                models: {a: {cmd: '${sim}'}}
+                peers:
+                  p: {proxy: 'http://127.0.0.1:%d', models: auto, refresh: 1}
+                  gone: {proxy: 'http://127.0.0.1:9'}
+                selectors:
+                  s: {strategy: warm, targets: [a, p/z]}
+                """.formatted(other.port))) {
+            Running.await("it is listed", () -> llmsnap.get("/v1/models").body()
+                .contains("\"id\":\"p/x\""));
+            assertThat(served(llmsnap.chat("x"))).isEqualTo("p/x");
+            assertThat(served(llmsnap.chat("s"))).isEqualTo("a");
+            llmsnap.post("/api/models/unload/a", "");
+            other.chat("z");
+            Running.await("its state is known", () -> status(llmsnap, "p/z").equals("loaded"));
+            assertThat(served(llmsnap.chat("s"))).isEqualTo("p/z");
+            Running.await("it is said of one that is gone", () ->
+                llmsnap.count("the peer \"gone\" does not list its models") == 1);
+        }
+    }
+
     @Test void aPeersApiMayHaveAnotherBaseAndItsHeadATime() throws Exception {
         try (Running other = Running.start("models: {x: {cmd: '${sim}'}}\n");
             Running llmsnap = Running.start("""
@@ -195,11 +218,12 @@ class NamesTest {
                     proxy: 'http://127.0.0.1:%d'
                     models: [x]
                     upstreamPath: /upstream/x/v1
-                    timeouts: {responseHeader: 1}
+                    timeouts: {responseHeader: 3}
                 """.formatted(other.port))) {
+            other.chat("x");
             assertThat(served(llmsnap.chat("x"))).isEqualTo("p/x");
             assertThat(other.output()).contains("POST /upstream/x/v1/chat/completions 200");
-            HttpResponse<String> late = llmsnap.chat("x", "\"sim\":{\"reply_ms\":5000}");
+            HttpResponse<String> late = llmsnap.chat("x", "\"sim\":{\"reply_ms\":20000}");
             assertThat(late.statusCode()).isEqualTo(502);
             assertThat(late.body()).contains("did not begin to answer in time");
         }

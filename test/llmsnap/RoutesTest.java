@@ -167,7 +167,8 @@ class RoutesTest extends RoutesFixture {
             assertThat(status(locked, "GET", path, bearer)).as(path).isIn(200, 302, 404);
         }
         for (String path : CONTROL_POST) {
-            assertThat(status(locked, "POST", path, bearer)).as(path).isIn(200, 404);
+            assertThat(status(locked, "POST", path, bearer)).as(path)
+                .isIn(200, 400, 404);     // of the router: what is not loaded cannot be unloaded
         }
     }
 

@@ -97,7 +97,7 @@ class SeenTest {
                       l: {proxy: 'http://127.0.0.1:%d', models: [m]}
                       r: {proxy: 'http://127.0.0.1:%d', models: [m]}
                     """.formatted(left.port, right.port))) {
-            assertThat(llmsnap.chat("m").body()).contains("left: ");
+            assertThat(llmsnap.chat("m").body()).contains("say which: l/m, r/m");
             assertThat(llmsnap.chat("l/m").body()).contains("left: ");
             assertThat(llmsnap.chat("r/m").body()).contains("right: ");
         }

@@ -245,14 +245,16 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
      * @param connectSeconds how long it may take to take the connection
      * @param headSeconds how long the head of its answer may take, 0 = for ever
      * @param upstreamPath what it has instead of a leading /v1; null: the same
+     * @param refreshSeconds how often it is asked what models it has; 0: never, they are listed
      */
-    public record Reach(int connectSeconds, int headSeconds, String upstreamPath) {
+    public record Reach(int connectSeconds, int headSeconds, String upstreamPath,
+            int refreshSeconds) {
         public static final int CONNECT_SECONDS = 10;
-        public static final Reach USUAL = new Reach(CONNECT_SECONDS, 0, null);
+        public static final Reach USUAL = new Reach(CONNECT_SECONDS, 0, null, 0);
     }
 
     /** Another server that provides {@code models}; {@code apiKey} may be empty. */
-    public record Peer(String id, Address proxy, List<String> models, String apiKey,
+    public record Peer(String id, Address proxy, Set<String> models, String apiKey,
             Filters filters, Reach reach) {
         @Override public String toString() {
             return "Peer[" + id + " " + proxy + "]";     // never the key
@@ -398,11 +400,6 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
     /** The model that {@code name} (an id or an alias) stands for, or null. */
     public Model model(String name) {
         return models.get(names.ids.get(name));
-    }
-
-    /** The peer that provides a model of that name, or null. */
-    public Peer peer(String name) {
-        return peers.byModel.get(name);
     }
 
     /** What others that are pinned say that they take, by model. */

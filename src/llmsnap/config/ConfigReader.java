@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -208,14 +209,18 @@ public final class ConfigReader {
                 problems.error(each.place(), "the peer \"" + id + "\" has no proxy URL");
             }
             Address proxy = fields.address("proxy", "http://localhost");
-            List<String> provided = fields.texts("models");
-            if (provided.isEmpty()) {
+            boolean asked = !fields.has("models")
+                || fields.take("models") instanceof Scalar scalar && scalar.text().equals("auto");
+            int refresh = fields.whole("refresh", 60, 1);
+            Set<String> provided = asked ? Set.of()
+                : new LinkedHashSet<>(fields.texts("models"));
+            if (!asked && provided.isEmpty()) {
                 problems.error(each.place(), "the peer \"" + id + "\" lists no models");
             }
             String key = fields.text("apiKey", "");
             if (isOdd(key)) fields.error("apiKey", "the peer's apiKey " + ODD);
             peers.put(id, new Peer(id, proxy, provided, key,
-                FilterReader.read(fields, "", problems), fields.reach()));
+                FilterReader.read(fields, "", problems), fields.reach(asked ? refresh : 0)));
             fields.close();
         }
     }

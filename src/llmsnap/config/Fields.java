@@ -141,12 +141,12 @@ final class Fields implements AutoCloseable {
     }
 
     /** How a server is asked: {@code timeouts} and {@code upstreamPath}. */
-    Reach reach() {
+    Reach reach(int refreshSeconds) {
         String path = has("upstreamPath") ? text("upstreamPath", "").strip() : null;
         if (path != null) path = path.replaceFirst("/+$", "");
         try (Fields timeouts = fields("timeouts")) {
             return new Reach(timeouts.positive("connect", Reach.CONNECT_SECONDS),
-                timeouts.whole("responseHeader", 0, 0), path);
+                timeouts.whole("responseHeader", 0, 0), path, refreshSeconds);
         }
     }
 

@@ -203,7 +203,7 @@ final class ModelReader {
             fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", defaults.healthCheck),
             fields.whole("requestTimeout", 0, 0),
             fields.positive("concurrencyLimit", MAX_REQUESTS),
-            memory.needs(fields, command.env(), command.start()), fields.reach());
+            memory.needs(fields, command.env(), command.start()), fields.reach(0));
     }
 
     private Address proxy(List<String> cmd) {

@@ -40,6 +40,7 @@ final class NamesReader {
     private boolean isTarget(String name) {
         if (ids.containsKey(name)) return true;
         return peers.values().stream().anyMatch(peer -> peer.models().contains(name)
+            || peer.reach().refreshSeconds() > 0 && name.startsWith(peer.id() + "/")
             || peer.models().stream().anyMatch(its -> name.equals(peer.id() + "/" + its)));
     }
 

@@ -51,8 +51,8 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
 
     private Route other(String path) {
         if (path.equals("/v1/health")) return Route.open(models::routerHealth);
-        boolean api = path.startsWith("/api/") || path.startsWith("/models/") && path.endsWith("/*");
-        return api ? api(path) : plain(path);
+        boolean below = path.startsWith("/models/") && path.endsWith("/*");
+        return below || path.startsWith("/api/") ? api(path) : plain(path);
     }
 
     private Route plain(String path) {

@@ -241,7 +241,36 @@ function stepsOfSwap() {
 		.sort((a, b) => (ORDER[a.state] ?? 3) - (ORDER[b.state] ?? 3));
 }
 
+/** The choice of a profile; hidden where there is none to choose. */
+function createProfiles() {
+	const choice = h('select', { label: 'Profile', hidden: true, title: 'What names stand for' });
+	const load = async () => {
+		try {
+			const { profiles, active } = await (await call('GET', 'api/profiles')).json();
+			choice.replaceChildren(
+				h('option', { value: '' }, 'no profile'),
+				...profiles.map(each => h('option', { value: each.id, title: each.description }, each.id)),
+			);
+			choice.value = active ?? '';
+			choice.hidden = profiles.length === 0;
+		} catch (error) {
+			notice(error.message);
+		}
+	};
+	choice.addEventListener('change', async () => {
+		try {
+			const body = JSON.stringify({ id: choice.value || null });
+			await call('PUT', 'api/profiles/active', { body });
+		} catch (error) {
+			notice(error.message);
+		}
+		load();
+	});
+	return { choice, load };
+}
+
 function create(page) {
+	const profiles = createProfiles();
 	const filter = search('Filter models', 'Filter', update);
 	const unlisted = checkbox('unlisted', false, update);
 	const unloadAll = button('.danger', 'Unload all', () => act(unloadAll, 'api/models/unload'));
@@ -304,10 +333,15 @@ function create(page) {
 	}
 
 	const label = h('label', unlisted, ' unlisted');
-	const bar = h('div.bar', h('h1', 'Models'), summary, gap(), filter, label, unloadAll);
+	const title = h('h1', 'Models');
+	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, unloadAll);
 	page.append(bar, swap, list, empty, peerBox);
 	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
-	return { show: update, hide: () => run(0) };
+	const showAll = () => {
+		profiles.load();
+		update();
+	};
+	return { show: showAll, hide: () => run(0) };
 }
 
 export const models = { title: 'Models', create };

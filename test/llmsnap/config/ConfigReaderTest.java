@@ -429,8 +429,8 @@ class ConfigReaderTest {
                     "healthCheckTimeout"?""",
                 """
                     f:6:5: unknown key "cmdstop", ignored; did you mean "cmdStop"?""",
-                "f:7:1: llama-swap's \"performance\" is not supported here, ignored; there is nothing"
-                    + " to tune here");
+                "f:7:1: llama-swap's \"performance\" is not supported here, ignored; there is"
+                    + " nothing to tune here");
         assertThat(warnings("""
             logLevel: loud
             logTimeFormat: x

@@ -63,7 +63,7 @@ final class ModelJson {
             case ASLEEP, SLEEP_PENDING -> "sleeping";
             case STOPPED, STOPPING -> "unloaded";
         };
-        Json.Obj state = obj("value", value, "args", status.model().cmd());
+        Json.Obj state = obj("value", value, "args", status.model().launch().command().shown());
         ModelStatus.Trouble trouble = status.history().trouble();
         boolean failed = value.equals("unloaded") && !trouble.why().isEmpty();
         if (failed) state = state.with("failed", true).with("exit_code", trouble.exitCode());
@@ -102,10 +102,12 @@ final class ModelJson {
         return listed(name).with("meta", meta(obj("type", "pin", "target", target)));
     }
 
-    static Json.Obj listed(String name, Peer peer) {
-        return listed(name)
+    /** @param status that the peer says it has, or "" */
+    static Json.Obj listed(String name, Peer peer, String status) {
+        Json.Obj entry = listed(name)
             .with("name", peer.id() + ": " + name)
             .with("meta", meta(obj("peerID", peer.id())));
+        return status.isEmpty() ? entry : entry.with("status", obj("value", status));
     }
 
     // ---- what runs

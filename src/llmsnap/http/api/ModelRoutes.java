@@ -14,6 +14,7 @@ import llmsnap.config.Config.Selector;
 import llmsnap.http.proxy.Body;
 import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Names;
+import llmsnap.http.proxy.PeerModels;
 import llmsnap.http.proxy.Query;
 import llmsnap.http.proxy.Target;
 import llmsnap.http.server.Exchange;
@@ -65,13 +66,14 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
                 if (its) list.add(ModelJson.listed(alias, status));
             }
         }
-        if (config.settings().lists().bareNames()) {
-            config.peers().byModel()
-                .forEach((name, peer) -> list.add(ModelJson.listed(name, peer)));
-        }
+        PeerModels peers = names.peers();
         for (Peer peer : config.peers().byId().values()) {
-            for (String name : peer.models()) {
-                list.add(ModelJson.listed(peer.id() + "/" + name, peer));
+            for (String name : peers.of(peer)) {
+                String status = peers.status(peer, name);
+                list.add(ModelJson.listed(peer.id() + "/" + name, peer, status));
+                boolean alone = config.settings().lists().bareNames()
+                    && names.findOrNull(name) instanceof Target.Remote;
+                if (alone) list.add(ModelJson.listed(name, peer, status));
             }
         }
         for (Selector each : config.names().selectors().values()) {
@@ -90,7 +92,8 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
 
     public void one(Exchange exchange, String name) throws Failure {
         switch (names.find(name)) {
-            case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer()));
+            case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer(),
+                names.peers().status(remote.peer(), remote.name())));
             case Target.Any any -> exchange.sendJson(ModelJson.listed(any.selector()));
             case Target.Local local -> exchange.sendJson(
                 ModelJson.listed(name, present(name, pool.status(local.id()))));
@@ -120,9 +123,8 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
     public void explain(Exchange exchange, String rest) throws Failure {
         String name = Query.model(exchange);
         Config config = pool.config();
-        Peer peer = config.model(name) == null ? config.peer(name) : null;
-        if (peer != null) {
-            exchange.sendJson(ModelJson.explained(name, peer));
+        if (names.findOrNull(name) instanceof Target.Remote remote) {
+            exchange.sendJson(ModelJson.explained(name, remote.peer()));
             return;
         }
         Outlook outlook = present(name, pool.outlook(id(name)));
@@ -212,7 +214,11 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
         exchange.sendJson(obj("success", true));
     }
 
+    /** The model that the body names, or null. */
     private String named(Exchange exchange) throws Failure {
+        if (exchange.rawPath().endsWith("/")) {     // of a script whose $ID is empty
+            throw Failure.noModel("the model's id is missing behind " + exchange.plainPath());
+        }
         try (Body body = bodies.read(exchange)) {
             return body.size() == 0 ? null : body.json().text("model");
         }
@@ -237,9 +243,6 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
 
     /** All models, or the one that a JSON body names. */
     public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
-        if (exchange.rawPath().endsWith("/")) {     // of a script whose $ID is empty
-            throw Failure.noModel("the model's id is missing behind " + exchange.plainPath());
-        }
         String model = named(exchange);
         if (model == null) pool.unloadAll();
         else pool.unload(id(model));

@@ -71,8 +71,9 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     /** Passes a request on to what its name stands for, or to one of several. */
     private void pass(Exchange exchange, Asked asked, Target found)
             throws Failure, Refused, InterruptedException {
+        var selection = new Selection(pool, names.peers());
         List<Target> targets = found instanceof Target.Any any
-            ? new Selection(pool).choose(any, exchange.interruption) : List.of(found);
+            ? selection.choose(any, exchange.interruption) : List.of(found);
         try {
             dispatcher.pass(exchange, asked.name, targets, asked.to);
         } finally {

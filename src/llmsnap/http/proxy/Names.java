@@ -22,10 +22,17 @@ public final class Names {
     private record Active(Config of, Profile profile) {}
 
     private final ModelPool pool;
+    private final PeerModels peers;
     private volatile Active active;
 
-    public Names(ModelPool pool) {
+    public Names(ModelPool pool, PeerModels peers) {
         this.pool = pool;
+        this.peers = peers;
+    }
+
+    /** Which models peers have. */
+    public PeerModels peers() {
+        return peers;
     }
 
     /** The active profile, or null. */
@@ -76,11 +83,11 @@ public final class Names {
         Peer named = slash < 0 ? null
             : pool.config().peers().byId().get(name.substring(0, slash));
         String its = name.substring(slash + 1);
-        if (named != null && named.models().contains(its)) {
+        if (named != null && peers.of(named).contains(its)) {
             return new Target.Remote(named, name, its);
         }
-        Peer peer = pool.config().peer(name);
-        return peer == null ? null : new Target.Remote(peer, name, name);
+        List<Peer> having = peers.having(name);
+        return having.size() == 1 ? new Target.Remote(having.getFirst(), name, name) : null;
     }
 
     /** What {@code name} stands for. @throws Failure 404 with near names, or some that there are */
@@ -103,8 +110,7 @@ public final class Names {
         if (profile != null && "".equals(profile.pins().get(name))) {
             return Failure.noModel(there + " while the profile " + profile.id() + " is active");
         }
-        List<String> several = config.peers().byId().values().stream()
-            .filter(peer -> peer.models().contains(name)).map(peer -> peer.id() + "/" + name)
+        List<String> several = peers.having(name).stream().map(peer -> peer.id() + "/" + name)
             .toList();
         if (several.size() > 1) {
             return Failure.noModel(there + ": several peers have it, say which: "

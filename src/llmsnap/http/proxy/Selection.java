@@ -13,11 +13,12 @@ import llmsnap.models.Outlook;
  * Chooses among the targets of a selector. The choice and the place in the queue are one step under
  * the pool's lock: fifty requests at once do not start fifty targets.
  */
-record Selection(ModelPool pool) {
+record Selection(ModelPool pool, PeerModels peers) {
     /** A target with what a request for it would meet. */
-    private record Candidate(Target target, Outlook outlook) {
+    private record Candidate(Target target, Outlook outlook, String remote) {
         ModelState state() {
-            return outlook == null ? ModelState.READY : outlook.status().state();
+            if (outlook != null) return outlook.status().state();
+            return remote.equals("loaded") ? ModelState.READY : ModelState.STOPPED;
         }
 
         boolean isReady() {
@@ -26,7 +27,8 @@ record Selection(ModelPool pool) {
 
         /** Whether nobody has to go for it. */
         boolean isFree() {
-            return outlook == null || outlook.mustGo().isEmpty() && outlook.backOffMs() == 0
+            if (outlook == null) return !remote.equals(PeerModels.UNREACHABLE);
+            return outlook.mustGo().isEmpty() && outlook.backOffMs() == 0
                 && outlook.hindrance().lack() == null;
         }
 
@@ -42,8 +44,10 @@ record Selection(ModelPool pool) {
         return pool.inOneStep(() -> {
             List<Candidate> all = new ArrayList<>();
             for (Target each : any.targets()) {
+                String remote = each instanceof Target.Remote its
+                    ? peers.status(its.peer(), its.name()) : "";
                 boolean local = each instanceof Target.Local;
-                all.add(new Candidate(each, local ? pool.outlook(each.id()) : null));
+                all.add(new Candidate(each, local ? pool.outlook(each.id()) : null, remote));
             }
             Target first = switch (any.selector().strategy()) {
                 case WARM -> warm(all).target;
