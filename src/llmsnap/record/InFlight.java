@@ -94,7 +94,7 @@ public final class InFlight {
 
     /** Another model is to serve it. */
     public void moved(String to) {
-        retried();
+        if (waitingSinceNanos == 0) retried();
         model = to;
     }
 

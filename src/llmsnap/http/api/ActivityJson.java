@@ -28,7 +28,6 @@ final class ActivityJson {
             "id", row.id(),
             "timestamp", time(times.endedMs()),
             "model", row.asked().model(),
-            "requested_model", row.asked().requested(),
             "cache_tokens", tokens.cached(),
             "input_tokens", max(0, tokens.prompt()),
             "output_tokens", max(0, tokens.output()),
@@ -41,6 +40,8 @@ final class ActivityJson {
             "ttft_ms", times.ttftMs(),
             "queue_ms", times.queueMs(),
             "reasoning_tokens", tokens.reasoning());
+        String requested = row.asked().requested();
+        if (!requested.isEmpty()) json = json.with("requested_model", requested);
         if (row.copy() == Row.Copy.GONE) json = json.with("capture_gone", true);
         if (tokens.draft().made() >= 0) {
             json = json.with("draft_tokens", tokens.draft().made())
