@@ -56,7 +56,7 @@ export function setAttribute(node, name, value) {
 }
 
 /** How long a page may draw at a time. */
-const FRAME_MS = 15;
+const FRAME_MS = 8;
 
 /**
  * Makes the children of `parent` those of `items`, in order. The element of a key (of an id, unless

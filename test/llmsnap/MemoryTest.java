@@ -1,13 +1,11 @@
 package llmsnap;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.List;
 import java.util.TreeSet;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.BeforeEach;
@@ -168,6 +166,44 @@ class MemoryTest {
         }
     }
 
+    @Test void whatIsMeasuredByTheDeviceIsNoStranger() throws Exception {
+        Files.createFile(folder.resolve("blind"));
+        try (Running llmsnap = start("memory: auto\nmodels:\n" + model("a", 14, "")
+            + model("b", 14, ", memory: 14GB"))) {
+            load(llmsnap, "a");
+            Running.await("strangers were looked at", () -> explained(llmsnap, "a").toString()
+                .contains("\"others\":0,\"models\":{\"a\""));
+            assertThat(llmsnap.chat("b").statusCode()).isEqualTo(200);
+            assertThat(loaded(llmsnap)).containsExactly("b:ready");
+        }
+    }
+
+    @Test void aStrangerDoesNotKeepWhatNobodyKnowsFromBeingTried() throws Exception {
+        Files.writeString(folder.resolve("stranger"), "512");
+        try (Running llmsnap = start("memory: auto\nmodels:\n" + model("a", 4, "")
+            + model("b", 5, ""))) {
+            load(llmsnap, "a");
+            Running.await("the stranger is seen", () ->
+                explained(llmsnap, "b").toString().contains("\"others\":536870912"));
+            load(llmsnap, "b", "a");
+            assertThat(loaded(llmsnap)).containsExactly("a:ready", "b:ready");
+        }
+    }
+
+    @Test void twoOfOneCommandOnTwoCardsAreKeptApart() throws Exception {
+        Path tool = folder.resolve("nvidia-smi");
+        Files.writeString(tool, Files.readString(tool)
+            .replace("echo \"0, 24576\" ;;", "printf '0, 24576\\n1, 24576\\n' ;;")
+            .replace("echo \"0, GPU-0\" ;;", "printf '0, GPU-0\\n1, GPU-1\\n' ;;"));
+        String one = model("a", 14, ", env: [CUDA_VISIBLE_DEVICES=0]");
+        String other = one.replace("  a:", "  b:").replace("DEVICES=0", "DEVICES=1");
+        try (Running llmsnap = start("memory: auto\nmodels:\n" + one + other)) {
+            load(llmsnap, "a", "b");
+            assertThat(loaded(llmsnap)).containsExactly("a:ready", "b:ready");
+            assertThat(explained(llmsnap, "b").at("memory").toString()).doesNotContain("gpu0");
+        }
+    }
+
     @Test void aToolThatHangsOrPrintsNonsenseHoldsNobodyUp() throws Exception {
         for (String how : new String[] {"nonsense", "hangs"}) {
             Path fault = Files.createFile(folder.resolve(how));
@@ -193,36 +229,6 @@ class MemoryTest {
             assertThat(llmsnap.chat("b").statusCode()).isEqualTo(200);
             assertThat(loaded(llmsnap)).containsExactly("b:ready");
             assertThat(llmsnap.output()).contains("cudaMalloc failed: out of memory");
-        }
-    }
-
-    @Test void realServersShareTheHostByWhatTheKernelSays() throws Exception {
-        List<String> found = List.of(System.getenv("PATH").split(":"));
-        Path alpha = Path.of("/opt/tiny-models/alpha.gguf");
-        assumeTrue(Files.exists(alpha) && found.stream().anyMatch(each ->
-            Files.isExecutable(Path.of(each, "llama-server"))), "no llama-server here");
-        String models = "models:\n";
-        for (String id : List.of("a", "b", "c")) {
-            // Of a file that several have open each would count a part.
-            Path own = Files.copy(alpha, folder.resolve(id + ".gguf"));
-            models += "  " + id + ": {cmd: 'llama-server --port ${PORT} -m " + own
-                + " -c 2048'}\n";
-        }
-        long each;
-        try (Running llmsnap = start("memory: {host: 4GB}\nmemoryReserve: 0\n" + models)) {
-            load(llmsnap, "a");
-            each = (long) ((Json.Num) explained(llmsnap, "a").at("memory", "host")).value();
-            assertThat(each).isBetween(10L << 20, 2L << 30);
-        }
-        String memory = "memory: {host: %d}\nmemoryReserve: 0\n".formatted(each * 5 / 2);
-        try (Running llmsnap = start(memory + models)) {
-            load(llmsnap, "a", "b", "c");
-            load(llmsnap, "a", "b");
-            assertThat(loaded(llmsnap)).containsExactly("a:ready", "b:ready");
-            load(llmsnap, "c");
-            assertThat(loaded(llmsnap)).containsExactly("b:ready", "c:ready");
-            assertThat(Running.processesWith("LLMSNAP_RUN=" + llmsnap.process.pid() + "-"))
-                .hasSize(2);
         }
     }
 }

@@ -61,7 +61,7 @@ final class MatrixReader {
         Map<String, Node> sets = new LinkedHashMap<>();
         texts.forEach((name, text) -> sets.put(name, read(text)));
         for (String name : sets.keySet()) {
-            if (!leadsBack(name, sets, new HashSet<>())) continue;
+            if (!leadsBack(name, sets, new HashSet<>(), new HashSet<>())) continue;
             problems.error(texts.get(name).place(), "the set \"" + name + "\" leads to itself");
             return new Matrix(Map.of(), Map.of());
         }
@@ -158,12 +158,15 @@ final class MatrixReader {
         return new Node.Model(id == null ? name : id);
     }
 
-    /** @param above the sets on the way here */
-    private static boolean leadsBack(String set, Map<String, Node> sets, Set<String> above) {
+    /** @param above the sets on the way here @param clean those that are known not to */
+    private static boolean leadsBack(String set, Map<String, Node> sets, Set<String> above,
+            Set<String> clean) {
+        if (clean.contains(set)) return false;
         if (!above.add(set)) return true;
         boolean back = refs(sets.get(set)).stream()
-            .anyMatch(ref -> leadsBack(ref, sets, above));
+            .anyMatch(ref -> leadsBack(ref, sets, above, clean));
         above.remove(set);
+        if (!back) clean.add(set);
         return back;
     }
 

@@ -145,8 +145,10 @@ final class ModelReader {
 
     private Life life(List<String> cmd) {
         boolean keeps = fields.flag("keepPromptCache", false);
-        boolean saves = String.join(" ", cmd).replace('=', ' ')
-            .matches("(?s).*--slot-save-path \\Q" + cacheDir + "\\E/?( .*)?");
+        int option = cmd.indexOf("--slot-save-path");
+        boolean apart = option >= 0 && option + 1 < cmd.size()
+            && cmd.get(option + 1).replaceFirst("/$", "").equals(cacheDir);
+        boolean saves = apart || cmd.contains("--slot-save-path=" + cacheDir);
         if (keeps && !saves) {
             fields.error("keepPromptCache", "keepPromptCache needs a server that writes there: add"
                 + " --slot-save-path ${CACHE_DIR} to cmd");

@@ -118,7 +118,8 @@ final class Placement {
     // ---- for people
 
     ModelStatus.Server server(Slot slot) {
-        Map<String, Long> holds = slot.heldBytes.isEmpty() ? holds(slot) : slot.heldBytes;
+        Map<String, Long> holds = new HashMap<>(holds(slot));
+        if (slot.state.holdsMemory()) holds.putAll(slot.heldBytes);
         return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds,
             Kept.NOTHING);
     }
@@ -185,7 +186,7 @@ final class Placement {
                 leaving ? LEAVING_MS : other.lastUsedMs(), leaving || mayGo(slot, other),
                 leaving || goneForAhead.contains(other)));
         }
-        Map<String, Long> need = sizes.of(slot.model);
+        Map<String, Long> need = sizes.wanted(slot.model);
         List<Resident> gone = Victims.choose(need, sizes.room(true), reserved, residents);
         boolean strangers = false;
         if (sizes.hasStrangers()) {

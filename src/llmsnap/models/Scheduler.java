@@ -193,6 +193,11 @@ public final class Scheduler {
     private void slept(Slot slot, int run) {
         if (!slot.runs(run) || !slot.is(SLEEP_PENDING)) return;
         slots.become(slot, ASLEEP, nowMs);
+        if (!slot.asleepKnown && placement.sizes.isMeasurable(slot.model)) {
+            // Until it is seen what it still holds, it may be all of it.
+            slot.asleepBytes = placement.sizes.of(slot.model);
+            slot.lingerUntilMs = nowMs + MEASURE_MS;
+        }
         atRest(slot);
         armTtl(slot);
     }
@@ -221,7 +226,6 @@ public final class Scheduler {
             return;
         }
         slot.ranOut = true;
-        effects.add(new Effect.Learned(placement.sizes.learned()));
         leave(slot, STOPPING, event.why());
     }
 
@@ -237,7 +241,7 @@ public final class Scheduler {
             if (!slot.runs(held.run())) continue;
             if (!held.bytes().equals(slot.heldBytes)) slots.note(slot);
             slot.heldBytes = held.bytes();
-            if (slot.is(ASLEEP)) slot.asleepBytes = held.bytes();
+            if (slot.is(ASLEEP)) slot.asleep(held.bytes());
             if (!slot.is(READY)) continue;
             more |= placement.sizes.learn(slot.model, held.bytes());
             slot.lingerUntilMs = min(slot.lingerUntilMs, nowMs + LINGER_MS);
@@ -251,7 +255,6 @@ public final class Scheduler {
         slots.become(slot, STOPPED, nowMs);
         slot.inFlight.clear();
         slot.heldBytes = Map.of();
-        slot.asleepBytes = Map.of();
         atRest(slot);
         if (slot.removed || slot.replacement != null) slots.relist();
         if (slot.removed) slots.remove(slot);
@@ -517,7 +520,7 @@ public final class Scheduler {
         for (Slot other : mustGo) {
             boolean loadingForSomebody = other.state.isLoading() && !other.waiting.isEmpty();
             if (!other.isIdle() || loadingForSomebody) return true;
-            if (!other.is(READY)) continue;
+            if (!other.is(READY) && !other.is(ASLEEP)) continue;
             lingerUntilMs = max(lingerUntilMs, other.lingerUntilMs);
         }
         if (isGraceOver(slot) || nowMs >= lingerUntilMs) return false;

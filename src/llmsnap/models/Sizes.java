@@ -18,10 +18,13 @@ final class Sizes {
 
     /** To what was not enough, a tenth more. */
     private static final int GROWTH_PART = 10;
+    private static final String GPU = "gpu";
 
     private Config config;
     /** The largest that was measured, by command line and pool. */
     private final Map<String, Map<String, Long>> measured = new HashMap<>();
+    /** What those need that ran out of memory, until they are measured. */
+    private final Map<String, Map<String, Long>> guesses = new HashMap<>();
     private Map<String, Long> strangers = Map.of();
     private long strangersAtMs = Long.MIN_VALUE / 2;
 
@@ -59,7 +62,11 @@ final class Sizes {
     }
 
     /** @return whether that is more than was known */
-    boolean learn(Model model, Map<String, Long> bytes) {
+    boolean learn(Model model, Map<String, Long> seen) {
+        Map<String, Long> bytes = new HashMap<>(seen);
+        // One that ran out once is given a tenth more than it takes now.
+        boolean guessed = guesses.remove(key(model)) != null;
+        if (guessed) bytes.replaceAll((pool, its) -> its + its / GROWTH_PART);
         Map<String, Long> known = new HashMap<>(measured.getOrDefault(key(model), Map.of()));
         Map<String, Long> before = Map.copyOf(known);
         grow(known, bytes);
@@ -76,13 +83,18 @@ final class Sizes {
         Map<String, Long> more = new HashMap<>();
         of(model).forEach((pool, its) -> {
             long least = max(its, free.getOrDefault(pool, 0L));
-            more.put(pool, min(least + least / GROWTH_PART, room(pool)));
+            more.put(pool, min(least + least / GROWTH_PART, most(model, pool)));
         });
-        learn(model, more);
+        guesses.put(key(model), more);
     }
 
     boolean isMeasured(Model model) {
         return source(model) == MemorySource.MEASURED;
+    }
+
+    /** Whether it is seen what a model holds. */
+    boolean isMeasurable(Model model) {
+        return areKnown() && !model.limits().needs().pools().isEmpty();
     }
 
     boolean isUnknown(Model model) {
@@ -98,7 +110,7 @@ final class Sizes {
 
     MemorySource source(Model model) {
         Needs needs = model.limits().needs();
-        if (measured.containsKey(key(model))) return MemorySource.MEASURED;
+        if (measured(model) != null) return MemorySource.MEASURED;
         if (!needs.declared().isEmpty()) return MemorySource.DECLARED;
         return needs.estimated().isEmpty() ? MemorySource.UNKNOWN : MemorySource.ESTIMATED;
     }
@@ -109,21 +121,53 @@ final class Sizes {
         Needs needs = model.limits().needs();
         Map<String, Long> bytes = new LinkedHashMap<>(needs.declared());
         switch (source(model)) {
-            case MEASURED -> bytes.putAll(here(needs, measured.get(key(model))));
+            case MEASURED -> measured(model).forEach((pool, its) -> {
+                // It has proven to fit: what is kept free is not held against it.
+                boolean fits = its <= config.memory().pools().get(pool).bytes();
+                bytes.put(pool, fits ? min(its, most(model, pool)) : its);
+            });
             case ESTIMATED -> needs.estimated()
                 .forEach((pool, its) -> bytes.put(pool, min(its, most(model, pool))));
             case UNKNOWN -> needs.pools().forEach(pool -> bytes.put(pool, most(model, pool)));
             case DECLARED -> { }
         }
+        guesses.getOrDefault(key(model), Map.of())
+            .forEach((pool, its) -> bytes.merge(pool, its, Math::max));
         return bytes;
     }
 
-    /** What was measured elsewhere, of the only pool that it may use now. */
-    private static Map<String, Long> here(Needs needs, Map<String, Long> bytes) {
-        boolean moved = needs.pools().size() == 1 && !bytes.containsKey(needs.pools().getFirst());
-        if (!moved) return bytes;
-        long sum = bytes.values().stream().mapToLong(Long::longValue).sum();
-        return Map.of(needs.pools().getFirst(), sum);
+    /** The same for one that is to be loaded: what nobody has said may be less. */
+    Map<String, Long> wanted(Model model) {
+        Map<String, Long> bytes = new LinkedHashMap<>(of(model));
+        if (source(model) == MemorySource.DECLARED) return bytes;
+        Map<String, Long> room = room(true);
+        bytes.replaceAll((pool, its) -> {
+            long pinned = room(pool) - most(model, pool);
+            long left = room.getOrDefault(pool, its) - pinned;
+            boolean most = its >= most(model, pool);
+            return most ? max(0, min(its, left)) : its;
+        });
+        return bytes;
+    }
+
+    /**
+     * What was measured, in the pools that it may use now; of one that has moved to another the
+     * sum; null when that says nothing.
+     */
+    private Map<String, Long> measured(Model model) {
+        Map<String, Long> all = measured.get(key(model));
+        if (all == null) return null;
+        List<String> may = model.limits().needs().pools();
+        Map<String, Long> here = new HashMap<>(all);
+        here.keySet().removeIf(name -> {
+            Pool pool = config.memory().pools().get(name);
+            boolean others = pool != null && !may.contains(name)
+                && pool.devices().stream().anyMatch(device -> device.startsWith(GPU));
+            return pool == null || others;
+        });
+        if (!here.isEmpty() || all.isEmpty()) return here;
+        long sum = all.values().stream().mapToLong(Long::longValue).sum();
+        return may.size() == 1 ? Map.of(may.getFirst(), sum) : null;
     }
 
     /** All of a pool that a model can have. */

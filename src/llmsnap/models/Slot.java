@@ -61,6 +61,7 @@ final class Slot {
     /** What it was last seen to hold in this run, by pool; and when it was last asleep. */
     Map<String, Long> heldBytes = Map.of();
     Map<String, Long> asleepBytes = Map.of();
+    boolean asleepKnown;
     final Set<Long> waiting = new LinkedHashSet<>();
     final Set<Long> inFlight = new LinkedHashSet<>();
     /** Control calls that are answered when the model has come to rest. */
@@ -74,6 +75,13 @@ final class Slot {
 
     String the() {
         return "the model \"" + model.id() + "\"";
+    }
+
+    /** It was seen to hold that while it sleeps. */
+    void asleep(Map<String, Long> bytes) {
+        asleepBytes = bytes;
+        asleepKnown = true;
+        lingerUntilMs = 0;
     }
 
     /** Somebody begins to wait for it. */

@@ -33,6 +33,7 @@ public final class Memories {
     private static final Pattern CARD = Pattern.compile("card([0-9]+)");
     private static final Pattern SHARD = Pattern.compile("(.*-)00001(-of-([0-9]{5})\\.gguf)");
     private static final int MIB = 20;
+    private static final List<List<String>> NO_ROWS = List.of();
 
     /** Guards all fields: one look at a time. */
     private final Guard guard = new Guard();
@@ -55,17 +56,9 @@ public final class Memories {
     }
 
     private Map<String, Long> readSizes() {
-        nvidiaSizes.clear();
         cards.clear();
         sharesHost = false;
-        int next = 0;
-        for (List<String> row : ask(() -> nvidia.now("gpu=index,memory.total"))) {
-            long index = number(row, 0);
-            long mib = number(row, 1);
-            if (index < 0) nvidia.warn("prints nonsense");
-            if (index >= 0 && mib > 0) nvidiaSizes.put("gpu" + index, mib << MIB);
-            next = max(next, (int) index + 1);
-        }
+        int next = readNvidia();
         Map<String, Long> found = new LinkedHashMap<>(nvidiaSizes);
         Map<Integer, Path> all = drmCards();
         for (Path card : all.values()) {
@@ -77,6 +70,24 @@ public final class Memories {
             found.put("gpu" + next++, bytes);
         }
         return found.isEmpty() ? Map.of(HOST, host()) : found;
+    }
+
+    /** One that fails has as many as before. @return the first index that is free */
+    private int readNvidia() {
+        int next = nvidiaSizes.size();
+        List<List<String>> rows = ask(() -> nvidia.now("gpu=index,memory.total"));
+        if (rows == null) return next;
+        nvidiaSizes.clear();
+        nvidiaIds = null;
+        next = 0;
+        for (List<String> row : rows) {
+            long index = number(row, 0);
+            long mib = number(row, 1);
+            if (index < 0) nvidia.warn("prints nonsense");
+            if (index >= 0 && mib > 0) nvidiaSizes.put("gpu" + index, mib << MIB);
+            next = max(next, (int) index + 1);
+        }
+        return next;
     }
 
     /** The bytes of one memory, as they were last asked for; 0 of one that there is not. */
@@ -100,7 +111,8 @@ public final class Memories {
     private Map<String, Long> readUsed() {
         Map<String, Long> used = new HashMap<>();
         if (!nvidiaSizes.isEmpty()) {
-            for (List<String> row : query("gpu=index,memory.used")) {
+            List<List<String>> rows = ask(() -> nvidia.now("gpu=index,memory.used"));
+            for (List<String> row : rows == null ? NO_ROWS : rows) {
                 if (number(row, 1) >= 0) used.put("gpu" + number(row, 0), number(row, 1) << MIB);
             }
         }
@@ -126,7 +138,7 @@ public final class Memories {
             Collection<String> wanted) {
         Map<Long, Map<String, Long>> held = new HashMap<>();
         for (long pid : pids) held.put(pid, new HashMap<>());
-        if (wanted.stream().anyMatch(nvidiaSizes::containsKey)) {
+        if (!pids.isEmpty() && wanted.stream().anyMatch(nvidiaSizes::containsKey)) {
             for (List<String> row : query("compute-apps=gpu_uuid,pid,used_gpu_memory")) {
                 Map<String, Long> its = held.get(number(row, 1));
                 String pool = nvidiaPool(row.getFirst());
@@ -152,7 +164,8 @@ public final class Memories {
     // ---- NVIDIA
 
     private List<List<String>> query(String what) {
-        return ask(() -> nvidia.query(what));
+        List<List<String>> rows = ask(() -> nvidia.query(what));
+        return rows == null ? NO_ROWS : rows;
     }
 
     private interface Asking {
@@ -170,7 +183,7 @@ public final class Memories {
 
     private String nvidiaPool(String id) {
         if (nvidiaSizes.size() == 1) return nvidiaSizes.keySet().iterator().next();
-        if (nvidiaIds == null) {
+        if (nvidiaIds == null || nvidiaIds.isEmpty()) {
             nvidiaIds = new HashMap<>();
             for (List<String> row : query("gpu=index,uuid")) {
                 if (row.size() > 1) nvidiaIds.put(row.get(1), "gpu" + row.getFirst());

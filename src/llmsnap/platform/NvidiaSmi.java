@@ -13,10 +13,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 
-/** Asks NVIDIA's own tool, which takes up to a second and may hang: never two in two seconds. */
+/** Asks NVIDIA's own tool, which takes up to a second and may hang. */
 final class NvidiaSmi {
     private static final long PATIENCE_MS = 2_000;
     private static final long PAUSE_MS = 2_000;
+    private static final long HANG_PAUSE_MS = 60_000;
     private static final int MAX_BYTES = 1 << 20;
 
     private final Consumer<String> warn;
@@ -30,13 +31,15 @@ final class NvidiaSmi {
     /** The same as {@link #now}, but not soon after the last one. */
     List<List<String>> query(String what) throws InterruptedException {
         long soonMs = PAUSE_MS - NANOSECONDS.toMillis(System.nanoTime() - lastNanos);
+        if (soonMs > PAUSE_MS) return null;
         if (soonMs > 0) MILLISECONDS.sleep(soonMs);
         lastNanos = System.nanoTime();
         return now(what);
     }
 
-    /** The rows of a query, its fields stripped; none where the tool is not there or fails. */
+    /** The rows of a query, its fields stripped; none where the tool is not; null: it fails. */
     List<List<String>> now(String what) throws InterruptedException {
+        if (System.nanoTime() < lastNanos) return null;
         Process process;
         try {
             process = new ProcessBuilder("nvidia-smi", "--query-" + what,
@@ -52,13 +55,16 @@ final class NvidiaSmi {
             if (process.exitValue() == 0) return rows(text);
             warn("exited with code " + process.exitValue());
         } catch (TimeoutException e) {
+            // Who hangs once is left alone for a while.
+            lastNanos = System.nanoTime() + MILLISECONDS.toNanos(HANG_PAUSE_MS);
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
             warn("did not answer within " + PATIENCE_MS / 1000 + " s");
         } catch (ExecutionException e) {
             throw new IllegalStateException(e);     // reading throws nothing
         } finally {
             process.destroyForcibly();
         }
-        return List.of();
+        return null;
     }
 
     private static String read(Process process) {

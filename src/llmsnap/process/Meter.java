@@ -183,10 +183,15 @@ public final class Meter {
     private Map<String, Long> strangers(Map<String, Long> used,
             Map<String, Map<String, Long>> held) {
         Map<String, Long> others = new HashMap<>(used);
-        held.values().forEach(its -> its.forEach((device, bytes) ->
-            others.computeIfPresent(device, (each, all) -> Math.max(0, all - bytes))));
         others.keySet().retainAll(devices());
         Map<String, Long> inPools = byPool(others);
+        for (Loaded each : pool.loaded()) {
+            Map<String, Long> its = byPool(held.getOrDefault(each.status().id(), Map.of()));
+            // Of those whose processes nobody shows what is known counts.
+            each.status().server().holds().forEach(its::putIfAbsent);
+            its.forEach((name, bytes) ->
+                inPools.computeIfPresent(name, (same, all) -> Math.max(0, all - bytes)));
+        }
         // Of a memory that is no pool as a whole they may have the rest.
         for (Pool each : pool.config().memory().pools().values()) {
             long rest = each.devices().stream().mapToLong(memories::total).sum() - each.bytes();

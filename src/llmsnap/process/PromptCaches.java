@@ -67,6 +67,8 @@ public final class PromptCaches {
     /** Failures in a row by model; and slots of its present run that were restored. */
     private final Map<String, Integer> failures = new ConcurrentHashMap<>();
     private final Map<String, Set<Integer>> restored = new ConcurrentHashMap<>();
+    /** What the present run of each model was started with. */
+    private final Map<String, String> marks = new ConcurrentHashMap<>();
     private final Guard guard = new Guard();        // guards the two below
     private PromptCache before;
     private FileChannel lock;                       // null: another llmsnap keeps its files there
@@ -95,11 +97,11 @@ public final class PromptCaches {
     /** Makes the folder that its server is told of. */
     void prepare(Model model) {
         if (!keeps(model)) return;
+        marks.put(model.id(), fingerprint(model));
         try {
-            Files.createDirectories(folder(model), PosixFilePermissions.asFileAttribute(
-                PosixFilePermissions.fromString("rwx------")));
-        } catch (IOException | UnsupportedOperationException e) {
-            warn(model, "the folder cannot be made: " + e);
+            makeFolder(folder(model));
+        } catch (IOException e) {
+            log.debug(e.toString());        // what is to be done with it later says so
         }
     }
 
@@ -107,28 +109,36 @@ public final class PromptCaches {
     private boolean isOn(Model model) {
         if (!keeps(model)) return false;
         PromptCache now = settings.get();
-        boolean ours = guard.get(() -> {
+        String reason = guard.get(() -> {
             if (now != before) failures.clear();        // a reload is a new chance
             boolean same = before != null && now.dir().equals(before.dir()) && lock != null;
             before = now;
-            return same || lock(Path.of(now.dir()));
+            return same ? null : lock(Path.of(now.dir()));
         });
-        if (!ours) warn(model, "another llmsnap keeps its own in " + now.dir());
-        return ours && failures.getOrDefault(model.id(), 0) < MAX_FAILURES;
+        if (reason != null) warn(model, reason);
+        return reason == null && failures.getOrDefault(model.id(), 0) < MAX_FAILURES;
     }
 
-    private boolean lock(Path dir) {
+    /** @return why it is not ours, or null */
+    private String lock(Path dir) {
+        String reason = "another llmsnap keeps its own in " + dir;
         try {
             if (lock != null) lock.close();
+            makeFolder(dir);
             lock = FileChannel.open(dir.resolve(".lock"), StandardOpenOption.CREATE,
                 StandardOpenOption.WRITE);
-            if (lock.tryLock() != null) return true;
+            if (lock.tryLock() != null) return null;
             lock.close();
         } catch (IOException e) {
-            log.warn("prompt caches: " + e);
+            reason = "its folder cannot be used: " + e;
         }
         lock = null;
-        return false;
+        return reason;
+    }
+
+    private static void makeFolder(Path folder) throws IOException {
+        Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(
+            PosixFilePermissions.fromString("rwx------")));
     }
 
     // ---- restoring and saving
@@ -137,13 +147,7 @@ public final class PromptCaches {
     void restore(Model model, Endpoint endpoint, Runnable changed) throws InterruptedException {
         restored.remove(model.id());
         if (!isOn(model)) return;
-        String mark = fingerprint(model);
-        List<Path> files = new ArrayList<>();
-        for (Path file : files(folder(model))) {
-            Matcher name = NAME.matcher(file.getFileName().toString());
-            if (name.matches() && name.group(1).equals(mark)) files.add(file);
-            else delete(file);
-        }
+        List<Path> files = filesOf(model, marks.get(model.id()));
         if (files.isEmpty()) return;
         begin(model, "restoring its prompt cache", changed);
         var work = new Work(model, endpoint, settings.get().timeoutSeconds() * 1000L);
@@ -162,6 +166,11 @@ public final class PromptCaches {
                 failures.merge(model.id(), 1, Integer::sum);
                 delete(trying);
                 warn(model, e.getMessage());
+            } catch (InterruptedException e) {
+                // It is stopped meanwhile, and did not crash: the next one may try.
+                if (!trying.toFile().renameTo(file.toFile())) delete(trying);
+                kept.put(model.id(), kept(model.id()).doing(""));
+                throw e;
             }
         }
         Kept was = kept(model.id());
@@ -181,7 +190,9 @@ public final class PromptCaches {
         long maxMs = settings.get().timeoutSeconds() * 1000L;
         var work = new Work(model, endpoint, haste ? Math.min(maxMs, HASTE_MS) : maxMs);
         try {
-            String mark = fingerprint(model);
+            String mark = marks.get(model.id());
+            // A file that was replaced meanwhile: what it has is nobody's any more.
+            if (!fingerprint(model).equals(mark)) return;
             List<Integer> slots = work.slots(settings.get().minTokens(),
                 restored.getOrDefault(model.id(), Set.of()));
             for (int slot : slots) {
@@ -204,9 +215,11 @@ public final class PromptCaches {
         Kept was = kept(model.id());
         if (work.count > 0) {
             log.info("model " + model.id() + ": kept " + work);
-            kept.put(model.id(), new Kept("",
-                was.saved().plus(work.tokens, work.bytes, work.ms()), was.restored()));
             makeRoom();
+            long left = files(folder(model)).stream().mapToLong(file -> file.toFile().length())
+                .sum();
+            kept.put(model.id(), new Kept("",
+                was.saved().plus(work.tokens, left, work.ms()), was.restored()));
         } else if (!was.doing().isEmpty()) {
             kept.put(model.id(), was.doing(""));
         }
@@ -302,6 +315,17 @@ public final class PromptCaches {
 
     // ---- files
 
+    /** The files of this very server; others' are deleted. */
+    private List<Path> filesOf(Model model, String mark) {
+        List<Path> its = new ArrayList<>();
+        for (Path file : files(folder(model))) {
+            Matcher name = NAME.matcher(file.getFileName().toString());
+            if (name.matches() && name.group(1).equals(mark)) its.add(file);
+            else delete(file);
+        }
+        return its;
+    }
+
     private static List<Path> files(Path folder) {
         List<Path> files = new ArrayList<>();
         try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, "*.bin")) {
@@ -342,6 +366,7 @@ public final class PromptCaches {
         for (Path file : all) {
             if (bytes <= settings.get().limitBytes()) return;
             bytes -= file.toFile().length();
+            log.info("prompt caches: " + file + " is deleted, for promptCache.limit");
             delete(file);
         }
     }

@@ -15,6 +15,8 @@ import llmsnap.text.Json;
 /** What was learned of models, kept over restarts; no file is no loss, a bad one neither. */
 final class StateFile {
     private static final int VERSION = 1;
+    private static final int MAX_BYTES = 10 << 20;
+    private static final double MOST = 1L << 50;
 
     private StateFile() {}
 
@@ -23,6 +25,7 @@ final class StateFile {
         Map<String, Map<String, Long>> sizes = new HashMap<>();
         if (name.isEmpty()) return sizes;
         try {
+            if (Files.size(Path.of(name)) > MAX_BYTES) throw new IOException("it is too large");
             Json.Obj all = (Json.Obj) Json.parse(Files.readString(Path.of(name), UTF_8));
             if (((Json.Num) all.at("version")).value() > VERSION) {
                 warn.accept(name + " is a newer llmsnap's, and is not read; it will be replaced");
@@ -30,8 +33,10 @@ final class StateFile {
             }
             ((Json.Obj) all.at("models")).entries().forEach((command, pools) -> {
                 Map<String, Long> bytes = new HashMap<>();
-                ((Json.Obj) pools).entries().forEach((pool, its) ->
-                    bytes.put(pool, (long) ((Json.Num) its).value()));
+                ((Json.Obj) pools).entries().forEach((pool, its) -> {
+                    double number = ((Json.Num) its).value();
+                    if (number >= 0 && number < MOST) bytes.put(pool, (long) number);
+                });
                 sizes.put(command, bytes);
             });
         } catch (NoSuchFileException e) {

@@ -120,7 +120,7 @@ class SchedulerMemoryTest extends SchedulerFixture {
         loaded("a", 1);
         loaded("c", 5);
         request("b", 2, "start b1");
-        on(new Event.RanOut("b", 1, "out of memory"), "learned");
+        on(new Event.RanOut("b", 1, "out of memory"));
         gone("b", 1, "stop a1");
         gone("a", 1, "start b2");
         assertThat(scheduler.slots.status("b").server().needs()).containsEntry("p",
