@@ -15,7 +15,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
@@ -36,7 +35,6 @@ import llmsnap.record.Log;
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
 public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, Log log) {
     private static final long EXIT_PATIENCE_MS = 150;
-    private static final Pattern PRINTABLE = Pattern.compile("[!-~]+");
     private static final Set<Refusal> UNSERVED =
         Set.of(Refusal.LIMIT, Refusal.START_FAILED, Refusal.NO_MEMORY, Refusal.REMOVED);
     private static final Set<Cause> UNANSWERED = Set.of(NO_ANSWER, Cause.SILENT);
@@ -91,9 +89,16 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
     /** Says who serves it, for its client. */
     private static void serves(Exchange exchange, Target target) {
         if (exchange.isCommitted()) return;
-        String name = URLEncoder.encode(target.served(), UTF_8).replace("+", "%20");
-        exchange.responseHeaders().set("X-llmsnap-model", PRINTABLE.matcher(target.served())
-            .matches() ? target.served() : name);
+        String name = target.served();
+        if (!isPrintable(name)) name = URLEncoder.encode(name, UTF_8).replace("+", "%20");
+        exchange.responseHeaders().set("X-llmsnap-model", name);
+    }
+
+    private static boolean isPrintable(String name) {
+        for (int i = 0; i < name.length(); i++) {
+            if (name.charAt(i) <= ' ' || name.charAt(i) >= 0x7f) return false;
+        }
+        return true;
     }
 
     /** Whether the next target of a fallback may do what this one has not begun to do. */
