@@ -55,8 +55,9 @@ export function setAttribute(node, name, value) {
 	if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** How long a page may draw at a time. */
+/** How long a page may draw at a time, and how many it draws in any case. */
 const FRAME_MS = 8;
+const AT_LEAST = 20;
 
 /**
  * Makes the children of `parent` those of `items`, in order. The element of a key (of an id, unless
@@ -73,10 +74,11 @@ export function keyed(parent, items, create, update, key = each => each.id ?? ea
 		known.delete(id);
 	}
 	let at = parent.firstChild;
+	let created = 0;
 	for (const item of items) {
 		const id = key(item);
 		let node = known.get(id);
-		if (!node && performance.now() > end) {
+		if (!node && ++created > AT_LEAST && performance.now() > end) {
 			const goOn = () => keyed(parent, items, create, update, key);
 			parent.later = requestAnimationFrame(goOn);
 			return;

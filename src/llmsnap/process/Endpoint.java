@@ -103,10 +103,25 @@ final class Endpoint {
         }
     }
 
-    /** Makes a call to it. @return the status of its answer */
-    int status(Call call, long timeoutMs) throws IOException, InterruptedException {
-        return client.apply(proxy.isHttps())
-            .send(request(call, timeoutMs), BodyHandlers.discarding()).statusCode();
+    /**
+     * Asks whether it is ready.
+     *
+     * @param check answers 200 then; null: an accepted connection is enough
+     * @return what was met, for people; null when it is
+     */
+    String probe(String check, long patienceMs) throws InterruptedException {
+        if (!accepts()) return "connection refused";
+        if (check == null) return null;
+        try {
+            int status = client.apply(proxy.isHttps()).send(
+                request(new Call("GET", check, "", 0), patienceMs), BodyHandlers.discarding())
+                .statusCode();
+            return status == 200 ? null : "it answered " + status;
+        } catch (HttpTimeoutException e) {
+            return "it took the connection and did not answer within " + patienceMs + " ms";
+        } catch (IOException e) {
+            return "it broke the connection off";
+        }
     }
 
     /** Makes a call that has to answer 200. @return what failed, or null; {@code whole}: quoted */

@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
-import java.net.http.HttpTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -361,24 +360,18 @@ public final class ModelServer implements ModelRun {
         long start = System.nanoTime();
         long passed = 0;
         long toldNanos = 0;
+        String met = "";
         long probeMs = FIRST_PROBE_MS;  // one that accepts before it can answer may let probes hang
         while (true) {
-            String met = "connection refused";
-            if (endpoint.accepts()) {
-                if (check == null) return;
-                long leftMs = max(1, SECONDS.toMillis(timeout) - NANOSECONDS.toMillis(passed));
-                long patienceMs = min(probeMs, leftMs);
-                try {
-                    int status = endpoint.status(new Call("GET", check, "", 0), patienceMs);
-                    if (status == 200) return;
-                    met = "it answered " + status;
-                } catch (HttpTimeoutException e) {
-                    met = "it took the connection and did not answer within " + patienceMs + " ms";
-                    probeMs = min(probeMs * 2, MAX_PROBE_MS);
-                } catch (IOException e) {
-                    met = "it broke the connection off";
-                }
-            }
+            long leftMs = max(1, SECONDS.toMillis(timeout) - NANOSECONDS.toMillis(passed));
+            long patienceMs = min(probeMs, leftMs);
+            long before = System.nanoTime();
+            String now = endpoint.probe(check, patienceMs);
+            if (now == null) return;
+            boolean silent = System.nanoTime() - before >= MILLISECONDS.toNanos(patienceMs);
+            // The last one has little time: what was met before tells more.
+            if (!silent || patienceMs == probeMs || met.isEmpty()) met = now;
+            if (silent) probeMs = min(probeMs * 2, MAX_PROBE_MS);
             if (log.isDebug()) log.debug(line("probe of " + model.proxy() + ": " + met));
             passed = System.nanoTime() - start;
             if (passed > toldNanos + TELL_NANOS) {
