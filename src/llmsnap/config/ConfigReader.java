@@ -290,6 +290,7 @@ public final class ConfigReader {
         String caches = requireNonNullElse(variables.apply("XDG_CACHE_HOME"), home + "/.cache");
         try (Fields given = top.fields("promptCache")) {
             String dir = given.text("dir", caches + "/llmsnap/prompts").strip();
+            if (dir.startsWith("~/")) dir = home + dir.substring(1);
             return new PromptCache(dir.replaceFirst("/+$", ""),
                 memory.size(given, "limit", PROMPTS_BYTES),
                 given.whole("minTokens", 256, 0), given.atLeast(1, "timeout", 30));

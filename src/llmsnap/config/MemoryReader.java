@@ -32,6 +32,7 @@ final class MemoryReader {
     private static final Pattern DEVICE = Pattern.compile("gpu[0-9]+|host");
     private static final Pattern VISIBLE =
         Pattern.compile("(?:CUDA|HIP|ROCR)_VISIBLE_DEVICES=(.*)");
+    private static final Set<String> NO_DEVICE = Set.of("", "-1", "none");
     private static final Set<String> WEIGHTS =
         Set.of("-m", "--model", "--mmproj", "-md", "--model-draft");
 
@@ -127,7 +128,7 @@ final class MemoryReader {
             given.put(possible.getFirst(), plain);
         } else if (plain != null) {
             fields.error(KEY, "memory does not say of which pool: write memory: {"
-                + possible.getFirst() + ": " + Size.shown(plain) + "}; " + known());
+                + pools.keySet().iterator().next() + ": " + Size.shown(plain) + "}; " + known());
         }
         checkPools(fields, KEY, given);
         // What somebody else starts is a stranger to memory, but for what it says.
@@ -145,6 +146,9 @@ final class MemoryReader {
         for (String entry : env) {
             Matcher devices = VISIBLE.matcher(entry);
             if (!devices.matches()) continue;
+            if (NO_DEVICE.contains(devices.group(1).strip())) {
+                return pools.keySet().stream().filter(pool -> !pool.startsWith("gpu")).toList();
+            }
             for (String each : devices.group(1).split(",")) {
                 String pool = "gpu" + each.strip();
                 if (pools.containsKey(pool) && !visible.contains(pool)) visible.add(pool);

@@ -148,7 +148,10 @@ final class ModelReader {
         int option = cmd.indexOf("--slot-save-path");
         boolean apart = option >= 0 && option + 1 < cmd.size()
             && cmd.get(option + 1).replaceFirst("/$", "").equals(cacheDir);
-        boolean saves = apart || cmd.contains("--slot-save-path=" + cacheDir);
+        // Also inside a script that a shell is given.
+        boolean saves = apart || cmd.stream().anyMatch(word ->
+            word.contains("--slot-save-path=" + cacheDir)
+            || word.contains("--slot-save-path " + cacheDir));
         if (keeps && !saves) {
             fields.error("keepPromptCache", "keepPromptCache needs a server that writes there: add"
                 + " --slot-save-path ${CACHE_DIR} to cmd");

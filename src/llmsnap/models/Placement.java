@@ -196,6 +196,11 @@ final class Placement {
         if (gone == null) {
             boolean waits = Victims.choose(need, sizes.room(true), Map.of(), residents) != null;
             if (waits) return new Choice(groups.mustGo, List.copyOf(ahead.keySet()), null, false);
+            // What is kept loaded may turn out to be smaller than nobody knows.
+            List<Slot> unknown = slots.stream()
+                .filter(other -> other != slot && sizes.isUnknown(other.model)
+                    && (other.unmeasured || other.state.isLoading())).toList();
+            if (!unknown.isEmpty()) return new Choice(groups.mustGo, unknown, null, false);
             return new Choice(groups.mustGo, groups.behind, lack(slot, slots, strangers),
                 strangers);
         }

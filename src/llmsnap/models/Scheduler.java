@@ -186,7 +186,11 @@ public final class Scheduler {
         slot.failuresMs.clear();
         slot.ranOut = false;
         slot.trouble = "";
-        if (placement.sizes.isUnknown(slot.model)) slot.lingerUntilMs = nowMs + MEASURE_MS;
+        slot.unmeasured = placement.sizes.isUnknown(slot.model);
+        if (slot.unmeasured) {
+            slot.lingerUntilMs = nowMs + MEASURE_MS;
+            arm(slot.lingerUntilMs);
+        }
         armTtl(slot);
     }
 
@@ -220,7 +224,7 @@ public final class Scheduler {
     /** Once more for the same waiters, when others can make more room. */
     private void ranOut(Slot slot, Event.RanOut event) {
         boolean helps = slot.runs(event.run()) && slot.is(STARTING) && !slot.ranOut
-            && placement.ranOut(slot, slots.all());
+            && !slot.waiting.isEmpty() && placement.ranOut(slot, slots.all());
         if (!helps) {
             failed(slot, new Event.Failed(event.model(), event.run(), event.why()));
             return;
@@ -245,6 +249,7 @@ public final class Scheduler {
             if (!slot.is(READY)) continue;
             more |= placement.sizes.learn(slot.model, held.bytes());
             slot.lingerUntilMs = min(slot.lingerUntilMs, nowMs + LINGER_MS);
+            slot.unmeasured = false;
         }
         if (event.strangers() != null) placement.sizes.strangers(event.strangers(), nowMs);
         if (more) effects.add(new Effect.Learned(placement.sizes.learned()));
@@ -431,6 +436,7 @@ public final class Scheduler {
         }
         arm(shutdownAtMs);
         for (Slot slot : slots.all()) {
+            if (nowMs >= slot.lingerUntilMs) slot.unmeasured = false;
             long endMs = slot.ttlEndMs();
             if (endMs > nowMs) arm(endMs);
             else stop(slot, "idle for its ttl of " + slot.model.limits().ttlSeconds() + " s");

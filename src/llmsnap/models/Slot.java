@@ -54,6 +54,8 @@ final class Slot {
     String trouble = "";
     long troubleMs;
     int exitCode = -1;
+    /** It is ready, of unknown size, and will be measured in a moment. */
+    boolean unmeasured;
     /** It ran out of memory at its last start: for the next one all others go. */
     boolean ranOut;
     /** When a fresh look at strangers was asked for, for those who wait now. */

@@ -41,6 +41,8 @@ public final class Meter {
     private final Map<String, Before> starts = new HashMap<>();
     private long lastMs;
     private volatile boolean looked;
+    /** Something has changed since the last measuring began; parks elsewhere eat the permit. */
+    private volatile boolean changed;
     private final AtomicReference<Map<String, Map<String, Long>>> learned =
         new AtomicReference<>();
 
@@ -52,7 +54,10 @@ public final class Meter {
     /** Measures for {@code its} models from now on. */
     public void start(ModelPool its) {
         pool = its;
-        pool.onChange((ids, brief, now) -> LockSupport.unpark(thread));
+        pool.onChange((ids, brief, now) -> {
+            changed = true;
+            LockSupport.unpark(thread);
+        });
         Map<String, Map<String, Long>> before = StateFile.read(file(), log::warn);
         if (!before.isEmpty()) pool.send(new Event.Learned(before));
         for (Pool each : pool.config().memory().pools().values()) {
@@ -85,13 +90,14 @@ public final class Meter {
     private void run() {
         while (true) {
             Map<String, Map<String, Long>> news = learned.getAndSet(null);
+            changed = false;
             if (news != null) StateFile.write(file(), news, log::warn);
             try {
                 if (!pool.config().memory().pools().isEmpty()) measure();
             } catch (RuntimeException e) {
                 log.warn("memory cannot be measured: " + e);
             }
-            if (learned.get() == null && !looked) pause();
+            if (learned.get() == null && !looked && !changed) pause();
         }
     }
 
@@ -233,7 +239,7 @@ public final class Meter {
         Map<String, Long> grown = new HashMap<>(seen);
         memories.used().forEach((device, used) -> {
             long more = used - before.used.getOrDefault(device, used);
-            if (!device.equals(Memories.HOST) && more > 0) grown.put(device, more);
+            if (!device.equals(Memories.HOST)) grown.put(device, Math.max(0, more));
         });
         return grown;
     }

@@ -361,6 +361,8 @@ public final class PromptCaches {
         } catch (IOException e) {
             log.warn("prompt caches: " + e);
         }
+        // What is being written or read just now is no file yet.
+        all.removeIf(file -> !NAME.matcher(file.getFileName().toString()).matches());
         all.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()));
         long bytes = all.stream().mapToLong(file -> file.toFile().length()).sum();
         for (Path file : all) {

@@ -106,13 +106,28 @@ class SchedulerMemoryTest extends SchedulerFixture {
               b: {cmd: y, proxy: 'http://h', memory: 3GB}
             """);
         request("a", 1, "start a1");
-        ready("a", 1, "grant 1");
+        ready("a", 1, "timer 3000", "grant 1");
         release("a", 1);
-        request("b", 2, "timer 3000");
+        request("b", 2);
         on(new Event.Measured(List.of(new Event.Held("a", 1, Map.of("host", 5L << 30))), null),
             "learned", "start b1");
         assertThat(scheduler.slots.status("a").server().source()).isEqualTo(MemorySource.MEASURED);
         request("a", 3, "grant 3");
+    }
+
+    @Test void whatWaitsForAPinnedOneOfUnknownSizeIsNotRefused() {
+        scheduler = scheduler("""
+            memory: {host: 10GB}
+            memoryReserve: 0
+            models:
+              p: {cmd: x, proxy: 'http://h', pinned: true}
+              b: {cmd: y, proxy: 'http://h', memory: 3GB}
+            """);
+        request("p", 1, "start p1");
+        request("b", 2);
+        ready("p", 1, "timer 3000", "grant 1");
+        on(new Event.Measured(List.of(new Event.Held("p", 1, Map.of("host", 5L << 30))), null),
+            "learned", "start b1");
     }
 
     @Test void oneThatRanOutOfMemoryIsStartedOnceMoreAlone() {
