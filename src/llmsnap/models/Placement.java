@@ -25,6 +25,8 @@ import llmsnap.text.Size;
 final class Placement {
     private static final long LEAVING_MS = -1;
     private static final long MINUTE_SECONDS = 60;
+    private static final ModelStatus.Server NO_MEMORY = new ModelStatus.Server(0, Map.of(),
+        MemorySource.UNKNOWN, Map.of(), Kept.NOTHING);
 
     /**
      * What loading a model takes now.
@@ -118,6 +120,8 @@ final class Placement {
     // ---- for people
 
     ModelStatus.Server server(Slot slot) {
+        // Asked for each model whenever one changes.
+        if (!sizes.areKnown()) return NO_MEMORY;
         Map<String, Long> holds = new HashMap<>(holds(slot));
         if (slot.state.holdsMemory()) holds.putAll(slot.heldBytes);
         return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds,
