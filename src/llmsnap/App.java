@@ -135,13 +135,13 @@ final class App {
             log);
         var bodies = new BodyReader(arguments.maxBody());
         var peers = new PeerModels(pool, log);
-        peers.start(clients::join);
         var names = new Names(pool, peers);
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
             new ModelRoutes(pool, names, bodies, new ModelRoutes.Server(reload::now, version)),
-            new Events(pool, activity, log),
+            new Events(pool, peers, activity, log),
             new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, names, log),
             new StaticFiles());
+        peers.start(clients::join);
         try {
             return new Server(arguments.address(), tls, table, this::entry, log);
         } catch (BindException e) {

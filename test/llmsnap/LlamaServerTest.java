@@ -45,6 +45,24 @@ class LlamaServerTest {
             "no llama-server with two models here");
     }
 
+    @Test void whatAModelCanDoIsAskedOfItsServerAndRemembered() throws Exception {
+        Path state = Files.createTempDirectory("llmsnap-test").resolve("state.json");
+        String yaml = "stateFile: " + state + "\n" + TWO;
+        try (Running llmsnap = Running.start(yaml)) {
+            assertThat(llmsnap.get("/v1/models/alpha").body()).doesNotContain("n_ctx");
+            llmsnap.chat("alpha", HELLO);
+            Running.await("it is asked", () ->
+                llmsnap.get("/v1/models/alpha").body().contains("\"n_ctx\":2048"));
+            llmsnap.post("/api/models/unload", "");
+            assertThat(llmsnap.get("/v1/models/alpha").body()).contains("\"n_ctx\":2048",
+                "\"input_modalities\":[\"text\"]", "\"context_length\":2048");
+            Running.await("it is kept", () -> Files.exists(state));
+        }
+        try (Running again = Running.start(yaml)) {
+            assertThat(again.get("/v1/models/alpha").body()).contains("\"n_ctx\":2048");
+        }
+    }
+
     @Test void swapsStreamsEmbedsAndUnloads() throws Exception {
         try (Running llmsnap = Running.start(TWO)) {
             for (String model : new String[] {"alpha", "beta", "alpha"}) {

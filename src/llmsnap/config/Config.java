@@ -73,6 +73,13 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
         public Address proxy() {
             return launch.proxy;
         }
+
+        /** The command line without its port: runs of the same one are alike. */
+        public String line() {
+            String line = String.join(" ", cmd());
+            return launch.port == 0 ? line
+                : line.replaceAll("(?<![0-9])" + launch.port + "(?![0-9])", "\\${PORT}");
+        }
     }
 
     /**
@@ -128,6 +135,15 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
             int context) {
         public static final Abilities NONE =
             new Abilities(List.of(), List.of(), false, false, 0);
+
+        /** The same, and what others say where this says nothing. */
+        public Abilities or(Abilities other) {
+            return new Abilities(
+                in.isEmpty() ? other.in : in,
+                out.isEmpty() ? other.out : out,
+                tools || other.tools, reranker || other.reranker,
+                context == 0 ? other.context : context);
+        }
     }
 
     /**

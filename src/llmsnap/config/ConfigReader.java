@@ -113,11 +113,8 @@ public final class ConfigReader {
         checkNames(file.mapping());
         List<String> keys = apiKeys(top);
         readPeers(top);
-        List<String> secretTexts = new ArrayList<>(keys);
-        for (Peer peer : peers.values()) secretTexts.add(peer.apiKey());
-        Set<String> secrets = environment.of(secretTexts);
         Memory pools = memory.read(top);
-        readModels(top, macros, text -> environment.hidden(text, secrets));
+        Set<String> secrets = readModels(top, macros, keys);
         for (String id : models.keySet()) names.put(id, id);
         for (Model model : models.values()) {
             for (String alias : model.about().aliases()) name(alias, model.id());
@@ -137,7 +134,8 @@ public final class ConfigReader {
 
     // ---- models and their names
 
-    private void readModels(Fields top, Map<String, Json> macros, UnaryOperator<String> hidden) {
+    /** @return the variables that keys come from, which their commands are shown without */
+    private Set<String> readModels(Fields top, Map<String, Json> macros, List<String> keys) {
         Defaults defaults = Defaults.read(top);
         prompts = prompts(top);
         var given = new ModelReader.Given(macros, defaults, prompts);
@@ -146,10 +144,16 @@ public final class ConfigReader {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
             readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }
+        List<String> secretTexts = new ArrayList<>(keys);
+        for (Peer peer : peers.values()) secretTexts.add(peer.apiKey());
+        for (ModelReader each : readers.values()) secretTexts.add(each.apiKey());
+        Set<String> secrets = environment.of(secretTexts);
         Map<String, Integer> ports = ports(startPort);
         for (String id : readers.keySet()) {
-            models.put(id, readers.get(id).read(ports.getOrDefault(id, 0), hidden));
+            models.put(id, readers.get(id).read(ports.getOrDefault(id, 0),
+                text -> environment.hidden(text, secrets)));
         }
+        return secrets;
     }
 
     /** Warns of a model that can never be loaded, by what it says itself. */

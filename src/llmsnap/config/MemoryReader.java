@@ -24,6 +24,8 @@ final class MemoryReader {
     private static final String KEY = "memory";
     private static final String RESERVE = "memoryReserve";
     private static final String AUTO = "auto";
+    /** A size of which an error was told. */
+    private static final long WRONG = -1;
     private static final long LEAST_RESERVE_BYTES = 512L << 20;
     private static final int RESERVE_PART = 20;             // of a pool: 5%
     /** What a server takes beside its weights, of which it may keep some twice. */
@@ -47,6 +49,7 @@ final class MemoryReader {
 
     /** What the whole server has; comes before the models. */
     Memory read(Fields top) {
+        int before = problems.errors().size();
         Map<String, Long> found = top.has(KEY) ? machine.memories() : Map.of();
         Map<String, Long> sizes = isAuto(top, KEY) ? found : sizes(top, KEY);
         Map<String, Long> reserves = isAuto(top, RESERVE) ? Map.of() : sizes(top, RESERVE);
@@ -64,7 +67,8 @@ final class MemoryReader {
             pools.put(pool, new Pool(pool, bytes, reserve,
                 one ? List.copyOf(found.keySet()) : devices));
         });
-        if (top.has(KEY) && pools.isEmpty()) top.error(KEY, "memory names no pool");
+        boolean none = pools.isEmpty() && problems.errors().size() == before;
+        if (top.has(KEY) && none) top.error(KEY, "memory names no pool");
         checkPools(top, RESERVE, reserves);
         return new Memory(pools, top.text("stateFile", ""));
     }
@@ -85,6 +89,7 @@ final class MemoryReader {
         } else if (node != null) {
             sizes.put("", size(node, key));
         }
+        sizes.values().removeIf(bytes -> bytes == WRONG);
         return sizes;
     }
 
@@ -100,7 +105,7 @@ final class MemoryReader {
             : Fields.kind(node);
         problems.error(node.place(), key + " has to be a size (" + Size.FORMS + "), this is "
             + found);
-        return Long.MAX_VALUE / 2;
+        return WRONG;
     }
 
     private void checkPools(Fields fields, String key, Map<String, Long> sizes) {

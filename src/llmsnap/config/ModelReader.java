@@ -158,10 +158,15 @@ final class ModelReader {
         }
         return new Life(calls("afterStart", defaults.wakeCall),
             calls("beforeStop", defaults.sleepCall), keeps ? cacheDir : "",
-            fields.positive("unloadTimeout", defaults.unload), apiKey());
+            fields.positive("unloadTimeout", defaults.unload), itsKey());
     }
 
-    private String apiKey() {
+    /** The key that its server wants, not checked so far; "" for none. */
+    String apiKey() {
+        return fields.take("apiKey") instanceof Scalar scalar ? scalar.text().strip() : "";
+    }
+
+    private String itsKey() {
         String key = fields.text("apiKey", "").strip();
         boolean odd = key.chars().anyMatch(c -> c <= ' ' || c >= 0x7f);
         if (odd) {

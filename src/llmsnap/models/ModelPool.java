@@ -18,6 +18,7 @@ import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.function.ObjLongConsumer;
 import java.util.function.Supplier;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.platform.Guard;
@@ -259,6 +260,11 @@ public final class ModelPool {
             ModelStatus status = scheduler.slots.status(model);
             return status == null ? null : complete(status);
         });
+    }
+
+    /** What a model can do, by its configuration and by what its server said. */
+    public Abilities abilities(Model model) {
+        return factory.abilities(model);
     }
 
     /** What a request for a model would meet; null for one that there is not. */

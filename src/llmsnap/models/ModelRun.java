@@ -4,6 +4,7 @@ import java.net.URI;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.Model;
 
 /**
@@ -57,6 +58,9 @@ public interface ModelRun {
 
         /** Deletes what is kept of a model's prompts. */
         void forget(Model model);
+
+        /** What a model can do, as far as it is known. */
+        Abilities abilities(Model model);
 
         /** Memory is to be measured, and reported as {@link Event.Measured}. Returns at once. */
         void look();

@@ -124,6 +124,7 @@ final class Placement {
         if (!sizes.areKnown()) return NO_MEMORY;
         Map<String, Long> holds = new HashMap<>(holds(slot));
         if (slot.state.holdsMemory()) holds.putAll(slot.heldBytes);
+        holds.keySet().retainAll(config.memory().pools().keySet());     // a reload may end one
         return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds,
             Kept.NOTHING);
     }
@@ -215,15 +216,16 @@ final class Placement {
 
     private String lack(Slot slot, Collection<Slot> slots, boolean strangers) {
         Map<String, Long> need = sizes.of(slot.model);
-        String what = slot.the() + " needs " + config.memory().shown(need) + ", of ";
+        String what = slot.the() + " needs " + config.memory().shown(need);
         if (strangers) {
-            return what + "which others than llmsnap's models hold "
+            return what + ", of which others than llmsnap's models hold "
                 + config.memory().shown(sizes.strangers()) + "; " + config.memory().left(need);
         }
         List<String> kept = slots.stream()
             .filter(other -> other != slot && !mayGo(slot, other) && !holds(other).isEmpty())
             .map(other -> other.model.id() + " holds "
                 + config.memory().shown(holds(other)) + " and is kept loaded").toList();
-        return what + "which " + String.join(", ", kept) + "; " + config.memory().left(need);
+        String others = kept.isEmpty() ? "" : ", of which " + String.join(", ", kept);
+        return what + others + "; " + config.memory().left(need);
     }
 }

@@ -186,6 +186,7 @@ public final class Scheduler {
         slot.failuresMs.clear();
         slot.ranOut = false;
         slot.trouble = "";
+        if (slot.model.cmd().isEmpty()) placement.sizes.attached(slot.model);
         slot.unmeasured = placement.sizes.isUnknown(slot.model);
         if (slot.unmeasured) {
             slot.lingerUntilMs = nowMs + MEASURE_MS;

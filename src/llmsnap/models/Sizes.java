@@ -3,7 +3,6 @@ package llmsnap.models;
 import static java.lang.Math.max;
 import static java.lang.Math.min;
 
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,12 +39,8 @@ final class Sizes {
         return !config.memory().pools().isEmpty();
     }
 
-    /** The command line without its port: runs of the same one take the same. */
     private static String key(Model model) {
-        List<String> words = new ArrayList<>(model.cmd());
-        String port = String.valueOf(model.launch().port());
-        words.replaceAll(word -> word.equals(port) ? "${PORT}" : word);
-        return String.join(" ", words);
+        return model.line();
     }
 
     // ---- what is learned
@@ -139,6 +134,9 @@ final class Sizes {
     /** The same for one that is to be loaded: what nobody has said may be less. */
     Map<String, Long> wanted(Model model) {
         Map<String, Long> bytes = new LinkedHashMap<>(of(model));
+        // What somebody else has started is one of the strangers so far.
+        boolean attached = model.cmd().isEmpty();
+        if (attached) bytes.replaceAll((pool, its) -> max(0, its - stranger(pool)));
         if (source(model) == MemorySource.DECLARED) return bytes;
         Map<String, Long> room = room(true);
         bytes.replaceAll((pool, its) -> {
@@ -151,8 +149,8 @@ final class Sizes {
     }
 
     /**
-     * What was measured, in the pools that it may use now; of one that has moved to another the
-     * sum; null when that says nothing.
+     * What was measured, in the pools that it may use now, also of one that has moved to another;
+     * null when that says nothing.
      */
     private Map<String, Long> measured(Model model) {
         Map<String, Long> all = measured.get(key(model));
@@ -166,8 +164,8 @@ final class Sizes {
             return pool == null || others;
         });
         if (!here.isEmpty() || all.isEmpty()) return here;
-        long sum = all.values().stream().mapToLong(Long::longValue).sum();
-        return may.size() == 1 ? Map.of(may.getFirst(), sum) : null;
+        boolean moved = all.size() == 1 && may.size() == 1;
+        return moved ? Map.of(may.getFirst(), all.values().iterator().next()) : null;
     }
 
     /** All of a pool that a model can have. */
@@ -202,10 +200,22 @@ final class Sizes {
     Map<String, Long> room(boolean real) {
         Map<String, Long> room = new HashMap<>();
         for (Pool pool : config.memory().pools().values()) {
-            long others = real ? strangers.getOrDefault(pool.name(), 0L) : 0;
+            long others = real ? stranger(pool.name()) : 0;
             room.put(pool.name(), pool.room() - others);
         }
         return room;
+    }
+
+    private long stranger(String pool) {
+        return strangers.getOrDefault(pool, 0L);
+    }
+
+    /** What an attached model holds is no stranger's from now on. */
+    void attached(Model model) {
+        Map<String, Long> others = new HashMap<>(strangers);
+        of(model).forEach((pool, its) ->
+            others.computeIfPresent(pool, (same, all) -> max(0, all - its)));
+        strangers = others;
     }
 
     boolean hasStrangers() {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -242,8 +243,11 @@ public final class Memories {
     public static long weights(String name) {
         try {
             Path path = Path.of(name);
-            if (!Files.isDirectory(path)) return shards(path);
             long bytes = 0;
+            if (!Files.isDirectory(path)) {
+                for (Path each : shards(path)) bytes += Files.size(each);
+                return bytes;
+            }
             try (DirectoryStream<Path> files = Files.newDirectoryStream(path, "*.safetensors")) {
                 for (Path file : files) bytes += Files.size(file);
             }
@@ -253,14 +257,14 @@ public final class Memories {
         }
     }
 
-    private static long shards(Path first) throws IOException {
+    /** A file, and of a GGUF in parts all of them. */
+    public static List<Path> shards(Path first) {
         Matcher shard = SHARD.matcher(first.toString());
-        if (!shard.matches()) return Files.size(first);
-        long bytes = 0;
+        if (!shard.matches()) return List.of(first);
+        List<Path> all = new ArrayList<>();
         for (int i = 1; i <= Integer.parseInt(shard.group(3)); i++) {
-            bytes += Files.size(Path.of(String.format("%s%05d%s", shard.group(1), i,
-                shard.group(2))));
+            all.add(Path.of(String.format("%s%05d%s", shard.group(1), i, shard.group(2))));
         }
-        return bytes;
+        return all;
     }
 }

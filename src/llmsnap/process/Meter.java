@@ -9,7 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import llmsnap.config.Config.Pool;
 import llmsnap.models.Event;
@@ -43,8 +43,10 @@ public final class Meter {
     private volatile boolean looked;
     /** Something has changed since the last measuring began; parks elsewhere eat the permit. */
     private volatile boolean changed;
-    private final AtomicReference<Map<String, Map<String, Long>>> learned =
-        new AtomicReference<>();
+    private volatile Map<String, Map<String, Long>> learned = Map.of();
+    /** What models can do, as their servers say. */
+    final Props props = new Props();
+    private final AtomicBoolean news = new AtomicBoolean();
 
     public Meter(Memories memories, Log log) {
         this.memories = memories;
@@ -58,8 +60,10 @@ public final class Meter {
             changed = true;
             LockSupport.unpark(thread);
         });
-        Map<String, Map<String, Long>> before = StateFile.read(file(), log::warn);
-        if (!before.isEmpty()) pool.send(new Event.Learned(before));
+        StateFile before = StateFile.read(file(), log::warn);
+        learned = before.sizes();
+        props.learned(before.abilities());
+        if (!learned.isEmpty()) pool.send(new Event.Learned(learned));
         for (Pool each : pool.config().memory().pools().values()) {
             log.info("memory " + each.name() + ": " + each.shown());
             for (String device : each.devices()) {
@@ -83,21 +87,27 @@ public final class Meter {
 
     /** Keeps what was learned. Returns at once. */
     void learned(Map<String, Map<String, Long>> sizes) {
-        learned.set(sizes);
+        learned = sizes;
+        keep();
+    }
+
+    /** There is something new to keep. Returns at once. */
+    void keep() {
+        news.set(true);
         LockSupport.unpark(thread);
     }
 
     private void run() {
         while (true) {
-            Map<String, Map<String, Long>> news = learned.getAndSet(null);
             changed = false;
-            if (news != null) StateFile.write(file(), news, log::warn);
+            boolean writes = news.getAndSet(false);
+            if (writes) new StateFile(learned, props.all()).write(file(), log::warn);
             try {
                 if (!pool.config().memory().pools().isEmpty()) measure();
             } catch (RuntimeException e) {
                 log.warn("memory cannot be measured: " + e);
             }
-            if (learned.get() == null && !looked && !changed) pause();
+            if (!news.get() && !looked && !changed) pause();
         }
     }
 

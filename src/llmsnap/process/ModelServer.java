@@ -22,6 +22,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
@@ -67,6 +68,10 @@ public final class ModelServer implements ModelRun {
 
         @Override public void forget(Model model) {
             prompts.forget(model);
+        }
+
+        @Override public Abilities abilities(Model model) {
+            return meter.props.of(model);
         }
 
         @Override public void look() {
@@ -187,7 +192,7 @@ public final class ModelServer implements ModelRun {
                 factory.prompts.restore(model, endpoint, this::noted);
                 callAll("afterStart", launch.life().afterStart());
                 ready = true;
-                if (tree != null) later(this::lookAtProcesses);
+                later(this::lookAt);
                 report.accept(new Event.Ready(model.id(), run));
             } catch (StartFailed e) {
                 failed(e.getMessage());
@@ -195,9 +200,13 @@ public final class ModelServer implements ModelRun {
         });
     }
 
-    private void lookAtProcesses() {
-        tree.noteMarked();
+    /** What is of no hurry once it is ready. */
+    private void lookAt() {
+        if (tree != null) tree.noteMarked();
         lookedAt = true;
+        if (ending.get() || !factory.meter.props.ask(model, endpoint)) return;
+        factory.meter.keep();
+        noted();
     }
 
     private static void later(Runnable look) {
@@ -489,12 +498,11 @@ public final class ModelServer implements ModelRun {
 
     private void endProcess() throws InterruptedException {
         int timeout = launch.life().unloadTimeoutSeconds();
-        long deadline = System.nanoTime() + SECONDS.toNanos(timeout);
         if (ready) {
             callAll("beforeStop", launch.life().beforeStop());
             factory.prompts.save(model, endpoint, inHaste, this::noted);
         }
-        deadline = System.nanoTime() + SECONDS.toNanos(timeout);
+        long deadline = System.nanoTime() + SECONDS.toNanos(timeout);
         tree.noteDescendants();
         // Through the handle: Process.destroy closes the pipe of its output, too: no last words.
         boolean asked = !launch.command().stop().isEmpty() && stopByCommand(deadline);

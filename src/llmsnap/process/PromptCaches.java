@@ -33,6 +33,7 @@ import llmsnap.config.Config.Model;
 import llmsnap.config.Config.PromptCache;
 import llmsnap.models.Kept;
 import llmsnap.platform.Guard;
+import llmsnap.platform.Memories;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
 import llmsnap.text.Size;
@@ -45,7 +46,8 @@ import llmsnap.text.Size;
 public final class PromptCaches {
     private static final Pattern NAME = Pattern.compile("([0-9a-f]{16})-([0-9]{1,4})\\.bin");
     /** An option whose file the server writes. */
-    private static final Pattern WRITTEN = Pattern.compile("-.*(log|out|save|cache).*");
+    private static final Pattern WRITTEN = Pattern.compile("-[^=/ ]*(log|out|save|cache).*");
+    private static final long LOOK_MS = 3_000;
     private static final int FINGERPRINT_BYTES = 8;
     private static final int MAX_FAILURES = 2;
     private static final long HASTE_MS = 3_500;
@@ -265,7 +267,8 @@ public final class PromptCaches {
         List<Integer> slots(int min, Set<Integer> restored)
                 throws Failed, InterruptedException {
             List<Integer> slots = new ArrayList<>();
-            if (!(call("GET", "/slots", "") instanceof Json.Arr all)) {
+            // One that is idle answers at once; one that does not will not save either.
+            if (!(call("GET", "/slots", "", LOOK_MS) instanceof Json.Arr all)) {
                 throw new Failed("GET /slots answered something else");
             }
             for (Json each : all.items()) {
@@ -283,7 +286,7 @@ public final class PromptCaches {
                 throws Failed, InterruptedException {
             Json.Obj body = obj("filename", file.getFileName().toString());
             String path = "/slots/" + slot + "?action=" + action;
-            long tokens = number(call("POST", path, body.toString()), field);
+            long tokens = number(call("POST", path, body.toString(), maxMs), field);
             if (tokens < 0) throw new Failed("POST " + path + " did not say how many tokens");
             boolean none = tokens == 0 && action.equals("restore");
             if (none) throw new Failed("POST " + path + " restored nothing");
@@ -296,9 +299,9 @@ public final class PromptCaches {
                 ? (long) number.value() : -1;
         }
 
-        private Json call(String method, String path, String body)
+        private Json call(String method, String path, String body, long mostMs)
                 throws Failed, InterruptedException {
-            long leftMs = maxMs - ms();
+            long leftMs = Math.min(mostMs, maxMs - ms());
             if (leftMs <= 0) throw new Failed("it took longer than " + maxMs / 1000.0 + " s");
             try {
                 Endpoint.Answer answer = endpoint.answer(new Call(method, path, body, 0), leftMs);
@@ -345,9 +348,10 @@ public final class PromptCaches {
         }
     }
 
-    /** Deletes all that is kept of a model. */
+    /** Deletes all that is kept of a model; what its present run has is not saved either. */
     void forget(Model model) {
         if (!keeps(model)) return;
+        marks.remove(model.id());
         files(folder(model)).forEach(this::delete);
         kept.remove(model.id());
     }
@@ -376,12 +380,10 @@ public final class PromptCaches {
     /** Of the command line, port and folder aside, and of size and time of the files it reads. */
     private static String fingerprint(Model model) {
         var text = new StringBuilder(String.valueOf(model.launch().command().env()));
-        String port = String.valueOf(model.launch().port());
+        text.append(model.line().replace(model.launch().life().cacheDir(), ""));
         String option = "";
         for (String word : model.cmd()) {
             boolean first = option.isEmpty();
-            String masked = word.replace(model.launch().life().cacheDir(), "");
-            text.append('\0').append(word.equals(port) ? "" : masked);
             String name = word.substring(word.indexOf('=') + 1);
             boolean written = WRITTEN.matcher(option).matches()
                 || WRITTEN.matcher(word).matches();
@@ -398,7 +400,13 @@ public final class PromptCaches {
     }
 
     private static String stamp(File file) {
-        return file.isFile() ? "\0" + file.length() + " " + file.lastModified() : "";
+        if (!file.isFile()) return "";
+        var stamp = new StringBuilder();
+        for (Path each : Memories.shards(file.toPath())) {
+            File part = each.toFile();
+            stamp.append("\0" + part.length() + " " + part.lastModified());
+        }
+        return stamp.toString();
     }
 
     private static File program(String name) {

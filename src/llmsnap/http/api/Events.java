@@ -14,7 +14,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
+import llmsnap.config.Config.Peer;
 import llmsnap.config.Config;
+import llmsnap.http.proxy.PeerModels;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -49,15 +51,21 @@ public final class Events {
     private static final int LOG_BYTES = 16 * 1024;
 
     private final ModelPool pool;
+    private final PeerModels peers;
     private final Activity activity;
     private final Log log;
     private final List<Inbox> readers = new CopyOnWriteArrayList<>();
 
-    public Events(ModelPool pool, Activity activity, Log log) {
+    public Events(ModelPool pool, PeerModels peers, Activity activity, Log log) {
         this.pool = pool;
+        this.peers = peers;
         this.activity = activity;
         this.log = log;
         pool.onChange(this::modelsChanged);
+        peers.onChange(() -> pool.inOneStep(() -> {
+            if (!readers.isEmpty()) tell(pool.statuses(), null);
+            return null;
+        }));
     }
 
     private void modelsChanged(Set<String> ids, Map<String, ModelState> brief,
@@ -86,10 +94,16 @@ public final class Events {
                 .map(each -> ModelJson.event(each, config)).toList())));
     }
 
-    private static List<Json.Obj> json(List<ModelStatus> models, Config config) {
+    private List<Json.Obj> json(List<ModelStatus> models, Config config) {
         List<Json.Obj> list = new ArrayList<>();
         for (ModelStatus status : models) list.add(ModelJson.event(status, config));
-        config.peers().byModel().forEach((name, peer) -> list.add(ModelJson.event(name, peer)));
+        for (Peer peer : config.peers().byId().values()) {
+            for (String name : peers.of(peer)) {
+                boolean alone = config.model(name) == null && peers.having(name).size() == 1;
+                String id = alone ? name : peer.id() + "/" + name;
+                list.add(ModelJson.event(id, peer, peers.status(peer, name)));
+            }
+        }
         list.sort(Comparator.comparing(each -> each.text("id")));
         return list;
     }

@@ -41,14 +41,13 @@ final class ModelJson {
     }
 
     /** @param name the one it is listed under: its id or an alias */
-    static Json.Obj listed(String name, ModelStatus status) {
+    static Json.Obj listed(String name, ModelStatus status, Abilities can) {
         About about = status.model().about();
         Json.Obj entry = listed(name);
         if (!about.name().isEmpty()) entry = entry.with("name", about.name());
         if (!about.description().isEmpty()) entry = entry.with("description", about.description());
         Json.Obj metadata = about.metadata();
         Json.Obj meta = metadata.entries().isEmpty() ? Json.EMPTY : meta(metadata);
-        Abilities can = about.abilities();
         if (can.context() > 0) meta = meta.with("n_ctx", can.context());
         if (!meta.entries().isEmpty()) entry = entry.with("meta", meta);
         if (!can.equals(Abilities.NONE)) entry = abilities(entry, can);
@@ -104,8 +103,10 @@ final class ModelJson {
 
     /** @param status that the peer says it has, or "" */
     static Json.Obj listed(String name, Peer peer, String status) {
+        boolean qualified = name.startsWith(peer.id() + "/");
+        String its = qualified ? name.substring(peer.id().length() + 1) : name;
         Json.Obj entry = listed(name)
-            .with("name", peer.id() + ": " + name)
+            .with("name", peer.id() + ": " + its)
             .with("meta", meta(obj("peerID", peer.id())));
         return status.isEmpty() ? entry : entry.with("status", obj("value", status));
     }
@@ -186,12 +187,13 @@ final class ModelJson {
             status);
     }
 
-    static Json.Obj event(String name, Peer peer) {
+    /** @param status that the peer says it has, or "" */
+    static Json.Obj event(String name, Peer peer, String status) {
         return obj(
             "id", name,
             "name", "",
             "description", "",
-            "state", "unknown",
+            "state", status.isEmpty() ? "unknown" : status,
             "unlisted", false,
             "sleepMode", "disable",
             "peerID", peer.id());

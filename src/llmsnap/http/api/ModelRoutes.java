@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Properties;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
@@ -59,11 +60,12 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
         for (ModelStatus status : pool.statuses()) {
             Model model = status.model();
             if (model.about().unlisted()) continue;
-            list.add(ModelJson.listed(model.id(), status));
+            Abilities can = pool.abilities(model);
+            list.add(ModelJson.listed(model.id(), status, can));
             if (!config.settings().lists().aliases()) continue;
             for (String alias : model.about().aliases()) {
                 boolean its = model.id().equals(config.names().ids().get(alias));
-                if (its) list.add(ModelJson.listed(alias, status));
+                if (its) list.add(ModelJson.listed(alias, status, can));
             }
         }
         PeerModels peers = names.peers();
@@ -95,8 +97,11 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
             case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer(),
                 names.peers().status(remote.peer(), remote.name())));
             case Target.Any any -> exchange.sendJson(ModelJson.listed(any.selector()));
-            case Target.Local local -> exchange.sendJson(
-                ModelJson.listed(name, present(name, pool.status(local.id()))));
+            case Target.Local local -> {
+                ModelStatus status = present(name, pool.status(local.id()));
+                Abilities can = pool.abilities(local.model());
+                exchange.sendJson(ModelJson.listed(name, status, can));
+            }
         }
     }
 
@@ -250,8 +255,9 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
     }
 
     public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
-        pool.unload(id(name));
+        // Before it goes: who waits for it begins afresh, and nothing is saved only to be deleted.
         if (exchange.queryPart().matches(".*[?&]forget=true.*")) pool.forget(id(name));
+        pool.unload(id(name));
         exchange.sendText("OK");
     }
 

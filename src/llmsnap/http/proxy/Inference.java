@@ -71,13 +71,18 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     /** Passes a request on to what its name stands for, or to one of several. */
     private void pass(Exchange exchange, Asked asked, Target found)
             throws Failure, Refused, InterruptedException {
-        var selection = new Selection(pool, names.peers());
+        PeerModels peers = names.peers();
         List<Target> targets = found instanceof Target.Any any
-            ? selection.choose(any, exchange.interruption) : List.of(found);
+            ? new Selection(pool, peers).choose(any, exchange.interruption) : List.of(found);
+        if (found instanceof Target.Remote remote) peers.begun(remote);
         try {
             dispatcher.pass(exchange, asked.name, targets, asked.to);
         } finally {
-            if (targets.getFirst() instanceof Target.Local local) local.giveUp();
+            switch (targets.getFirst()) {
+                case Target.Local local -> local.giveUp();
+                case Target.Remote remote -> peers.ended(remote);
+                case Target.Any any -> { }
+            }
         }
     }
 

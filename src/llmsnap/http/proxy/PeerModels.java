@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
@@ -39,10 +40,17 @@ public final class PeerModels {
     private final Map<String, Said> said = new ConcurrentHashMap<>();
     private final Map<String, Long> askedNanos = new ConcurrentHashMap<>();
     private Config asked;       // of the thread that asks
+    private final Map<String, Integer> requests = new ConcurrentHashMap<>();
+    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
 
     public PeerModels(ModelPool pool, Log log) {
         this.pool = pool;
         this.log = log;
+    }
+
+    /** Has {@code listener} told when a peer has said something new. */
+    public void onChange(Runnable listener) {
+        listeners.add(listener);
     }
 
     /** Asks from now on. */
@@ -96,13 +104,17 @@ public final class PeerModels {
             HttpResponse<String> answer = clients.patient(peer.reach().connectSeconds())
                 .send(request.build(), BodyHandlers.ofString());
             if (answer.statusCode() != 200) throw new IOException("" + answer.statusCode());
-            said.put(peer.id(), new Said(read(answer.body()), true));
+            said(peer, new Said(read(answer.body()), true));
         } catch (IOException | InterruptedException | RuntimeException e) {
-            said.put(peer.id(), new Said(before.models, false));
+            said(peer, new Said(before.models, false));
             if (!before.reachable) return;
             log.warn("the peer \"" + peer.id() + "\" does not list its models: "
                 + e.getMessage());
         }
+    }
+
+    private void said(Peer peer, Said now) {
+        if (!now.equals(said.put(peer.id(), now))) listeners.forEach(Runnable::run);
     }
 
     private static Map<String, String> read(String text) {
@@ -118,6 +130,22 @@ public final class PeerModels {
             models.put(id, status instanceof Json.Str value ? value.text() : "");
         }
         return models;
+    }
+
+    // ---- how much is asked of them
+
+    /** A request for a peer's model begins, until {@link #ended}. */
+    void begun(Target.Remote target) {
+        requests.merge(target.served(), 1, Integer::sum);
+    }
+
+    void ended(Target.Remote target) {
+        requests.computeIfPresent(target.served(), (name, n) -> n == 1 ? null : n - 1);
+    }
+
+    /** How many requests for it there are now. */
+    int requests(Target.Remote target) {
+        return requests.getOrDefault(target.served(), 0);
     }
 
     // ---- for those who look

@@ -14,8 +14,12 @@ import llmsnap.models.Outlook;
  * the pool's lock: fifty requests at once do not start fifty targets.
  */
 record Selection(ModelPool pool, PeerModels peers) {
-    /** A target with what a request for it would meet. */
-    private record Candidate(Target target, Outlook outlook, String remote) {
+    /**
+     * A target with what a request for it would meet: here, or what its peer says.
+     *
+     * @param asked how many requests a peer's model has from here
+     */
+    private record Candidate(Target target, Outlook outlook, String remote, int asked) {
         ModelState state() {
             if (outlook != null) return outlook.status().state();
             return remote.equals("loaded") ? ModelState.READY : ModelState.STOPPED;
@@ -33,7 +37,7 @@ record Selection(ModelPool pool, PeerModels peers) {
         }
 
         int requests() {
-            if (outlook == null) return 0;
+            if (outlook == null) return asked;
             ModelStatus.Requests now = outlook.status().requests();
             return now.inFlight() + now.waiting();
         }
@@ -43,17 +47,13 @@ record Selection(ModelPool pool, PeerModels peers) {
     List<Target> choose(Target.Any any, ModelPool.Client client) {
         return pool.inOneStep(() -> {
             List<Candidate> all = new ArrayList<>();
-            for (Target each : any.targets()) {
-                String remote = each instanceof Target.Remote its
-                    ? peers.status(its.peer(), its.name()) : "";
-                boolean local = each instanceof Target.Local;
-                all.add(new Candidate(each, local ? pool.outlook(each.id()) : null, remote));
-            }
+            for (Target each : any.targets()) all.add(candidate(each));
             Target first = switch (any.selector().strategy()) {
                 case WARM -> warm(all).target;
                 case PIN, FALLBACK -> all.getFirst().target;
                 case SPILLOVER -> spillover(all, any.selector().spillover()).target;
             };
+            if (first instanceof Target.Remote remote) peers.begun(remote);
             List<Target> chosen = new ArrayList<>();
             chosen.add(first instanceof Target.Local local
                 ? new Target.Local(local.model(), pool.request(local.id(), client)) : first);
@@ -61,6 +61,15 @@ record Selection(ModelPool pool, PeerModels peers) {
             if (others) chosen.addAll(any.targets().subList(1, any.targets().size()));
             return chosen;
         });
+    }
+
+    private Candidate candidate(Target target) {
+        return switch (target) {
+            case Target.Local local -> new Candidate(local, pool.outlook(local.id()), "", 0);
+            case Target.Remote remote -> new Candidate(remote, null,
+                peers.status(remote.peer(), remote.name()), peers.requests(remote));
+            case Target.Any any -> throw new IllegalStateException(any.id());    // none has one
+        };
     }
 
     private static Candidate warm(List<Candidate> all) {
