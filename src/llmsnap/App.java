@@ -9,6 +9,7 @@ import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -19,7 +20,7 @@ import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
-import llmsnap.http.api.StaticFiles;
+import llmsnap.http.api.OperateRoutes;
 import llmsnap.http.proxy.BodyReader;
 import llmsnap.http.proxy.Dispatcher;
 import llmsnap.http.proxy.Inference;
@@ -30,8 +31,8 @@ import llmsnap.http.proxy.ReverseProxy.Clients;
 import llmsnap.http.server.Internals;
 import llmsnap.http.server.Server;
 import llmsnap.http.server.Tls;
+import llmsnap.models.Event;
 import llmsnap.models.ModelPool;
-import llmsnap.models.Refused;
 import llmsnap.platform.IdleHeap;
 import llmsnap.platform.Proc;
 import llmsnap.platform.Signals;
@@ -40,6 +41,7 @@ import llmsnap.process.Meter;
 import llmsnap.process.ModelServer;
 import llmsnap.process.PromptCaches;
 import llmsnap.record.Activity;
+import llmsnap.record.History;
 import llmsnap.record.Log;
 import llmsnap.record.Metrics;
 
@@ -53,18 +55,19 @@ final class App {
     /**
      * What it is started with.
      *
-     * @param file the configuration's, null for the demo
+     * @param files the configuration's
      * @param version of this program, see {@link Main}
      */
-    record Given(Arguments arguments, Path file, Properties version, ThisMachine machine) {}
+    record Given(Arguments arguments, ConfigFiles files, Properties version, ThisMachine machine) {}
 
     private final Arguments arguments;
-    private final Path file;
+    private final ConfigFiles files;
     private final Properties version;
     private final ThisMachine machine;
     private final Log log;
     private final Metrics metrics;
     private final Activity activity;
+    private final History history;
     private final ModelPool pool;
     private final AtomicInteger signals = new AtomicInteger();
     private final Leftovers leftovers;
@@ -73,26 +76,29 @@ final class App {
 
     App(Given given, Config config) {
         this.arguments = given.arguments;
-        this.file = given.file;
+        this.files = given.files;
         this.machine = given.machine;
-        String name = file == null ? "the demo" : file.toAbsolutePath().normalize().toString();
-        this.leftovers = new Leftovers(name + " " + arguments.listen());
+        this.leftovers = new Leftovers(files.identity() + " " + arguments.listen());
         this.version = given.version;
         this.log = new Log(config.settings().logging(), Proc.isTerminal());
         this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
-        this.activity = new Activity(config.settings().kept(), metrics::count);
+        this.history = new History(log);
+        this.activity = new Activity(config.settings().kept(), row -> {
+            metrics.count(row);
+            history.ended(row);
+        });
         this.meter = new Meter(machine.memory(), log);
         var servers = new ModelServer.Factory(leftovers, log,
-            () -> entry().secrets(), https -> clients.join().local(https), meter,
+            this::config, https -> clients.join().local(https), meter,
             new PromptCaches(() -> prompts(), log));
         this.pool = new ModelPool(config, servers, log::info, log::warn, metrics::loaded);
     }
 
-    /** Serves until a signal ends it. @param stamp of the file before it was read */
-    void run(String stamp) throws Exit, InterruptedException {
+    /** Serves until a signal ends it. @param stamps of the files before they were read */
+    void run(List<String> stamps) throws Exit, InterruptedException {
         Tls tls = tls();
-        var sources = new Reload.Sources(file, tls, isExposed(), machine);
-        var reload = new Reload(sources, pool, activity, log);
+        var sources = new Reload.Sources(files, tls, isExposed(), machine);
+        var reload = new Reload(sources, pool, activity, history, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
         // Half dead it would listen and never answer.
@@ -100,6 +106,10 @@ final class App {
             String what = e.getClass().getSimpleName() + " has ended " + thread.getName();
             if (e instanceof Error) die(what);
         });
+        history.configure(config().settings().kept().history());
+        pool.onChange(new Chronicle(history));
+        activity.restore(history.last(config().settings().kept().rows()));
+        history.start();
         server.start();
         announce(server);
         log.startStdout();
@@ -109,13 +119,15 @@ final class App {
             () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Internals::areOpen,
             BodyReader::sweep, () -> IdleHeap.watch(server::isQuietFor));
         inBackground(this::watchClients);
-        pool.config().settings().preload().forEach(this::preload);
-        if (arguments.has("watch-config")) reload.watch(stamp);
+        pool.config().settings().hooks().preload().forEach(this::preload);
+        pool.send(new Event.Tick());        // the clocks begin
+        if (arguments.has("watch-config")) reload.watch(stamps);
         log.info("got " + signal.join() + ", stopping");
         Thread models = Thread.ofVirtual().start(this::stopModels);
         server.stop(SHUTDOWN_SECONDS);
         models.join();
         if (signals.get() > 1) halt();      // they ended because they were killed
+        history.flush();
         log.info("stopped");
         log.flush();
     }
@@ -138,9 +150,8 @@ final class App {
         var names = new Names(pool, peers);
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
             new ModelRoutes(pool, names, bodies, new ModelRoutes.Server(reload::now, version)),
-            new Events(pool, peers, activity, log),
-            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, names, log),
-            new StaticFiles());
+            new OperateRoutes(pool, bodies, history), new Events(pool, peers, activity, log),
+            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, names, log));
         peers.start(clients::join);
         try {
             return new Server(arguments.address(), tls, table, this::entry, log);
@@ -152,12 +163,16 @@ final class App {
         }
     }
 
+    private Config config() {
+        return pool.config();
+    }
+
     private Config.PromptCache prompts() {
-        return pool.config().settings().kept().prompts();
+        return config().settings().kept().prompts();
     }
 
     private Config.Entry entry() {
-        return pool.config().settings().entry();
+        return config().settings().entry();
     }
 
     private InetAddress address() throws Exit {
@@ -192,16 +207,7 @@ final class App {
 
     /** Loads a model in the background; those that may live together load side by side. */
     private void preload(String id) {
-        ModelPool.Ticket ticket = pool.request(id, why -> { });
-        Thread.ofVirtual().name("preload " + id).start(() -> {
-            try {
-                ticket.await().close();
-            } catch (Refused e) {
-                log.warn("preload of " + id + ": " + e.getMessage());
-            } catch (InterruptedException e) {
-                // then it is loaded when somebody asks for it
-            }
-        });
+        pool.load(id, why -> log.warn("preload of " + id + ": " + why));
     }
 
     private interface Job {

@@ -19,11 +19,15 @@ record Arguments(Map<String, String> values) {
     static final String USAGE = """
         usage: java -jar llmsnap.jar [flags]
           --config FILE          the configuration, config.yaml when not given
+          --config-dir DIR       all *.yaml in it, put together; repeatable, also beside --config
+          --models DIR           each GGUF in it is a model, no configuration is needed; repeatable
+          --llama-server FILE    the program for them; llama-server on the PATH when not given
           --listen [HOST]:PORT   where to listen, 127.0.0.1:8080 when not given; :8080 is every interface
           --watch-config         read the configuration again when its file changes (so do SIGHUP and POST /api/reload)
           --tls-cert-file FILE   serve HTTPS with this PEM certificate (and its chain),
           --tls-key-file FILE    and this PEM key
           --max-body SIZE        largest request body, like 500MB or 2GB; 1GB when not given
+          --schema               print a JSON Schema of the configuration, for editors
           --check-config         only check the configuration, print what was understood, exit 1 on errors
           --demo                 no configuration: three simulated models, to try llmsnap without
           --version              print the version
@@ -31,9 +35,11 @@ record Arguments(Map<String, String> values) {
         """;
 
     private static final Set<String> WITH_VALUE =
-        Set.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body");
+        Set.of("config", "listen", "tls-cert-file", "tls-key-file", "max-body", "llama-server");
+    private static final Set<String> REPEATABLE = Set.of("config-dir", "models");
+    private static final String SEPARATOR = "\0";
     private static final Set<String> ALONE =
-        Set.of("watch-config", "check-config", "demo", "version", "help");
+        Set.of("watch-config", "check-config", "schema", "demo", "version", "help");
     private static final int MAX_PORT = 65_535;
 
     /** Reads the arguments. @throws Exit with a sentence */
@@ -45,8 +51,10 @@ record Arguments(Map<String, String> values) {
         if (given.containsKey("tls-cert-file") != given.containsKey("tls-key-file")) {
             throw new Exit(2, "--tls-cert-file and --tls-key-file go together");
         }
-        if (arguments.has("demo") && given.containsKey("config")) {
-            throw new Exit(2, "--demo takes no --config");
+        for (String flag : List.of("config", "config-dir", "models")) {
+            if (arguments.has("demo") && given.containsKey(flag)) {
+                throw new Exit(2, "--demo takes no --" + flag);
+            }
         }
         arguments.port();
         arguments.maxBody();
@@ -62,11 +70,14 @@ record Arguments(Map<String, String> values) {
         String[] parts = arg.replaceFirst("^--?", "").split("=", 2);
         String flag = parts[0].equals("h") ? "help" : parts[0];
         String value = parts.length == 2 ? parts[1] : null;
-        if (WITH_VALUE.contains(flag)) {
+        boolean several = REPEATABLE.contains(flag);
+        if (several || WITH_VALUE.contains(flag)) {
             if (value == null && left.isEmpty()) {
                 throw new Exit(2, "--" + flag + " needs a value");
             }
-            given.put(flag, value == null ? left.removeFirst() : value);
+            if (value == null) value = left.removeFirst();
+            if (several) given.merge(flag, value, (first, next) -> first + SEPARATOR + next);
+            else given.put(flag, value);
         } else if (ALONE.contains(flag)) {
             if (value == null) value = "true";
             if (!Set.of("true", "false").contains(value)) {
@@ -79,7 +90,8 @@ record Arguments(Map<String, String> values) {
     }
 
     private static String hint(String flag) {
-        List<String> known = Stream.of(WITH_VALUE, ALONE).flatMap(Set::stream).sorted().toList();
+        List<String> known = Stream.of(WITH_VALUE, REPEATABLE, ALONE).flatMap(Set::stream)
+            .sorted().toList();
         String nearest = Nearest.of(flag, known);
         return nearest == null ? "; see --help" : "; did you mean --" + nearest + "?";
     }
@@ -92,6 +104,12 @@ record Arguments(Map<String, String> values) {
     /** The value of a flag, or null. */
     String value(String flag) {
         return values.get(flag);
+    }
+
+    /** The values of a flag that may be given several times. */
+    List<String> values(String flag) {
+        String all = values.get(flag);
+        return all == null ? List.of() : List.of(all.split(SEPARATOR));
     }
 
     /** Host and port; a colon without a host means every interface, a port alone this machine. */

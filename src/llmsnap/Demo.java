@@ -1,6 +1,5 @@
 package llmsnap;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.file.Path;
 import llmsnap.demo.SimulatedModel;
@@ -21,9 +20,9 @@ final class Demo {
 
     private Demo() {}
 
-    static byte[] yaml() {
+    static String yaml() {
         String models = model("small", 500) + model("medium", 1000) + model("large", 1500);
-        return ("memory: {host: 500MB}\nmemoryReserve: 0\nmodels:\n" + models).getBytes(UTF_8);
+        return "memory: {host: 500MB}\nmemoryReserve: 0\nmodels:\n" + models;
     }
 
     private static String model(String name, int readyMs) {

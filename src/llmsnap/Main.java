@@ -1,28 +1,26 @@
 package llmsnap;
 
-import static java.util.Objects.requireNonNullElse;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import llmsnap.config.Config;
+import llmsnap.config.ConfigReader.Text;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Machine;
 import llmsnap.config.Problems;
+import llmsnap.config.SchemaWriter;
 import llmsnap.config.Summary;
 import llmsnap.platform.JdkHttp;
 import llmsnap.platform.Memories;
+import llmsnap.platform.ModelFiles;
 
 /** Reads the arguments and the configuration, has an {@link App} run, and exits. */
 public final class Main {
     private static final int MAX_WARNINGS = 3;
-    private static final String DEFAULT_CONFIG = "config.yaml";
 
     private Main() {}
 
@@ -50,16 +48,14 @@ public final class Main {
             throw new Exit(0, "llmsnap " + version.getProperty("version") + " ("
                 + version.getProperty("commit") + ", " + version.getProperty("date") + ")");
         }
+        if (arguments.has("schema")) throw new Exit(0, SchemaWriter.json().toString());
         JdkHttp.warmUp();
-        boolean demo = arguments.has("demo");
-        String name = arguments.value("config");
-        Path file = demo ? null : path(requireNonNullElse(name, DEFAULT_CONFIG));
-        String stamp = demo ? "" : Reload.stamp(file);
+        ConfigFiles files = ConfigFiles.of(arguments);
+        List<String> stamps = files.stamps();
         boolean check = arguments.has("check-config");
         var machine = new ThisMachine(new Memories(warning ->
-            System.err.println(warning + " (warning)")));
-        Config config = demo ? read("the demo", Demo.yaml(), machine, check)
-            : read(file, name == null, machine, check);
+            System.err.println(warning + " (warning)")), new ModelFiles());
+        Config config = read(arguments, files, machine, check);
         warnOfItself(arguments, config);
         if (check) {
             throw new Exit(0, Summary.of(config) + "the configuration is valid");
@@ -67,7 +63,7 @@ public final class Main {
         if (arguments.address().isUnresolved()) {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
-        new App(new App.Given(arguments, file, version, machine), config).run(stamp);
+        new App(new App.Given(arguments, files, version, machine), config).run(stamps);
     }
 
     /** A peer that is this server would be asked by itself for ever. */
@@ -81,31 +77,23 @@ public final class Main {
         }
     }
 
-    private static Path path(String name) throws Exit {
+    private static Config read(Arguments arguments, ConfigFiles files, Machine machine,
+            boolean check) throws Exit {
         try {
-            return Path.of(name);
-        } catch (InvalidPathException e) {
-            throw new Exit(1, "the name of the file has characters that this locale cannot pass on:"
-                + " set LANG=C.UTF-8 in the environment of llmsnap");
-        }
-    }
-
-    private static Config read(Path file, boolean unnamed, Machine machine, boolean check)
-            throws Exit {
-        try {
-            return read(file.toString(), Files.readAllBytes(file), machine, check);
+            return read(files.name(), files.read(), machine, check);
         } catch (NoSuchFileException e) {
-            String hint = " here; name one with --config FILE, or try llmsnap without one: --demo";
-            throw new Exit(1, "there is no file " + file + (unnamed ? hint : ""));
+            String hint = " here; name one with --config FILE, say where GGUF files are with"
+                + " --models DIR, or try llmsnap without either: --demo";
+            throw new Exit(1, e.getReason() + (arguments.value("config") == null ? hint : ""));
         } catch (IOException e) {
-            throw new Exit(1, "cannot read " + file + ": " + e.getMessage());
+            throw new Exit(1, e.getMessage());
         }
     }
 
     /** Reads a configuration; its problems go to stderr, one per line. */
-    private static Config read(String file, byte[] text, Machine machine, boolean check)
+    private static Config read(String file, List<Text> texts, Machine machine, boolean check)
             throws Exit {
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, Map.of(), machine);
+        ConfigReader.Result result = ConfigReader.read(texts, System::getenv, Map.of(), machine);
         List<String> warnings = Problems.grouped(result.warnings(), file);
         int shown = check || warnings.size() <= MAX_WARNINGS ? warnings.size() : MAX_WARNINGS - 1;
         for (String each : warnings.subList(0, shown)) System.err.println(each + " (warning)");

@@ -3,21 +3,20 @@ package llmsnap;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Model;
+import llmsnap.config.ConfigReader.Text;
 import llmsnap.config.ConfigReader;
-import llmsnap.config.Machine;
 import llmsnap.config.Problems.Problem;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
@@ -26,6 +25,7 @@ import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.platform.Guard;
 import llmsnap.record.Activity;
+import llmsnap.record.History;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
 
@@ -35,30 +35,31 @@ import llmsnap.text.Json;
  */
 final class Reload {
     private static final long LOOK_MS = 500;
+    /** Two seconds. */
+    private static final int LOOKS_PER_FOLDERS = 4;
 
     /**
      * Where things come from.
      *
-     * @param config null in the demo
      * @param tls null without HTTPS
      * @param exposed others than this machine reach the server
      */
-    record Sources(Path config, Tls tls, boolean exposed, Machine machine) {
-        /** Tells one state of the files from another, the configuration's first. */
-        private List<String> stamps() {
-            List<Path> files = new ArrayList<>(List.of(config));
-            if (tls != null) files.addAll(tls.files());
-            return new ArrayList<>(files.stream().map(Reload::stamp).toList());
+    record Sources(ConfigFiles config, Tls tls, boolean exposed, ThisMachine machine) {
+        /** Tells one state of the files from another. */
+        private List<String> tlsStamps() {
+            return tls == null ? List.of() : tls.files().stream().map(ConfigFiles::stamp).toList();
         }
     }
 
     private final Sources sources;
     private final ModelPool pool;
     private final Activity activity;
+    private final History history;
     private final Log log;
     private final Guard guard = new Guard();     // one reload at a time
 
-    Reload(Sources sources, ModelPool pool, Activity activity, Log log) {
+    Reload(Sources sources, ModelPool pool, Activity activity, History history, Log log) {
+        this.history = history;
         this.sources = sources;
         this.pool = pool;
         this.activity = activity;
@@ -87,9 +88,7 @@ final class Reload {
             if (sources.tls != null) reloadTls();
             return read();
         } catch (NoSuchFileException e) {
-            throw failed(List.of("there is no file " + sources.config.toAbsolutePath()));
-        } catch (FileSystemException e) {
-            throw failed(List.of("cannot read " + sources.config + ": " + e));
+            throw failed(List.of(e.getReason()));
         } catch (IOException e) {
             throw failed(List.of(e.getMessage()));
         } finally {
@@ -118,23 +117,27 @@ final class Reload {
     }
 
     private Json.Obj read() throws Failure, IOException {
-        Path file = sources.config;
-        if (file == null) throw failed(List.of("there is no configuration file"));
-        byte[] text = Files.readAllBytes(file);
-        boolean empty = new String(text, UTF_8).isBlank();
-        if (empty) throw failed(List.of(file + " is empty: not written yet?"));
-        ConfigReader.Result result = ConfigReader.read(text, System::getenv, ports(),
+        ConfigFiles files = sources.config;
+        if (!files.mayChange()) throw failed(List.of("there is no configuration file"));
+        List<Text> texts = files.read();
+        for (Text each : texts) {
+            if (!new String(each.utf8(), UTF_8).isBlank()) continue;
+            String name = each.name().isEmpty() ? files.name() : each.name();
+            throw failed(List.of(name + " is empty: not written yet?"));
+        }
+        ConfigReader.Result result = ConfigReader.read(texts, System::getenv, ports(),
             sources.machine);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
         if (result.config() == null) throw failed(printed(result.errors()));
         if (losesAll(result.config())) {
-            throw failed(List.of(file + " has no model any more, or only groups without one;"
-                + " models that are loaded would all go: restart llmsnap if that is meant"));
+            throw failed(List.of(files.name() + " has no model any more, or only groups without"
+                + " one; models that are loaded would all go: restart llmsnap if that is meant"));
         }
         if (losesKeys(result.config())) {
-            throw failed(List.of(file + " has no apiKeys any more, and others than this machine"
-                + " reach this server: restart llmsnap if everybody is meant to control it"));
+            throw failed(List.of(files.name() + " has no apiKeys any more, and others than this"
+                + " machine reach this server: restart llmsnap if everybody is meant to control"
+                + " it"));
         }
         Json.Obj report = apply(result.config());
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
@@ -155,7 +158,7 @@ final class Reload {
     }
 
     private List<String> printed(List<Problem> problems) {
-        return problems.stream().map(problem -> problem.at(sources.config.toString())).toList();
+        return problems.stream().map(problem -> problem.at(sources.config.name())).toList();
     }
 
     private Failure failed(List<String> problems) {
@@ -178,6 +181,7 @@ final class Reload {
         log.configure(to.settings().logging());
         log.forgetAllBut(after.keySet());
         activity.configure(to.settings().kept());
+        history.configure(to.settings().kept().history());
         pool.reconfigure(to);
         log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed "
             + removed);
@@ -187,27 +191,24 @@ final class Reload {
     /**
      * Looks at the files from now on; a change counts when two looks agree: a burst counts once.
      *
-     * @param read the {@link #stamp} of the configuration before it was first read
+     * @param read the stamps of the configuration before it was first read
      */
-    void watch(String read) {
-        if (sources.config == null) return;     // the demo has no file
+    void watch(List<String> read) {
+        if (!sources.config.mayChange()) return;
         Thread.ofPlatform().daemon().name("watch-config").start(() -> {
-            List<String> loaded = sources.stamps();
-            loaded.set(0, read);
-            List<String> before = loaded;
+            var files = new Watched(read, () -> sources.config.stamps());
+            var tls = new Watched(sources.tlsStamps(), sources::tlsStamps);
+            var models = new Watched(folders(), this::folders);
             try {
-                while (true) {
+                for (long look = 1; ; look++) {
                     TimeUnit.MILLISECONDS.sleep(LOOK_MS);
-                    List<String> now = sources.stamps();
-                    boolean settled = now.equals(before) && !now.equals(loaded)
-                        && !now.contains("");
-                    if (now.getFirst().isEmpty() && !before.getFirst().isEmpty()) {
-                        log.warn("the configuration file is gone; what it said stays in force");
+                    boolean changed = files.hasChanged() | tls.hasChanged();
+                    if (files.isGone()) {
+                        log.warn("a configuration file is gone; what it said stays in force");
                     }
-                    before = now;
-                    if (!settled) continue;
-                    loaded = now;
-                    unasked();
+                    // One that is being copied grows from look to look.
+                    if (look % LOOKS_PER_FOLDERS == 0) changed |= models.hasChanged();
+                    if (changed) unasked();
                 }
             } catch (InterruptedException e) {
                 // it is the end of this thread
@@ -215,17 +216,39 @@ final class Reload {
         });
     }
 
-    /**
-     * Tells one state of a file from another, also behind a switched symlink; "" when it is not
-     * there.
-     */
-    static String stamp(Path file) {
-        try {
-            BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
-            return file.toRealPath() + " " + attributes.lastModifiedTime() + " " + attributes.size()
-                + " " + attributes.fileKey();
-        } catch (IOException e) {
-            return "";
+    /** The state of the folders of models. */
+    private List<String> folders() {
+        return pool.config().settings().lists().folders().stream()
+            .map(each -> sources.machine.files().stamp(Path.of(each))).toList();
+    }
+
+    /** Files that are looked at now and then. */
+    private static final class Watched {
+        private final Supplier<List<String>> looking;
+        private List<String> known;
+        private List<String> before;
+        private boolean gone;
+
+        Watched(List<String> known, Supplier<List<String>> looking) {
+            this.known = known;
+            this.before = known;
+            this.looking = looking;
+        }
+
+        /** Whether they are others than were known, and have come to rest. */
+        boolean hasChanged() {
+            List<String> now = looking.get();
+            boolean whole = !now.contains("");
+            gone = !whole && !before.contains("");
+            boolean settled = whole && now.equals(before) && !now.equals(known);
+            before = now;
+            if (settled) known = now;
+            return settled;
+        }
+
+        /** Whether one has gone since the look before. */
+        boolean isGone() {
+            return gone;
         }
     }
 }

@@ -25,6 +25,7 @@ class UiTest extends UiFixture {
             assertThat(page.eval("document.title"))
                 .isEqualTo(Json.of("○ nothing loaded · Models · llmsnap"));
             page.awaitText("5 in all, 0 ready");
+            page.awaitText("peer far");     // a long list is drawn over several frames
             assertThat(page.text("#page-models"))
                 .contains("The first", "also first-one", "group (default)", "peer far")
                 .doesNotContain("secret");

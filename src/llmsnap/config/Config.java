@@ -62,12 +62,17 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
     public record Model(String id, Launch launch, About about, Limits limits, Filters filters,
             boolean sendLoadingState) {
         public List<String> cmd() {
-            return launch.command.start;
+            return launch.words(launch.command.start);
         }
 
         /** The command for people, secrets hidden. */
         public String shownCmd() {
-            return String.join(" ", launch.command.shown);
+            return String.join(" ", launch.words(launch.command.shown));
+        }
+
+        /** Somebody else starts it and stops it. */
+        public boolean isAttached() {
+            return launch.command.start.isEmpty();
         }
 
         public Address proxy() {
@@ -76,9 +81,12 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
 
         /** The command line without its port: runs of the same one are alike. */
         public String line() {
-            String line = String.join(" ", cmd());
-            return launch.port == 0 ? line
-                : line.replaceAll("(?<![0-9])" + launch.port + "(?![0-9])", "\\${PORT}");
+            return String.join(" ", launch.command.start);
+        }
+
+        /** The same, started at another port. */
+        public Model at(int port) {
+            return new Model(id, launch.at(port), about, limits, filters, sendLoadingState);
         }
     }
 
@@ -90,7 +98,21 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
      * @param sleep how to put it to sleep, or null: it is stopped instead
      */
     public record Launch(Command command, Address proxy, int port, String checkEndpoint,
-            Sleep sleep, Life life) {}
+            Sleep sleep, Life life) {
+        static final String PORT = "${PORT}";
+
+        /** Words of the command with the port in them. */
+        public List<String> words(List<String> some) {
+            String number = String.valueOf(port);
+            return some.stream().map(word -> word.replace(PORT, number)).toList();
+        }
+
+        Launch at(int other) {
+            boolean its = proxy.port == port;
+            var there = its ? new Address(proxy.scheme, proxy.host, other, proxy.basePath) : proxy;
+            return new Launch(command, there, other, checkEndpoint, sleep, life);
+        }
+    }
 
     /**
      * What else is done around a run.
@@ -109,7 +131,7 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
     }
 
     /**
-     * The words of its commands.
+     * The words of its commands, <code>${PORT}</code> still in them.
      *
      * @param start never empty
      * @param stop <code>${PID}</code> still in it; empty: SIGTERM
@@ -150,10 +172,18 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
      * @param ttlSeconds idle time after which it is unloaded, 0 = never
      * @param healthCheckSeconds how long it may take to get ready
      * @param requestSeconds longest silence within a request, 0 = any
-     * @param requests at once, waiting ones included
      */
     public record Limits(int ttlSeconds, int healthCheckSeconds, int requestSeconds,
-        int requests, Needs needs, Reach reach) {}
+        Turns turns, Needs needs, Reach reach) {}
+
+    /**
+     * How requests wait for it.
+     *
+     * @param requests at once, waiting ones included
+     * @param priority over other models' requests
+     * @param timeoutSeconds how long one may wait, 0 = for ever
+     */
+    public record Turns(int requests, int priority, int timeoutSeconds) {}
 
     /**
      * What a model is said to take once it is loaded, in bytes by pool.
@@ -290,14 +320,50 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
     /**
      * What holds for the whole server.
      *
-     * @param preload ids of the models to load at start
      * @param swapGraceSeconds how long requests may still pass one that waits for another model
      */
-    public record Settings(List<String> preload, Entry entry, int swapGraceSeconds,
-            Logging logging, Kept kept, Lists lists) {}
+    public record Settings(Hooks hooks, Entry entry, int swapGraceSeconds, Logging logging,
+            Kept kept, Lists lists) {}
 
-    /** What /v1/models lists beside ids: aliases, and peers' models without their peer. */
-    public record Lists(boolean aliases, boolean bareNames) {}
+    /**
+     * What is loaded for nobody.
+     *
+     * @param preload ids of models, at start
+     * @param onIdle those that are loaded when nothing is, and nothing was asked for
+     *     {@code idleSeconds}; 0: never
+     */
+    public record Hooks(List<String> preload, List<String> onIdle, int idleSeconds) {}
+
+    /**
+     * What /v1/models lists beside ids: aliases, and peers' models without their peer.
+     *
+     * @param folders where models are found
+     */
+    public record Lists(boolean aliases, boolean bareNames, List<String> folders) {}
+
+    /**
+     * Who may use the server.
+     *
+     * @param name for rows, logs and counts; "" for one without
+     * @param models what it may use, by id; empty: everything
+     * @param control whether it may look at the server and control it, too
+     * @param priority of its requests over others that wait
+     */
+    public record Key(String key, String name, List<Pattern> models, boolean control,
+            int priority) {
+        /** For those who need none. */
+        public static final Key NONE = new Key("", "", List.of(), true, 0);
+
+        /** Whether it may use what is served under that id. */
+        public boolean allows(String id) {
+            return models.isEmpty()
+                || models.stream().anyMatch(each -> each.matcher(id).matches());
+        }
+
+        @Override public String toString() {
+            return "Key[" + name + "]";     // never itself
+        }
+    }
 
     /**
      * Who may come in.
@@ -308,11 +374,14 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
      * @param trustsPages web pages of models' servers may do what pages of ours may
      * @param looks paths behind /upstream/ID that load no model; null for the usual ones
      */
-    public record Entry(List<String> apiKeys, List<String> allowedHosts, Set<String> secrets,
+    public record Entry(List<Key> apiKeys, List<String> allowedHosts, Set<String> secrets,
             boolean trustsPages, List<Pattern> looks) {}
 
-    /** How many ended requests are kept, how much of what was said, and which prompt caches. */
-    public record Kept(int rows, int captureMb, PromptCache prompts) {}
+    /** How many ended requests are kept, how much of what was said, and what on the disk. */
+    public record Kept(int rows, int captureMb, PromptCache prompts, History history) {}
+
+    /** Files of what has ended, a day each; {@code dir} is "" for none. */
+    public record History(String dir, int keepDays) {}
 
     /**
      * Prompt caches of models that are not loaded.
@@ -345,7 +414,7 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
      * containers have. {@code basePath} is "" or starts with a slash and does not end with one.
      */
     public record Address(String scheme, String host, int port, String basePath) {
-        static final int MAX_PORT = 65_535;
+        public static final int MAX_PORT = 65_535;
         private static final Pattern URL =
             Pattern.compile("(?i)(https?)://(\\[[^]/]*]|[^:/]*)(?::([^/]*))?(.*)");
         private static final Pattern HOST =

@@ -1,6 +1,9 @@
 package llmsnap.config;
 
 import static java.util.Objects.requireNonNullElse;
+import static llmsnap.config.KeyReader.KEYS;
+import static llmsnap.config.KeyReader.ODD;
+import static llmsnap.config.KeyReader.isOdd;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,6 +32,7 @@ import llmsnap.config.Config.PromptCache;
 import llmsnap.config.Config.Settings;
 import llmsnap.config.ModelReader.Defaults;
 import llmsnap.config.Problems.Problem;
+import llmsnap.config.Schema.Kind;
 import llmsnap.text.DeepStack;
 import llmsnap.text.Json;
 import llmsnap.text.Malformed;
@@ -44,8 +48,9 @@ import llmsnap.text.YamlNode.Scalar;
 public final class ConfigReader {
     private static final int MAX_ROWS = 1000;
     private static final long PROMPTS_BYTES = 20L << 30;
-    private static final String KEYS = "apiKeys";
-    private static final String ODD = "has a space or control character in it";
+
+    /** A file of the configuration. @param name "" for one that is alone */
+    public record Text(String name, byte[] utf8) {}
 
     /** What came of reading: {@code config} is null when there are errors. */
     public record Result(Config config, List<Problem> errors, List<Problem> warnings) {}
@@ -56,10 +61,15 @@ public final class ConfigReader {
     private final Machine machine;
     private final MemoryReader memory;
     private PromptCache prompts;
+    private Map<String, Discovery.Found> found;
+    private List<KeyReader.Given> keys;
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final Map<String, String> names = new LinkedHashMap<>();
     private final Map<String, Peer> peers = new LinkedHashMap<>();
+
+    /** What is asked for while it reads. */
+    private Schema schema = new Schema();
 
     private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts,
             Machine machine) {
@@ -78,43 +88,63 @@ public final class ConfigReader {
      */
     public static Result read(byte[] utf8, UnaryOperator<String> environment,
             Map<String, Integer> keptPorts, Machine machine) {
+        return read(List.of(new Text("", utf8)), environment, keptPorts, machine);
+    }
+
+    /** The same of several, which are put together in that order, see {@link Merge}. */
+    public static Result read(List<Text> texts, UnaryOperator<String> environment,
+            Map<String, Integer> keptPorts, Machine machine) {
         return DeepStack.call(
-            () -> new ConfigReader(environment, keptPorts, machine).read(utf8));
+            () -> new ConfigReader(environment, keptPorts, machine).read(texts));
     }
 
-    private boolean isHeld(int port) {
-        return port <= Address.MAX_PORT && machine.isHeld(port);
+    /** Notes what is asked for in a sample of a configuration. */
+    static void note(byte[] sample, Schema schema) {
+        var reader = new ConfigReader(name -> "", Map.of(), Machine.NONE);
+        reader.schema = schema;
+        reader.read(List.of(new Text("", sample)));
     }
 
-    private Result read(byte[] utf8) {
+    private Result read(List<Text> texts) {
+        var whole = new Mapping(Map.of(), new Place("", 1, 1));
+        for (Text each : texts) whole = new Merge(problems).of(whole, parsed(each));
+        // One that cannot be read would be missed everywhere.
         Config config = null;
-        try {
-            YamlNode root = Yaml.parse(utf8);
-            if (root == null) root = new Mapping(Map.of(), new Place(1, 1));
-            if (root instanceof Mapping mapping) {
-                config = top(new Fields(environment.in(mapping), "", problems));
-            } else {
-                problems.error(root.place(),
-                    "the file has to be a mapping (models: ...), this is " + Fields.kind(root));
-            }
-        } catch (Malformed e) {
-            problems.error(e.place, e.getMessage());
+        if (problems.errors().isEmpty()) {
+            config = top(new Fields(environment.in(whole), "", problems, schema));
         }
         List<Problem> errors = problems.errors();
         return new Result(errors.isEmpty() ? config : null, errors, problems.warnings());
     }
 
+    private Mapping parsed(Text text) {
+        var none = new Mapping(Map.of(), new Place(text.name, 1, 1));
+        try {
+            YamlNode root = Yaml.parse(text.utf8, text.name);
+            if (root == null) return none;
+            if (root instanceof Mapping mapping) return mapping;
+            problems.error(root.place(),
+                "the file has to be a mapping (models: ...), this is " + Fields.kind(root));
+        } catch (Malformed e) {
+            problems.error(e.place, e.getMessage());
+        }
+        return none;
+    }
+
     private Config top(Fields file) {
         Map<String, Json> macros = Macros.read(file, problems);
-        Macros global = Macros.of(macros, Map.of(), Map.of());
+        Macros global = Macros.of(macros, Map.of(), Map.of(), Macros.LATER);
         Mapping expanded = new MacroTree(global, problems, Set.of()).in(file.mapping());
         Fields top = file.of(MacroTree.known(expanded, 0, problems));
         top.has("macros");
         checkNames(file.mapping());
-        List<String> keys = apiKeys(top);
+        found = new Discovery(machine, problems).read(top, dir ->
+            new Scalar(global.expand(dir.text(), (name, why) ->
+                problems.error(dir.place(), "dir: " + why)), dir.plain(), dir.place()));
+        keys = new KeyReader(problems).read(top);
         readPeers(top);
         Memory pools = memory.read(top);
-        Set<String> secrets = readModels(top, macros, keys);
+        Set<String> secrets = readModels(top, macros);
         for (String id : models.keySet()) names.put(id, id);
         for (Model model : models.values()) {
             for (String alias : model.about().aliases()) name(alias, model.id());
@@ -123,7 +153,8 @@ public final class ConfigReader {
         Groups groups = new GroupReader(models.keySet(), problems).read(top);
         Config.Names all = new NamesReader(names, peers, problems).read(top);
         var config = new Config(models, all, pools, groups, peers(top),
-            settings(top, keys, secrets));
+            settings(top, secrets));
+        new KeyReader(problems).check(keys, config);
         config.models().values().forEach(model -> checkSize(model, config));
         if (models.isEmpty()) {
             problems.warn(top.place(), "there are no models; add some under \"models:\"");
@@ -135,7 +166,7 @@ public final class ConfigReader {
     // ---- models and their names
 
     /** @return the variables that keys come from, which their commands are shown without */
-    private Set<String> readModels(Fields top, Map<String, Json> macros, List<String> keys) {
+    private Set<String> readModels(Fields top, Map<String, Json> macros) {
         Defaults defaults = Defaults.read(top);
         prompts = prompts(top);
         var given = new ModelReader.Given(macros, defaults, prompts);
@@ -144,7 +175,11 @@ public final class ConfigReader {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
             readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }
-        List<String> secretTexts = new ArrayList<>(keys);
+        // One that is written has reasons for what it says.
+        found.forEach((id, each) -> readers.computeIfAbsent(id, missing ->
+            new ModelReader(each, given, memory, problems)));
+        List<String> secretTexts = new ArrayList<>();
+        for (KeyReader.Given each : keys) secretTexts.add(each.key().key());
         for (Peer peer : peers.values()) secretTexts.add(peer.apiKey());
         for (ModelReader each : readers.values()) secretTexts.add(each.apiKey());
         Set<String> secrets = environment.of(secretTexts);
@@ -175,11 +210,7 @@ public final class ConfigReader {
             if (!reader.usesPort()) continue;
             Integer port = keptPorts.get(id);
             if (port == null) {
-                for (; taken.contains(next) || isHeld(next); next++) {
-                    if (!taken.add(next)) continue;
-                    problems.warn(reader.place, "port " + next + " is taken by another program;"
-                        + " the next free one is used");
-                }
+                while (taken.contains(next)) next++;
                 port = next++;
             }
             if (port > Address.MAX_PORT) {
@@ -214,7 +245,8 @@ public final class ConfigReader {
             }
             Address proxy = fields.address("proxy", "http://localhost");
             boolean asked = !fields.has("models")
-                || fields.take("models") instanceof Scalar scalar && scalar.text().equals("auto");
+                || fields.take("models", Kind.SCALAR, Kind.LIST) instanceof Scalar scalar
+                && scalar.text().equals("auto");
             int refresh = fields.whole("refresh", 60, 1);
             Set<String> provided = asked ? Set.of()
                 : new LinkedHashSet<>(fields.texts("models"));
@@ -249,11 +281,36 @@ public final class ConfigReader {
 
     // ---- the whole server
 
-    private Settings settings(Fields top, List<String> keys, Set<String> secrets) {
-        List<String> preload = new ArrayList<>();
-        try (Fields hooks = top.fields("hooks"); Fields startup = hooks.fields("on_startup")) {
-            for (Scalar scalar : startup.scalars("preload")) preload(scalar, preload);
+    private Config.Hooks hooks(Fields top) {
+        try (Fields hooks = top.fields("hooks"); Fields startup = hooks.fields("on_startup");
+            Fields idle = hooks.fields("on_idle")) {
+            int after = idle.whole("after", 0, 1);
+            List<String> load = ids(idle, "load");
+            if (hooks.has("on_idle") && (after == 0 || load.isEmpty())) {
+                hooks.error("on_idle",
+                    "on_idle needs after, in seconds, and load, a list of models");
+            }
+            return new Config.Hooks(ids(startup, "preload"), load, after);
         }
+    }
+
+    private Config.History history(Fields top) {
+        try (Fields history = top.fields("history")) {
+            String dir = history.text("dir", "").strip();
+            if (top.has("history") && dir.isEmpty()) {
+                top.error("history", "history needs dir, the folder for its files");
+            }
+            return new Config.History(fromHome(dir), history.whole("keepDays", 30, 1));
+        }
+    }
+
+    private List<String> folders(Fields top) {
+        List<String> folders = new ArrayList<>();
+        for (Fields each : top.list(Discovery.KEY)) folders.add(each.text("dir", ""));
+        return folders;
+    }
+
+    private Settings settings(Fields top, Set<String> secrets) {
         var logging = new Logging(
             choice(top, "logLevel", Config.Level.INFO),
             timeFormat(top),
@@ -263,15 +320,15 @@ public final class ConfigReader {
         Config.Entry entry;
         try (Fields upstream = top.fields("upstream")) {
             boolean trusted = upstream.flag("trusted", false);
-            entry = new Config.Entry(keys, List.copyOf(hosts), secrets, trusted, looks(upstream));
+            entry = new Config.Entry(keys.stream().map(KeyReader.Given::key).toList(),
+                List.copyOf(hosts), secrets, trusted, looks(upstream));
         }
         int rows = top.whole("metricsMaxInMemory", MAX_ROWS, Integer.MIN_VALUE);
         var kept = new Kept(rows > 0 ? rows : MAX_ROWS, top.atLeast(0, "captureBuffer", 5),
-            prompts);
-        return new Settings(List.copyOf(preload), entry, top.whole("swapGrace", 2, 0),
-            logging,
-            kept, new Config.Lists(top.flag("includeAliasesInList", false),
-            top.flag("includeBareNames", true)));
+            prompts, history(top));
+        return new Settings(hooks(top), entry, top.whole("swapGrace", 2, 0), logging, kept,
+            new Config.Lists(top.flag("includeAliasesInList", false),
+            top.flag("includeBareNames", true), folders(top)));
     }
 
     private List<Pattern> looks(Fields upstream) {
@@ -294,39 +351,31 @@ public final class ConfigReader {
         String caches = requireNonNullElse(variables.apply("XDG_CACHE_HOME"), home + "/.cache");
         try (Fields given = top.fields("promptCache")) {
             String dir = given.text("dir", caches + "/llmsnap/prompts").strip();
-            if (dir.startsWith("~/")) dir = home + dir.substring(1);
-            return new PromptCache(dir.replaceFirst("/+$", ""),
+            return new PromptCache(fromHome(dir),
                 memory.size(given, "limit", PROMPTS_BYTES),
                 given.whole("minTokens", 256, 0), given.atLeast(1, "timeout", 30));
         }
     }
 
-    private void preload(Scalar scalar, List<String> ids) {
-        String name = scalar.text().strip();
-        if (name.isEmpty()) return;
-        String id = names.get(name);
-        if (id == null) {
-            problems.warn(scalar.place(), "preload: there is no model \"" + name + "\""
+    /** A folder's name, where ~/ stands for the home folder. */
+    private String fromHome(String dir) {
+        String home = requireNonNullElse(environment.variables().apply("HOME"), "/tmp");
+        String whole = dir.startsWith("~/") ? home + dir.substring(1) : dir;
+        return whole.replaceFirst("/+$", "");
+    }
+
+    /** The ids of the models that a list names. */
+    private List<String> ids(Fields fields, String key) {
+        List<String> ids = new ArrayList<>();
+        for (Scalar scalar : fields.scalars(key)) {
+            String name = scalar.text().strip();
+            String id = names.get(name);
+            if (id != null && !ids.contains(id)) ids.add(id);
+            if (name.isEmpty() || id != null) continue;
+            problems.warn(scalar.place(), key + ": there is no model \"" + name + "\""
                 + Nearest.hint(name, names.keySet()));
-        } else if (!ids.contains(id)) {
-            ids.add(id);
         }
-    }
-
-    private List<String> apiKeys(Fields top) {
-        List<String> keys = new ArrayList<>();
-        for (Scalar key : top.scalars("apiKeys")) {
-            boolean odd = isOdd(key.text());
-            String wrong = odd ? ODD : "is empty";
-            if (odd || key.text().isEmpty()) problems.error(key.place(), "an API key " + wrong);
-            else keys.add(key.text());
-        }
-        return List.copyOf(keys);
-    }
-
-    /** Whether no header can have it. */
-    private static boolean isOdd(String key) {
-        return key.chars().anyMatch(c -> c <= ' ' || c == 0x7f);
+        return List.copyOf(ids);
     }
 
     /** A misspelt key that opens the server is no mere warning. */

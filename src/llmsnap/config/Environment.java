@@ -23,6 +23,7 @@ record Environment(UnaryOperator<String> variables, Problems problems, Map<Strin
     private static final Pattern SECRET =
         Pattern.compile("KEY|TOKEN|SECRET|PASS|AUTH", Pattern.CASE_INSENSITIVE);
     private static final Pattern USE = Pattern.compile("\\$\\{env\\.([^}]*)}");
+    private static final Set<String> MODELS = Set.of("models", Discovery.KEY);
     private static final Set<String> COMMANDS = Set.of("cmd", "cmdStop");
 
     Mapping in(Mapping file) {
@@ -30,7 +31,7 @@ record Environment(UnaryOperator<String> variables, Problems problems, Map<Strin
     }
 
     private Scalar in(Scalar scalar, List<String> path) {
-        boolean command = path.size() == 3 && path.getFirst().equals("models")
+        boolean command = path.size() == 3 && MODELS.contains(path.getFirst())
             && COMMANDS.contains(path.getLast());
         // What a comment in a command mentions need not be set.
         String text = command ? Words.withoutComments(scalar.text()) : scalar.text();

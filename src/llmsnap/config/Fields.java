@@ -13,6 +13,7 @@ import java.util.function.Function;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Reach;
+import llmsnap.config.Schema.Kind;
 import llmsnap.text.Json;
 import llmsnap.text.Nearest;
 import llmsnap.text.Place;
@@ -47,12 +48,14 @@ final class Fields implements AutoCloseable {
     private final String path;
     private final Problems problems;
     private final Set<String> known = new LinkedHashSet<>();
+    private final Schema schema;        // where what is asked for is noted
 
     /** @param path of this mapping in the file, with dots; "" at the top */
-    Fields(Mapping mapping, String path, Problems problems) {
+    Fields(Mapping mapping, String path, Problems problems, Schema schema) {
         this.mapping = mapping;
         this.path = path;
         this.problems = problems;
+        this.schema = schema;
     }
 
     static String kind(YamlNode node) {
@@ -69,7 +72,7 @@ final class Fields implements AutoCloseable {
 
     /** The same of another mapping. */
     Fields of(Mapping other) {
-        return new Fields(other, path, problems);
+        return new Fields(other, path, problems, schema);
     }
 
     /** Where this mapping stands. */
@@ -93,12 +96,23 @@ final class Fields implements AutoCloseable {
     }
 
     boolean has(String key) {
-        return take(key) != null;
+        return node(key) != null;
     }
 
-    /** The node of {@code key}, or null when it is missing or null. */
-    YamlNode take(String key) {
+    /**
+     * The node of {@code key}, or null when it is missing or null.
+     *
+     * @param kinds what it may be; anything when there are none
+     */
+    YamlNode take(String key, Kind... kinds) {
+        for (Kind each : kinds) schema.key(key).is(each);
+        if (kinds.length == 0) schema.key(key).is(Kind.ANY);
+        return node(key);
+    }
+
+    private YamlNode node(String key) {
         known.add(key);
+        schema.key(key);
         Entry entry = mapping.entries().get(key);
         boolean none = entry == null || entry.value() instanceof Scalar scalar && scalar.isNull();
         return none ? null : entry.value();
@@ -117,7 +131,7 @@ final class Fields implements AutoCloseable {
     }
 
     private <T> T read(String key, T otherwise, String wanted, Function<Scalar, T> reading) {
-        YamlNode node = take(key);
+        YamlNode node = node(key);
         if (node == null) return otherwise;
         T value = node instanceof Scalar scalar ? reading.apply(scalar) : null;
         if (value != null) return value;
@@ -127,6 +141,7 @@ final class Fields implements AutoCloseable {
     }
 
     String text(String key, String otherwise) {
+        schema.key(key).is(Kind.SCALAR);
         return read(key, otherwise, "text", Scalar::text);
     }
 
@@ -173,6 +188,7 @@ final class Fields implements AutoCloseable {
     }
 
     int whole(String key, int otherwise, int min) {
+        schema.key(key).is(Kind.WHOLE);
         boolean any = min == Integer.MIN_VALUE;
         return read(key, otherwise, any ? "a whole number"
             : "a whole number from " + min, scalar -> {
@@ -195,6 +211,7 @@ final class Fields implements AutoCloseable {
     }
 
     boolean flag(String key, boolean otherwise) {
+        schema.key(key).is(Kind.FLAG);
         return read(key, otherwise, "true or false", scalar ->
             switch (scalar.text().toLowerCase(Locale.ROOT)) {
                 case "y", "yes", "on" -> true;
@@ -222,14 +239,26 @@ final class Fields implements AutoCloseable {
     List<Fields> list(String key) {
         List<Fields> list = new ArrayList<>();
         for (YamlNode item : items(key)) {
-            if (item instanceof Mapping each) list.add(new Fields(each, name(key), problems));
+            if (item instanceof Mapping each) list.add(item(key, each));
             else wrong(key, "a list of mappings", item);
         }
         return list;
     }
 
+    /** The items of a list are mappings or single values. */
+    YamlNode mixed(String key) {
+        schema.key(key).items().is(Kind.SCALAR);
+        return take(key, Kind.LIST);
+    }
+
+    /** One mapping of a list. */
+    Fields item(String key, Mapping item) {
+        return new Fields(item, name(key), problems, schema.key(key).items());
+    }
+
     private List<YamlNode> items(String key) {
-        YamlNode node = take(key);
+        schema.key(key).is(Kind.LIST);
+        YamlNode node = node(key);
         if (node instanceof Seq seq) return seq.items();
         if (node != null) wrong(key, "a list", node);
         return List.of();
@@ -237,14 +266,15 @@ final class Fields implements AutoCloseable {
 
     /** The mapping under {@code key}; an empty one when it is missing, or an error was reported. */
     Mapping mapping(String key) {
-        YamlNode node = take(key);
+        schema.key(key).is(Kind.OBJECT);
+        YamlNode node = node(key);
         if (node instanceof Mapping inner) return inner;
         if (node != null) wrong(key, "a mapping", node);
         return new Mapping(Map.of(), mapping.place());
     }
 
     Fields fields(String key) {
-        return new Fields(mapping(key), name(key), problems);
+        return new Fields(mapping(key), name(key), problems, schema.key(key));
     }
 
     /** One mapping of those under a key, with the place of its name. */
@@ -260,7 +290,8 @@ final class Fields implements AutoCloseable {
             boolean none = value instanceof Scalar scalar && scalar.isNull();
             if (none) value = new Mapping(Map.of(), place);
             if (value instanceof Mapping inner) {
-                all.add(new Named(name, place, new Fields(inner, key + "." + name, problems)));
+                all.add(new Named(name, place,
+                    new Fields(inner, key + "." + name, problems, schema.key(key).each())));
             } else {
                 problems.error(value.place(), "the " + kind + " \"" + name
                     + "\" has to be a mapping (" + example + ": ...), this is " + kind(value));
@@ -271,6 +302,7 @@ final class Fields implements AutoCloseable {
 
     /** Warns of every key that nobody asked for. */
     @Override public void close() {
+        schema.close();
         for (Map.Entry<String, Entry> each : mapping.entries().entrySet()) {
             if (!known.contains(each.getKey())) warnUnknown(each.getKey(), each.getValue());
         }

@@ -29,6 +29,7 @@ final class GroupReader {
     Groups read(Fields top) {
         try (Fields routing = top.fields("routing"); Fields router = routing.fields("router");
                 Fields settings = router.fields("settings")) {
+            routing.has("scheduler");       // is read with the models
             boolean here = top.has("groups") || top.has("matrix");
             boolean there = settings.has("groups") || settings.has("matrix");
             if (here && there) {

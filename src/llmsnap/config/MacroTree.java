@@ -15,9 +15,11 @@ import llmsnap.text.YamlNode.Scalar;
  */
 record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
     /** Definitions stay; models have macros of their own. */
-    private static final Set<String> LEFT = Set.of("macros", "models");
+    private static final Set<String> LEFT = Set.of("macros", "models", Discovery.KEY);
     /** Under these keys stands JSON: a value that is exactly one macro has the macro's type. */
     private static final Set<String> JSON = Set.of("metadata", "filters");
+    /** What is put together once more when a model has to move to another port. */
+    static final Set<String> COMMANDS = Set.of("cmd", "cmdStop", "env");
 
     /** All but <code>${PORT}</code> and <code>${PID}</code>, see {@link #known}. */
     Mapping in(Mapping mapping) {
@@ -76,6 +78,7 @@ record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
             if (text.contains("${PID}") && !key.equals("cmdStop")) {
                 problems.error(scalar.place(), key + ": ${PID} is known only in cmdStop");
             }
+            if (COMMANDS.contains(key)) return scalar;
             return new Scalar(text.replace("${PORT}", number), scalar.plain(), scalar.place());
         }).in(mapping);
     }

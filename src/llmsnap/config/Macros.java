@@ -17,10 +17,11 @@ import llmsnap.text.YamlNode.Scalar;
 /**
  * Text substitution as <code>${name}</code>. A macro may use those defined before it; a model's own
  * macros hold inside the global ones it uses. <code>${PORT}</code> and <code>${PID}</code> are left
- * for whoever knows them.
+ * for whoever knows them, and of models that were found what is known of their file.
  */
 final class Macros {
     private static final Pattern NAME = Pattern.compile("[a-zA-Z0-9_-]{1,63}");
+    static final Set<String> LATER = Set.of("PORT", "PID");
     private static final Set<String> RESERVED = Set.of("PORT", "MODEL_ID", "PID", "CACHE_DIR");
     private static final Pattern USE = Pattern.compile("\\$\\{([a-zA-Z0-9_-]+)}");
     private static final int MAX_TEXT = 64 * 1024;
@@ -37,15 +38,22 @@ final class Macros {
     }
 
     private final Map<String, Macro> macros = new LinkedHashMap<>();
+    private final Set<String> later;
     private int expansions;
+
+    private Macros(Set<String> later) {
+        this.later = later;
+    }
 
     /**
      * The macros of the whole file, or also those of a model, which win.
      *
      * @param given those that are not written in the file, by name
+     * @param later names that are left for whoever knows them
      */
-    static Macros of(Map<String, Json> global, Map<String, Json> own, Map<String, String> given) {
-        var all = new Macros();
+    static Macros of(Map<String, Json> global, Map<String, Json> own, Map<String, String> given,
+            Set<String> later) {
+        var all = new Macros(later);
         given.forEach((name, value) -> all.add(name, new Json.Str(value), false));
         for (String name : global.keySet()) {
             all.add(name, own.getOrDefault(name, global.get(name)), own.containsKey(name));
@@ -114,7 +122,8 @@ final class Macros {
      */
     Json exactly(String text) {
         Matcher matcher = USE.matcher(text);
-        Macro macro = matcher.matches() ? macros.get(matcher.group(1)) : null;
+        boolean one = matcher.matches() && !later.contains(matcher.group(1));
+        Macro macro = one ? macros.get(matcher.group(1)) : null;
         boolean nested = macro != null && macro.value instanceof Json.Str s
             && s.text().contains("${");
         return macro == null || nested ? null : macro.value;
@@ -129,10 +138,10 @@ final class Macros {
             end = matcher.end();
             String name = matcher.group(1);
             Macro macro = macros.get(name);
-            boolean later = name.equals("PORT") || name.equals("PID");
-            if (later || macro == null) {
+            boolean left = later.contains(name);
+            if (left || macro == null) {
                 out.append(matcher.group());
-                if (!later) unknown.accept(name, "nothing defines ${" + name + "}");
+                if (!left) unknown.accept(name, "nothing defines ${" + name + "}");
             } else if (open.contains(name)) {
                 unknown.accept(name, "the macro " + name + " uses itself");
             } else if (!macro.mayBeUsedIn(inside)) {

@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 import llmsnap.config.Config.Memory;
 import llmsnap.config.Config.Needs;
 import llmsnap.config.Config.Pool;
+import llmsnap.config.Schema.Kind;
 import llmsnap.text.Nearest;
 import llmsnap.text.Size;
 import llmsnap.text.YamlNode;
@@ -74,13 +75,14 @@ final class MemoryReader {
     }
 
     private static boolean isAuto(Fields fields, String key) {
-        return fields.take(key) instanceof Scalar scalar && scalar.text().equals(AUTO);
+        return fields.take(key, Kind.SCALAR, Kind.OBJECT) instanceof Scalar scalar
+            && scalar.text().equals(AUTO);
     }
 
     /** Sizes by pool; one for all under "". */
     private Map<String, Long> sizes(Fields fields, String key) {
         Map<String, Long> sizes = new LinkedHashMap<>();
-        YamlNode node = fields.take(key);
+        YamlNode node = fields.take(key, Kind.SCALAR, Kind.OBJECT);
         if (node instanceof Mapping mapping) {
             for (Entry each : mapping.entries().values()) {
                 String name = each.key().text();
@@ -95,7 +97,7 @@ final class MemoryReader {
 
     /** A single size. */
     long size(Fields fields, String key, long otherwise) {
-        return fields.has(key) ? size(fields.take(key), key) : otherwise;
+        return fields.has(key) ? size(fields.take(key, Kind.SCALAR), key) : otherwise;
     }
 
     private long size(YamlNode node, String key) {

@@ -4,6 +4,7 @@ import java.net.URI;
 import java.nio.charset.Charset;
 import java.nio.charset.CharsetEncoder;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -21,6 +22,8 @@ import llmsnap.config.Config.Limits;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.PromptCache;
 import llmsnap.config.Config.Sleep;
+import llmsnap.config.Config.Turns;
+import llmsnap.config.Schema.Kind;
 import llmsnap.text.Json;
 import llmsnap.text.Place;
 import llmsnap.text.Words;
@@ -36,9 +39,13 @@ final class ModelReader {
         "setParams", "setParamsByID");
     private static final Set<String> METHODS = Set.of("GET", "POST", "PUT", "PATCH");
 
-    /** What holds for models that say nothing else; times in seconds. */
-    record Defaults(int healthCheck, int ttl, int unload, int sleepCall, int wakeCall,
-            boolean loadingState) {
+    /**
+     * What holds for models that say nothing else; times in seconds.
+     *
+     * @param calls to sleep and to wake
+     */
+    record Defaults(int healthCheck, int ttl, int unload, Calls calls, boolean loadingState,
+            Queueing queueing) {
         private static final int MIN_HEALTH_CHECK = 15;
 
         static Defaults read(Fields top) {
@@ -46,11 +53,32 @@ final class ModelReader {
                 top.atLeast(MIN_HEALTH_CHECK, "healthCheckTimeout", 120),
                 top.whole("globalTTL", 0, 0),
                 Math.max(1, top.whole("unloadTimeout", 10, 0)),
-                top.atLeast(1, "sleepRequestTimeout", 10),
-                top.atLeast(1, "wakeRequestTimeout", 10),
-                top.flag("sendLoadingState", false));
+                new Calls(top.atLeast(1, "sleepRequestTimeout", 10),
+                top.atLeast(1, "wakeRequestTimeout", 10)),
+                top.flag("sendLoadingState", false),
+                new Queueing(top.whole("queueTimeout", 0, 0), priorities(top)));
+        }
+
+        /** As llama-swap has them: routing.scheduler.settings.fifo.priority. */
+        private static Map<String, Integer> priorities(Fields top) {
+            Map<String, Integer> priorities = new HashMap<>();
+            try (Fields scheduler = top.fields("routing").fields("scheduler");
+                Fields settings = scheduler.fields("settings");
+                Fields fifo = settings.fields("fifo")) {
+                scheduler.text("use", "fifo");
+                Fields given = fifo.fields("priority");
+                for (String id : given.mapping().entries().keySet()) {
+                    priorities.put(id, given.whole(id, 0, Integer.MIN_VALUE));
+                }
+            }
+            return priorities;
         }
     }
+
+    private record Calls(int sleep, int wake) {}
+
+    /** @param priorities by model */
+    private record Queueing(int timeout, Map<String, Integer> priorities) {}
 
     final Place place;
     private final String id;
@@ -60,11 +88,22 @@ final class ModelReader {
     private final String cacheDir;
     private final MemoryReader memory;
     private final Problems problems;
+    private final Discovery.Found found;        // null: it is written
 
     /** What the whole file says that holds for models, too. */
     record Given(Map<String, Json> macros, Defaults defaults, PromptCache prompts) {}
 
     ModelReader(Fields.Named named, Given given, MemoryReader memory, Problems problems) {
+        this(named, null, given, memory, problems);
+    }
+
+    ModelReader(Discovery.Found found, Given given, MemoryReader memory, Problems problems) {
+        this(found.named(), found, given, memory, problems);
+    }
+
+    private ModelReader(Fields.Named named, Discovery.Found found, Given given,
+            MemoryReader memory, Problems problems) {
+        this.found = found;
         this.id = named.name();
         this.place = named.place();
         this.defaults = given.defaults;
@@ -73,7 +112,8 @@ final class ModelReader {
         this.problems = problems;
         Map<String, Json> own = Macros.read(named.fields(), problems);
         Macros macros = Macros.of(given.macros, own,
-            Map.of("MODEL_ID", id, "CACHE_DIR", cacheDir));
+            Map.of("MODEL_ID", id, "CACHE_DIR", cacheDir),
+            found == null ? Macros.LATER : found.macros());
         Mapping all = named.fields().mapping();
         this.fields = named.fields().of(new MacroTree(macros, problems, LENIENT).in(all));
     }
@@ -85,19 +125,22 @@ final class ModelReader {
     }
 
     boolean usesPort() {
-        boolean list = fields.take("cmd") instanceof Seq;
+        boolean list = fields.take("cmd", Kind.SCALAR, Kind.LIST) instanceof Seq;
         String cmd = list ? String.join(" ", fields.texts("cmd")) : fields.text("cmd", "");
         return cmd.contains("${PORT}");
     }
 
     private List<String> command(String key) {
-        boolean list = fields.take(key) instanceof Seq;
+        boolean list = fields.take(key, Kind.SCALAR, Kind.LIST) instanceof Seq;
         String text = list ? "" : fields.text(key, "");
         try {
             List<String> words = list ? fields.texts(key) : Words.split(text);
             List<String> bare = list ? words : Words.split(Words.bare(text));
             for (String warning : CommandCheck.warnings(text, words, bare)) {
                 fields.warn(key, key + ": " + warning);
+            }
+            if (found != null) {
+                words = key.equals("cmd") ? found.command(words) : found.words(words);
             }
             checkEncoding(key, words);
             return List.copyOf(words);
@@ -113,7 +156,8 @@ final class ModelReader {
      */
     Model read(int itsPort, UnaryOperator<String> hidden) {
         port = itsPort;
-        fields = fields.of(MacroTree.known(fields.mapping(), port, problems));
+        Mapping known = MacroTree.known(fields.mapping(), port, problems);
+        fields = fields.of(found == null ? known : ofItsFile(known));
         fields.has("macros");
         List<String> cmd = command("cmd");
         boolean empty = cmd.isEmpty() || cmd.getFirst().isEmpty();
@@ -132,6 +176,14 @@ final class ModelReader {
             fields.flag("sendLoadingState", defaults.loadingState));
         fields.close();
         return model;
+    }
+
+    private Mapping ofItsFile(Mapping mapping) {
+        return new ScalarTree(problems, (scalar, path) -> {
+            boolean words = !path.isEmpty() && MacroTree.COMMANDS.contains(path.getFirst());
+            return words ? scalar
+                : new Scalar(found.put(scalar.text()), scalar.plain(), scalar.place());
+        }).in(mapping);
     }
 
     /** Java hands words over in the locale's encoding, in which "?" stands for what it lacks. */
@@ -156,14 +208,15 @@ final class ModelReader {
             fields.error("keepPromptCache", "keepPromptCache needs a server that writes there: add"
                 + " --slot-save-path ${CACHE_DIR} to cmd");
         }
-        return new Life(calls("afterStart", defaults.wakeCall),
-            calls("beforeStop", defaults.sleepCall), keeps ? cacheDir : "",
+        return new Life(calls("afterStart", defaults.calls.wake),
+            calls("beforeStop", defaults.calls.sleep), keeps ? cacheDir : "",
             fields.positive("unloadTimeout", defaults.unload), itsKey());
     }
 
     /** The key that its server wants, not checked so far; "" for none. */
     String apiKey() {
-        return fields.take("apiKey") instanceof Scalar scalar ? scalar.text().strip() : "";
+        boolean given = fields.take("apiKey", Kind.SCALAR) instanceof Scalar;
+        return given ? fields.text("apiKey", "").strip() : "";
     }
 
     private String itsKey() {
@@ -182,18 +235,19 @@ final class ModelReader {
         }
         return new About(
             fields.text("name", "").strip(),
-            fields.text("description", "").strip(),
+            fields.text("description", found == null ? "" : found.description()).strip(),
             aliases,
             fields.flag("unlisted", false),
             fields.json(fields.mapping("metadata"), "metadata"), abilities());
     }
 
     private Abilities abilities() {
-        if (!fields.has("capabilities")) return Abilities.NONE;
+        Abilities known = found == null ? Abilities.NONE : found.abilities();
+        if (!fields.has("capabilities")) return known;
         try (Fields given = fields.fields("capabilities")) {
             return new Abilities(kinds(given, "in"), kinds(given, "out"),
                 given.flag("tools", false), given.flag("reranker", false),
-                given.whole("context", 0, 0));
+                given.whole("context", 0, 0)).or(known);
         }
     }
 
@@ -212,8 +266,15 @@ final class ModelReader {
             ttl < 0 ? defaults.ttl : ttl,
             fields.atLeast(Defaults.MIN_HEALTH_CHECK, "healthCheckTimeout", defaults.healthCheck),
             fields.whole("requestTimeout", 0, 0),
-            fields.positive("concurrencyLimit", MAX_REQUESTS),
+            turns(),
             memory.needs(fields, command.env(), command.start()), fields.reach(0));
+    }
+
+    private Turns turns() {
+        return new Turns(fields.positive("concurrencyLimit", MAX_REQUESTS),
+            fields.whole("priority", defaults.queueing.priorities.getOrDefault(id, 0),
+                Integer.MIN_VALUE),
+            fields.whole("queueTimeout", defaults.queueing.timeout, 0));
     }
 
     private Address proxy(List<String> cmd) {
@@ -229,8 +290,9 @@ final class ModelReader {
 
     private List<String> env() {
         List<String> env = new ArrayList<>();
-        List<Scalar> given =
-            fields.take("env") instanceof Scalar one ? List.of(one) : fields.scalars("env");
+        boolean single = fields.take("env", Kind.SCALAR, Kind.LIST) instanceof Scalar;
+        List<Scalar> given = single ? List.of((Scalar) fields.take("env", Kind.SCALAR))
+            : fields.scalars("env");
         for (Scalar scalar : given) {
             String entry = scalar.text();
             if (entry.indexOf('=') < 1) {
@@ -239,7 +301,7 @@ final class ModelReader {
             } else if (entry.indexOf('\0') >= 0) {
                 problems.error(scalar.place(), "env: a NUL character");
             } else {
-                env.add(entry);
+                env.add(found == null ? entry : found.put(entry));
             }
         }
         checkEncoding("env", env);
@@ -248,8 +310,8 @@ final class ModelReader {
 
     private Sleep sleep() {
         String mode = fields.text("sleepMode", "").strip();
-        List<Call> asleep = calls("sleepEndpoints", defaults.sleepCall);
-        List<Call> awake = calls("wakeEndpoints", defaults.wakeCall);
+        List<Call> asleep = calls("sleepEndpoints", defaults.calls.sleep);
+        List<Call> awake = calls("wakeEndpoints", defaults.calls.wake);
         if (mode.isEmpty() || mode.equals("disable")) return null;
         if (!mode.equals("enable")) {
             fields.error("sleepMode", "sleepMode is \"" + mode + "\"; it can be enable or disable");

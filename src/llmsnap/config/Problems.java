@@ -14,8 +14,9 @@ import llmsnap.text.Place;
 public final class Problems {
     /** One problem at its place. */
     public record Problem(Place place, String message) {
-        /** {@code file:line:column: message}, as compilers print it. */
-        public String at(String file) {
+        /** {@code file:line:column: message}, as compilers print it. @param only its name */
+        public String at(String only) {
+            String file = place.file().isEmpty() ? only : place.file();
             return file + ":" + place.line() + ":" + place.column() + ": " + message;
         }
     }
@@ -51,9 +52,10 @@ public final class Problems {
 
     private static List<Problem> inFileOrder(Set<Problem> problems) {
         if (problems.isEmpty()) return List.of();
-        Comparator<Problem> byLine = Comparator.comparing(problem -> problem.place().line());
+        Comparator<Problem> byFile = Comparator.comparing(problem -> problem.place().file());
         return problems.stream()
-            .sorted(byLine.thenComparing(problem -> problem.place().column()))
+            .sorted(byFile.thenComparing(problem -> problem.place().line())
+            .thenComparing(problem -> problem.place().column()))
             .toList();
     }
 }

@@ -1,6 +1,8 @@
 package llmsnap.config;
 
+import java.util.ArrayList;
 import java.util.List;
+import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
@@ -22,7 +24,7 @@ public final class Summary {
         config.groups().byName().values().forEach(summary::group);
         config.memory().pools().values().forEach(summary::pool);
         config.peers().byId().values().forEach(summary::peer);
-        List<String> preload = config.settings().preload();
+        List<String> preload = config.settings().hooks().preload();
         if (!preload.isEmpty()) summary.title("loaded at start:", String.join(", ", preload));
         return summary.out.toString();
     }
@@ -30,12 +32,16 @@ public final class Summary {
     private void model(Config config, Model model) {
         Launch launch = model.launch();
         title("model", model.id());
-        line("command", Words.quote(launch.command().shown()));
-        List<String> stop = launch.command().stop();
+        line("command", Words.quote(launch.words(launch.command().shown())));
+        List<String> stop = launch.words(launch.command().stop());
         if (!stop.isEmpty()) line("stopped by", Words.quote(stop));
         String check = launch.checkEndpoint();
         String ready = check == null ? "it accepts a connection" : check + " answers 200";
         line("answers at", model.proxy() + ", ready when " + ready);
+        String description = model.about().description();
+        if (!description.isEmpty()) line("about", description);
+        Abilities can = model.about().abilities();
+        if (!can.equals(Abilities.NONE)) line("can", shown(can));
         List<String> aliases = model.about().aliases();
         if (!aliases.isEmpty()) line("aliases", String.join(", ", aliases));
         int ttl = model.limits().ttlSeconds();
@@ -56,6 +62,16 @@ public final class Summary {
         boolean all = evicted.size() > 1 && evicted.size() == config.models().size() - 1;
         line("unloads", evicted.isEmpty() ? "no other model"
             : all ? "all others" : String.join(", ", evicted));
+    }
+
+    private static String shown(Abilities can) {
+        List<String> words = new ArrayList<>();
+        if (!can.in().isEmpty()) words.add("read " + String.join(", ", can.in()));
+        if (!can.out().isEmpty()) words.add("make " + String.join(", ", can.out()));
+        if (can.tools()) words.add("use tools");
+        if (can.reranker()) words.add("rerank");
+        if (can.context() > 0) words.add("take " + can.context() + " tokens");
+        return String.join("; ", words);
     }
 
     private void memory(Config config, Model model) {

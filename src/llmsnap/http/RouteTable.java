@@ -5,6 +5,7 @@ import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
+import llmsnap.http.api.OperateRoutes;
 import llmsnap.http.api.StaticFiles;
 import llmsnap.http.proxy.Inference;
 import llmsnap.http.proxy.Query;
@@ -14,8 +15,9 @@ import llmsnap.http.server.Routes;
 import llmsnap.models.Refused;
 
 /** Which path leads where; README lists them. */
-public record RouteTable(Inference inference, ModelRoutes models, Events events,
-        ActivityRoutes activity, LogRoutes logs, StaticFiles files) implements Routes {
+public record RouteTable(Inference inference, ModelRoutes models, OperateRoutes operate,
+        Events events, ActivityRoutes activity, LogRoutes logs) implements Routes {
+    private static final StaticFiles FILES = new StaticFiles();
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
     public static final Set<String> MODEL_PATHS = Set.of(
         "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
@@ -79,8 +81,8 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
             case "/" -> Route.open((exchange, rest) -> exchange.redirect(302, "/ui"));
             case "/upstream" ->
                 Route.look((exchange, rest) -> exchange.redirect(302, "/ui/models"));
-            case "/favicon.ico" -> Route.open(files::icon);
-            case "/ui", "/ui/*" -> Route.open(files::serve);
+            case "/favicon.ico" -> Route.open(FILES::icon);
+            case "/ui", "/ui/*" -> Route.open(FILES::serve);
             default -> null;
         };
     }
@@ -92,6 +94,9 @@ public record RouteTable(Inference inference, ModelRoutes models, Events events,
             case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
             case "/api/models/load/*" -> Route.control(models::load);
             case "/api/profiles/active" -> Route.any(models::activate);
+            case "/api/pause" -> Route.state(operate::paused, operate::pause);
+            case "/api/resume" -> Route.control(operate::resume);
+            case "/api/history" -> Route.look(operate::history);
             case "/api/reload" -> Route.control(models::reload);
             case "/api/version" -> Route.look(models::version);
             case "/api/explain" -> Route.look(models::explain);

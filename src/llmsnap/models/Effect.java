@@ -1,5 +1,6 @@
 package llmsnap.models;
 
+import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config.Model;
 
@@ -14,6 +15,9 @@ public sealed interface Effect {
     /** For people: {@code what} goes, {@code why}. {@code haste}: the whole server ends. */
     record Stop(Model model, int run, String what, String why, boolean haste)
             implements Effect {}
+
+    /** Nothing was asked for a while: load these for nobody. */
+    record Idle(List<String> models) implements Effect {}
 
     /** Measure again, strangers, too, and report it. */
     record Look() implements Effect {}

@@ -2,6 +2,7 @@ package llmsnap.models;
 
 import java.util.List;
 import java.util.Map;
+import llmsnap.config.Config.Model;
 import llmsnap.config.Config;
 
 /**
@@ -11,7 +12,11 @@ import llmsnap.config.Config;
  */
 public sealed interface Event {
     /** Somebody wants to use a model. */
-    record Request(String model, long ticket) implements Event {}
+    record Request(String model, long ticket, int priority) implements Event {
+        public Request(String model, long ticket) {
+            this(model, ticket, 0);
+        }
+    }
 
     /** Somebody who waits has left. */
     record Cancel(String model, long ticket) implements Event {}
@@ -49,6 +54,9 @@ public sealed interface Event {
     /** Something is to be seen of it that the scheduler does not know. */
     record Noted(String model) implements Event {}
 
+    /** Its port is taken: it starts at another. */
+    record Moved(Model to, int run) implements Event {}
+
     /** Nothing is left of that run. */
     record Gone(String model, int run) implements Event {}
 
@@ -62,6 +70,11 @@ public sealed interface Event {
     record Reconfigure(Config config) implements Event {}
 
     record Shutdown() implements Event {}
+
+    /** From now on nothing is loaded for so long. */
+    record Paused(Pause pause, long forMs) implements Event {}
+
+    record Resumed() implements Event {}
 
     /** The time asked for by {@link Effect.Timer} has come. */
     record Tick() implements Event {}

@@ -150,7 +150,42 @@ public final class ModelPool {
 
     /** Queues a request for a model that exists; never waits. The ticket has to be awaited. */
     public Ticket request(String model, Client client) {
-        return queue(model, client, id -> new Event.Request(model, id));
+        return request(model, client, 0);
+    }
+
+    /** The same. @param priority over other requests that wait */
+    public Ticket request(String model, Client client, int priority) {
+        return queue(model, client, id -> new Event.Request(model, id, priority));
+    }
+
+    /** Loads a model in the background, for nobody. @param failed takes why it was not, or null */
+    public void load(String model, Consumer<String> failed) {
+        Ticket ticket = request(model, NOBODY);
+        Thread.ofVirtual().name("load " + model).start(() -> {
+            try {
+                ticket.await().close();
+            } catch (Refused e) {
+                failed.accept(e.getMessage());
+            } catch (InterruptedException e) {
+                // then it is loaded when somebody asks for it
+            }
+        });
+    }
+
+    /** Loads nothing until then, which replaces an earlier pause. */
+    public void pause(Pause pause) {
+        long forMs = pause.untilMs() - System.currentTimeMillis();
+        send(new Event.Paused(pause, max(0, forMs)));
+    }
+
+    /** Ends a pause, if there is one. */
+    public void resume() {
+        send(new Event.Resumed());
+    }
+
+    /** Why nothing is loaded now, or null. */
+    public Pause paused() {
+        return guard.get(scheduler::paused);
     }
 
     /** Waits for a lease on {@code model}. When interrupted, its place is free again. */
@@ -369,6 +404,8 @@ public final class ModelPool {
                 else info.accept("stopping " + id + what + stop.why());
                 runs.get(id).stop(stop.haste());
             }
+            case Effect.Idle idle -> idle.models().forEach(id -> Thread.ofVirtual().start(() ->
+                load(id, why -> warn(id, "on_idle: " + why))));
             case Effect.Look look -> factory.look();
             case Effect.Learned learned -> factory.learned(learned.sizes());
             case Effect.Timer wanted -> {

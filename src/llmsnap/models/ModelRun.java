@@ -36,6 +36,9 @@ public interface ModelRun {
      */
     URI base();
 
+    /** Host and port for requests to it. */
+    String authority();
+
     /** Waits until the process has ended, at most {@code millis}. @return whether it has */
     boolean hasEnded(long millis) throws InterruptedException;
 

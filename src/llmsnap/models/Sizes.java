@@ -135,8 +135,7 @@ final class Sizes {
     Map<String, Long> wanted(Model model) {
         Map<String, Long> bytes = new LinkedHashMap<>(of(model));
         // What somebody else has started is one of the strangers so far.
-        boolean attached = model.cmd().isEmpty();
-        if (attached) bytes.replaceAll((pool, its) -> max(0, its - stranger(pool)));
+        if (model.isAttached()) bytes.replaceAll((pool, its) -> max(0, its - stranger(pool)));
         if (source(model) == MemorySource.DECLARED) return bytes;
         Map<String, Long> room = room(true);
         bytes.replaceAll((pool, its) -> {

@@ -6,11 +6,13 @@ import static llmsnap.models.ModelState.STARTING;
 import static llmsnap.models.ModelState.STOPPED;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import llmsnap.config.Config.Model;
+import llmsnap.config.Config.Turns;
 
 /**
  * What the scheduler knows of one model; nobody else writes it. Times are in its clock's
@@ -22,6 +24,17 @@ final class Slot {
     static final int START_FAILURES = 3;
     private static final long FAILURE_WINDOW_MS = 60_000;
     private static final long BACK_OFF_MS = 10_000;
+
+    /** Ten seconds of waiting count as one of priority, so that nobody starves. */
+    private static final long PRIORITY_MS = 10_000;
+
+    /**
+     * When a request's turn comes.
+     *
+     * @param rankMs when it came, earlier by its priority: the earliest goes first
+     * @param endMs until when it waits
+     */
+    record Turn(long rankMs, long endMs) {}
 
     /** What a model should become once its requests in flight have ended. */
     enum Leave { NO, SLEEP, STOP }
@@ -64,7 +77,7 @@ final class Slot {
     Map<String, Long> heldBytes = Map.of();
     Map<String, Long> asleepBytes = Map.of();
     boolean asleepKnown;
-    final Set<Long> waiting = new LinkedHashSet<>();
+    final Map<Long, Turn> waiting = new LinkedHashMap<>();
     final Set<Long> inFlight = new LinkedHashSet<>();
     /** Control calls that are answered when the model has come to rest. */
     final Set<Long> controls = new LinkedHashSet<>();
@@ -86,10 +99,21 @@ final class Slot {
         lingerUntilMs = 0;
     }
 
-    /** Somebody begins to wait for it. */
-    void begin(long nowMs) {
-        firstWaitMs = nowMs;
-        lookMs = NEVER;
+    /** Somebody waits for it from now on. @param priority of the request, beside the model's */
+    void await(long ticket, int priority, long nowMs) {
+        if (waiting.isEmpty()) {
+            firstWaitMs = nowMs;
+            lookMs = NEVER;
+        }
+        Turns turns = model.limits().turns();
+        long seconds = turns.timeoutSeconds();
+        long rankMs = nowMs - PRIORITY_MS * ((long) priority + turns.priority());
+        waiting.put(ticket, new Turn(rankMs, seconds == 0 ? NEVER : nowMs + seconds * 1000));
+    }
+
+    /** When its most urgent request came, see {@link Turn}. */
+    long rankMs() {
+        return waiting.values().stream().mapToLong(Turn::rankMs).min().orElse(NEVER);
     }
 
     static String removed(String model) {

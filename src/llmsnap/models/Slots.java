@@ -1,6 +1,7 @@
 package llmsnap.models;
 
 import static java.lang.Math.max;
+import static java.util.Comparator.comparingLong;
 import static java.util.stream.Collectors.toSet;
 import static llmsnap.models.Slot.Leave.NO;
 
@@ -101,10 +102,18 @@ final class Slots {
         return new ArrayList<>(before.values());
     }
 
+    /** Models with waiting requests, whose turn comes first first. */
+    List<Slot> inOrder() {
+        List<Slot> order = new ArrayList<>(queue);
+        // Those of one rank stay in the order in which they came.
+        if (order.size() > 1) order.sort(comparingLong(Slot::rankMs));
+        return order;
+    }
+
     /** What is chosen for those who wait before {@code slot}. */
     private Map<Slot, Choice> ahead(Slot slot) {
         Map<Slot, Choice> ahead = new LinkedHashMap<>();
-        for (Slot first : queue) {
+        for (Slot first : inOrder()) {
             if (first == slot) break;
             ahead.put(first, choose(first, ahead));
         }
@@ -130,7 +139,7 @@ final class Slots {
     }
 
     private ModelStatus status(Slot slot) {
-        return slot.status(List.copyOf(queue).indexOf(slot) + 1, placement.server(slot));
+        return slot.status(inOrder().indexOf(slot) + 1, placement.server(slot));
     }
 
     /** A number that grows whenever a model's state or the list of models changes. */

@@ -47,6 +47,10 @@ final class Endpoint {
         return base;
     }
 
+    String authority() {
+        return proxy.authority();
+    }
+
     /** Whether somebody listens on its port. */
     boolean isPortTaken() {
         return addresses().stream().anyMatch(address -> Ports.isHeld(address, proxy.port()));

@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -26,10 +27,11 @@ import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.Call;
 import llmsnap.config.Config.Launch;
 import llmsnap.config.Config.Model;
+import llmsnap.config.Config;
 import llmsnap.models.Event;
 import llmsnap.models.Kept;
 import llmsnap.models.ModelRun;
-import llmsnap.platform.Proc;
+import llmsnap.platform.Ports;
 import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 
@@ -48,18 +50,17 @@ public final class ModelServer implements ModelRun {
     private static final long EXIT_REPORT_MS = 2_000;
     private static final long KILLED_SECONDS = 5;
     private static final long TELL_NANOS = SECONDS.toNanos(10);
-    private static final int FIRST_SIGNAL_STATUS = 128;
-    private static final int SIGNALS = 64;
     private static final AtomicLong RUNS = new AtomicLong();
+    private static final AtomicInteger LAST_MOVED = new AtomicInteger();
 
     /**
      * Makes runs that log to {@code log}; {@code leftovers} have to be gone before the first
      * starts.
      *
-     * @param secrets names of environment variables that are not theirs
+     * @param config the one in force
      * @param client towards servers over HTTP, or for {@code true} over HTTPS
      */
-    public record Factory(Leftovers leftovers, Log log, Supplier<Set<String>> secrets,
+    public record Factory(Leftovers leftovers, Log log, Supplier<Config> config,
             Function<Boolean, HttpClient> client, Meter meter, PromptCaches prompts)
             implements ModelRun.Factory {
         @Override public Kept kept(String model) {
@@ -82,6 +83,21 @@ public final class ModelServer implements ModelRun {
             meter.learned(sizes);
         }
 
+        private Set<String> secrets() {
+            return config.get().settings().entry().secrets();
+        }
+
+        /** A free port above all that are handed out; 0 when there is none. */
+        private int nextPort() {
+            int highest = config.get().models().values().stream()
+                .mapToInt(each -> each.launch().port()).max().orElse(0);
+            int port;
+            do {
+                port = LAST_MOVED.updateAndGet(last -> max(last, highest) + 1);
+            } while (port <= Config.Address.MAX_PORT && Ports.isHeld(port));
+            return port > Config.Address.MAX_PORT ? 0 : port;
+        }
+
         @Override public ModelRun create(Model model, int run, Consumer<Event> report) {
             return new ModelServer(this, model, run, report);
         }
@@ -98,11 +114,12 @@ public final class ModelServer implements ModelRun {
 
     private final Factory factory;
     private final Log log;
-    private final Model model;
-    private final Launch launch;
+    /** The next three change once, before its process is there: when its port is taken. */
+    private volatile Model model;
+    private volatile Launch launch;
+    private volatile Endpoint endpoint;
     private final int run;
     private final Consumer<Event> report;
-    private final Endpoint endpoint;
     /** Whoever sets it ends the run and reports Gone. */
     private final AtomicBoolean ending = new AtomicBoolean();
     /** The end was reported: nobody is granted this run any more. */
@@ -121,12 +138,20 @@ public final class ModelServer implements ModelRun {
     private ModelServer(Factory factory, Model model, int run, Consumer<Event> report) {
         this.factory = factory;
         this.log = factory.log;
-        this.model = model;
-        this.launch = model.launch();
         this.run = run;
         this.report = report;
-        this.endpoint = new Endpoint(model.proxy(), launch.life().apiKey(), factory.client);
+        is(model);
         this.output = new RunOutput(log.model(model.id()), log.model(model.id()).written());
+    }
+
+    private void is(Model its) {
+        model = its;
+        launch = its.launch();
+        endpoint = new Endpoint(its.proxy(), launch.life().apiKey(), factory.client);
+    }
+
+    @Override public String authority() {
+        return endpoint.authority();
     }
 
     @Override public URI base() {
@@ -144,7 +169,7 @@ public final class ModelServer implements ModelRun {
     }
 
     @Override public boolean hasEnded(long millis) throws InterruptedException {
-        if (isAttached()) {
+        if (model.isAttached()) {
             if (!endpoint.accepts()) failed(the() + " does not answer any more");
             return ended.getCount() == 0;
         }
@@ -183,7 +208,7 @@ public final class ModelServer implements ModelRun {
         work("start", () -> {
             try {
                 factory.leftovers.awaitEnd();
-                if (!isAttached()) {
+                if (!model.isAttached()) {
                     factory.prompts.prepare(model);
                     awaitPort();
                     if (!spawn()) return;
@@ -266,32 +291,36 @@ public final class ModelServer implements ModelRun {
         worker.start();
     }
 
-    /** Somebody else starts it and stops it: it is only asked. */
-    private boolean isAttached() {
-        return model.cmd().isEmpty();
-    }
-
-    /** A port that a model has just left may take a moment to be free; a stranger's is an error. */
+    /**
+     * A port that a model has just left may take a moment to be free. Where a stranger has it the
+     * model moves, unless the configuration says just that one.
+     */
     private void awaitPort() throws StartFailed, InterruptedException {
         if (!model.proxy().isLocal()) return;
+        int port = model.proxy().port();
+        boolean movable = launch.port() == port;
         long end = System.nanoTime() + PORT_PATIENCE_NANOS;
-        while (endpoint.isPortTaken()) {
-            if (System.nanoTime() > end) {
-                throw new StartFailed(the() + " was not started: port " + model.proxy().port()
-                    + " is taken by " + holder(model.proxy().port())
-                    + "; stop that, or give the model another port (startPort moves all of them)");
+        for (boolean first = true; endpoint.isPortTaken(); first = false) {
+            boolean late = System.nanoTime() > end;
+            boolean leaves = late || first && InWords.isStranger(port);
+            if (movable && leaves && move()) return;
+            if (late) {
+                throw new StartFailed(the() + " was not started: port " + port + " is taken by "
+                    + InWords.holder(port) + "; stop that, or give the model another port"
+                    + " (startPort moves all of them)");
             }
             MILLISECONDS.sleep(PORT_LOOK_MS);
         }
     }
 
-    private static String holder(int port) {
-        long pid = Proc.listener(port);
-        if (pid == ProcessHandle.current().pid()) return "llmsnap itself (--listen)";
-        String environment = pid == 0 ? "" : Proc.environment(pid);
-        String who = ProcessTree.describe(pid, environment);
-        if (environment.contains(ProcessTree.MODEL)) return who;
-        return "another program" + (pid == 0 ? "" : " (" + who + ")");
+    private boolean move() {
+        int port = factory.nextPort();
+        if (port == 0) return false;
+        warn("port " + launch.port() + " is taken by " + InWords.holder(launch.port())
+            + "; port " + port + " is used instead");
+        is(model.at(port));
+        report.accept(new Event.Moved(model, run));
+        return true;
     }
 
     /** Starts the process. @return false when a stop came first: {@link #end} waits for it */
@@ -306,7 +335,7 @@ public final class ModelServer implements ModelRun {
             started = builder.start();
         } catch (IOException e) {
             throw new StartFailed(the() + " cannot be started: "
-                + reason(e, model.cmd().getFirst()));
+                + InWords.reason(e, model.cmd().getFirst()));
         }
         tree = new ProcessTree(started.toHandle(), mark);
         process = started;
@@ -318,20 +347,10 @@ public final class ModelServer implements ModelRun {
         return !ending.get();
     }
 
-    private static String reason(IOException e, String program) {
-        String said = String.valueOf(e.getMessage());
-        if (said.matches("(?s).*error[=:] ?2\\b.*")) {
-            return "there is no program \"" + program
-                + "\"; is it installed, and is its full path in cmd?";
-        }
-        boolean forbidden = said.matches("(?s).*error[=:] ?13\\b.*");
-        return forbidden ? "\"" + program + "\" may not be executed" : said;
-    }
-
     private ProcessBuilder command(List<String> words) {
         var builder = new ProcessBuilder(words).redirectErrorStream(true);
-        builder.environment().keySet().removeAll(factory.secrets.get());
-        for (String entry : launch.command().env()) {
+        builder.environment().keySet().removeAll(factory.secrets());
+        for (String entry : launch.words(launch.command().env())) {
             int equals = entry.indexOf('=');
             builder.environment().put(entry.substring(0, equals), entry.substring(equals + 1));
         }
@@ -431,7 +450,8 @@ public final class ModelServer implements ModelRun {
         leave(() -> {
             worker.interrupt();
             outputEnded.await(LAST_OUTPUT_MS, MILLISECONDS);
-            String why = "the server of " + the() + " " + how() + "; " + lastLines();
+            String why = "the server of " + the() + " "
+                + InWords.end(process.exitValue(), ready) + "; " + lastLines();
             report.accept(failure(why));
             ended.countDown();
             tree.endSurvivors(false);
@@ -450,28 +470,6 @@ public final class ModelServer implements ModelRun {
         }
         ended.countDown();
         report.accept(new Event.Gone(model.id(), run));
-    }
-
-    /** How the process ended, in words. */
-    private String how() {
-        int code = process.exitValue();
-        boolean signalled = code > FIRST_SIGNAL_STATUS && code <= FIRST_SIGNAL_STATUS + SIGNALS;
-        int signal = code - FIRST_SIGNAL_STATUS;
-        String how = signalled ? "was ended by signal " + signal + signalName(signal)
-            : "exited with code " + code;
-        boolean gone = code == 0 && !ready;
-        return gone ? how + "; the command must stay in the foreground (no & and no docker -d)"
-            : how;
-    }
-
-    private static String signalName(int signal) {
-        return switch (signal) {
-            case 6 -> " (SIGABRT)";
-            case 9 -> " (SIGKILL: when nobody did that, the machine was out of memory)";
-            case 11 -> " (SIGSEGV)";
-            case 15 -> " (SIGTERM)";
-            default -> "";
-        };
     }
 
     @Override public void stop(boolean haste) {
@@ -522,14 +520,14 @@ public final class ModelServer implements ModelRun {
 
     /** Runs cmdStop. @return false when it could not do its work, so that a signal has to */
     private boolean stopByCommand(long deadline) throws InterruptedException {
-        List<String> words = new ArrayList<>(launch.command().stop());
+        List<String> words = new ArrayList<>(launch.words(launch.command().stop()));
         words.replaceAll(word -> word.replace("${PID}", String.valueOf(process.pid())));
         Process stopper;
         try {
             stopper = command(words).start();
             stopper.getOutputStream().close();
         } catch (IOException e) {
-            warn("cmdStop: " + reason(e, words.getFirst()) + "; SIGTERM was sent instead");
+            warn("cmdStop: " + InWords.reason(e, words.getFirst()) + "; SIGTERM was sent instead");
             return false;
         }
         readOutput(stopper, () -> { });

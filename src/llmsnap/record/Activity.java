@@ -56,6 +56,14 @@ public final class Activity {
         }
     }
 
+    /** Puts rows of earlier runs before all that come. @param before oldest first */
+    public void restore(List<Row> before) {
+        guard.run(() -> {
+            rows.addAll(before);
+            before.forEach(row -> lastId.accumulateAndGet(row.id(), Math::max));
+        });
+    }
+
     /** Adds a listener. @return the rows so far, oldest first: it is told of all later ones */
     public List<Row> listen(Listener listener) {
         return guard.get(() -> {
@@ -98,8 +106,13 @@ public final class Activity {
      * @param cancel breaks it off; must return at once
      */
     public InFlight begin(String model, String path, Runnable cancel) {
+        return begin(new Row.Asked(model, path, "", ""), cancel);
+    }
+
+    /** The same of one that came with a key. */
+    public InFlight begin(Row.Asked asked, Runnable cancel) {
         long id = lastId.incrementAndGet();
-        var request = new InFlight(id, new Row.Asked(model, path, ""), cancel, captures.new Draft(),
+        var request = new InFlight(id, asked, cancel, captures.new Draft(),
             this::changed, this::add);
         inFlight.put(id, request);
         changed();

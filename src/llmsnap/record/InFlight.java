@@ -22,6 +22,8 @@ public final class InFlight {
     /** Without the query, cut when it is very long. */
     public final String path;
     public final long startedMs = System.currentTimeMillis();
+    /** The name of the API key that it came with, or "". */
+    public final String key;
     private final String pathAndQuery;
     private final Runnable cancel;
     private final Runnable changed;
@@ -47,6 +49,7 @@ public final class InFlight {
             BiConsumer<Row, Capture> ended) {
         this.id = id;
         this.model = asked.model();
+        this.key = asked.key();
         this.pathAndQuery = asked.path();
         this.path = Log.cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
         this.cancel = cancel;
@@ -57,7 +60,7 @@ public final class InFlight {
 
     /** One of which nobody wants to know: whatever becomes of it is not noted. */
     public static InFlight unnoted(String model) {
-        var request = new InFlight(0, new Row.Asked(model, "", ""), () -> { },
+        var request = new InFlight(0, new Row.Asked(model, "", "", ""), () -> { },
             new Captures().new Draft(), () -> { }, (row, capture) -> { });
         request.over = true;
         return request;
@@ -174,7 +177,7 @@ public final class InFlight {
         long durationMs = max(counts.speeds().serverMs(), durationMs());
         long firstMs = ttftMs() < 0 ? counts.speeds().firstMs() : ttftMs();
         var times = new Row.Times(System.currentTimeMillis(), durationMs, firstMs, queueMs());
-        var asked = new Row.Asked(model, path, requested);
+        var asked = new Row.Asked(model, path, requested, key);
         return new Row(id, asked, outcome, tokens, times, Row.Copy.NONE);
     }
 

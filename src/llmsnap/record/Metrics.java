@@ -13,10 +13,11 @@ import java.util.function.ToLongFunction;
  * there were, paths those of a list, everything else is "other".
  */
 public final class Metrics {
-    private record Answered(String model, String path, int status) {}
+    private record Answered(String model, String path, int status, String key) {}
 
     private static final Comparator<Answered> ORDER = Comparator.comparing(Answered::model)
-        .thenComparing(Answered::path).thenComparing(Answered::status);
+        .thenComparing(Answered::path).thenComparing(Answered::status)
+        .thenComparing(Answered::key);
 
     /** What is summed up for each model. */
     private enum Family {
@@ -116,7 +117,8 @@ public final class Metrics {
         // Names that do not exist are no labels: everybody may make some.
         boolean unknown = row.outcome().cause() == Cause.NO_MODEL;
         String model = unknown ? "unknown" : row.asked().model();
-        var answered = new Answered(model, label(row.asked().path()), row.outcome().status());
+        var answered = new Answered(model, label(row.asked().path()), row.outcome().status(),
+            row.asked().key());
         requests.computeIfAbsent(answered, each -> new LongAdder()).increment();
         Histogram[] values = of(model);
         for (Family family : FAMILIES) values[family.ordinal()].add(family.value.applyAsLong(row));
@@ -139,8 +141,15 @@ public final class Metrics {
         page.metric("counter", "llmsnap_requests_total",
             "Requests that have ended, by model, path and the"
             + " status of their answer (499: the client left before one).");
-        requests.forEach((of, count) -> page.sample(count.sum(),
-            "model", of.model, "path", of.path, "status", String.valueOf(of.status)));
+        requests.forEach((of, count) -> {
+            String status = String.valueOf(of.status);
+            if (of.key.isEmpty()) {
+                page.sample(count.sum(), "model", of.model, "path", of.path, "status", status);
+            } else {
+                page.sample(count.sum(), "model", of.model, "path", of.path, "status", status,
+                    "key", of.key);
+            }
+        });
         for (Family family : FAMILIES) {
             String type = family.bounds.length == 0 ? "counter" : "histogram";
             page.metric(type, family.title, family.help);

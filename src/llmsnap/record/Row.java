@@ -13,8 +13,10 @@ public record Row(long id, Asked asked, Outcome outcome, Tokens tokens, Times ti
     /**
      * @param model its id, whatever name was used for it
      * @param path without its query, cut when it is very long
+     * @param requested the name it was asked for by, "" for the model's
+     * @param key the name of the API key that it came with, or ""
      */
-    public record Asked(String model, String path, String requested) {}
+    public record Asked(String model, String path, String requested, String key) {}
 
     /**
      * @param status what the client got; 499 when it left before an answer; of an error that came

@@ -119,6 +119,12 @@ public final class JsonEdit {
         return member != null && bytes[member.valueStart] == 't';
     }
 
+    /** Whether it is {@code false}. */
+    public boolean isFalse(String key) {
+        Member member = first(key);
+        return member != null && bytes[member.valueStart] == 'f';
+    }
+
     private Member first(String key) {
         for (Member member : members.list) {
             if (member.key.equals(key)) return member;

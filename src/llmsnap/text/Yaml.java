@@ -32,13 +32,18 @@ public final class Yaml extends YamlScalars {
     /** A node that has a name, how many nodes it has in it, and how much text. */
     private record Anchor(YamlNode node, int size, long chars) {}
 
-    private Yaml(String text) {
-        super(text);
+    private Yaml(String text, String file) {
+        super(text, file);
     }
 
     /** Reads one document. @return its root, or null when there is nothing but comments */
     public static YamlNode parse(byte[] utf8) {
-        var yaml = new Yaml(decode(utf8));
+        return parse(utf8, "");
+    }
+
+    /** The same of a file that is one of several. */
+    public static YamlNode parse(byte[] utf8, String file) {
+        var yaml = new Yaml(decode(utf8, file), file);
         yaml.checkCharacters();
         return DeepStack.call(yaml::readDocument);
     }

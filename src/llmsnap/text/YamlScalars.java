@@ -12,8 +12,8 @@ import llmsnap.text.YamlNode.Scalar;
  * character of an X and ends behind it.
  */
 class YamlScalars extends YamlText {
-    YamlScalars(String text) {
-        super(text);
+    YamlScalars(String text, String file) {
+        super(text, file);
     }
 
     /**

@@ -11,21 +11,26 @@ import java.util.stream.IntStream;
 /** The characters of a YAML text, one after another, and where they stand. */
 class YamlText {
     final String text;
+    private final String file;
     int at;                                 // the next character
     private final int[] lineStarts;
 
-    YamlText(String text) {
+    /** @param file its name, for places; or "" */
+    YamlText(String text, String file) {
         this.text = text;
+        this.file = file;
         lineStarts = IntStream.rangeClosed(0, text.length())
             .filter(i -> i == 0 || text.charAt(i - 1) == '\n').toArray();
     }
 
     /** The text of a file, without byte order mark, line ends as \n. */
-    static String decode(byte[] utf8) {
+    static String decode(byte[] utf8, String file) {
         CharBuffer out = CharBuffer.allocate(utf8.length + 1);
         CoderResult result = UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8), out, true);
         String text = out.flip().toString();
-        if (result.isError()) throw new YamlText(text).wrong("this is not UTF-8", text.length());
+        if (result.isError()) {
+            throw new YamlText(text, file).wrong("this is not UTF-8", text.length());
+        }
         if (text.startsWith("\uFEFF")) text = text.substring(1);
         return text.replace("\r\n", "\n").replace('\r', '\n');
     }
@@ -44,7 +49,7 @@ class YamlText {
     Place place(int index) {
         int line = Arrays.binarySearch(lineStarts, index);
         if (line < 0) line = -line - 2;
-        return new Place(line + 1, index - lineStarts[line] + 1);
+        return new Place(file, line + 1, index - lineStarts[line] + 1);
     }
 
     Malformed wrong(String what) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class CommandTest {
     private static ConfigReader.Result read(String yaml) {
         return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
-            port -> port == 5800);
+            Machine.NONE);
     }
 
     private static Config config(String yaml) {
@@ -22,8 +22,7 @@ class CommandTest {
     }
 
     private static List<String> warnings(String yaml) {
-        return read(yaml).warnings().stream().map(CommandTest::shown)
-            .filter(text -> !text.contains(": port 5800 ")).toList();
+        return read(yaml).warnings().stream().map(CommandTest::shown).toList();
     }
 
     private static String shown(Problem problem) {
@@ -48,11 +47,11 @@ class CommandTest {
             """.replace("${name}", "m"));
         Model model = config.model("m:coding");
         assertThat(model.limits().ttlSeconds()).isEqualTo(60);
-        assertThat(model.limits().requests()).isEqualTo(3);
+        assertThat(model.limits().turns().requests()).isEqualTo(3);
         assertThat(model.about().unlisted()).isTrue();
         assertThat(model.about().metadata().text("cmd")).isEqualTo("a\n# stays");
-        assertThat(config.settings().entry().apiKeys()).containsExactly("me-secret");
-        assertThat(config.settings().preload()).containsExactly("m");
+        assertThat(config.settings().entry().apiKeys().getFirst().key()).isEqualTo("me-secret");
+        assertThat(config.settings().hooks().preload()).containsExactly("m");
     }
 
     @Test void commandsThatOnlyLookRightAreWarnedOf() {
@@ -64,7 +63,7 @@ class CommandTest {
         }
         assertThat(warnings("models: {a: {cmd: \"bash -c 'x ${PORT} && y'\"}}\n")).isEmpty();
         assertThat(config("models: {a: {cmd: \"x ${PORT} \\\\ \\n -y\"}}\n").model("a").cmd())
-            .containsExactly("x", "5801", "-y");
+            .containsExactly("x", "5800", "-y");
     }
 
     @Test void whatIsQuotedMeansNothingToAShell() {
@@ -106,9 +105,13 @@ class CommandTest {
             .isEqualTo("the key \"x\" is there twice");
     }
 
-    @Test void aPortThatAStrangerHoldsIsNotHandedOut() {
-        Config config = config("models: {a: {cmd: 'x ${PORT}'}}\n");
-        assertThat(config.model("a").cmd()).containsExactly("x", "5801");
-        assertThat(read("models: {a: {cmd: 'x ${PORT}'}}\n").warnings()).hasSize(1);
+    @Test void aModelMovesToAnotherPortInAllThatNamesIt() {
+        Model model = config("models: {a: {cmd: 'x --p=${PORT}', cmdStop: 'y ${PORT}'}}\n")
+            .model("a");
+        Model moved = model.at(6000);
+        assertThat(moved.cmd()).containsExactly("x", "--p=6000");
+        assertThat(moved.shownCmd()).isEqualTo("x --p=6000");
+        assertThat(moved.proxy()).hasToString("http://localhost:6000");
+        assertThat(moved.line()).isEqualTo(model.line());
     }
 }

@@ -17,7 +17,7 @@ class ConfigReaderTest {
 
     private static ConfigReader.Result read(String yaml) {
         return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), ENV::get, Map.of(),
-            port -> false);
+            Machine.NONE);
     }
 
     private static Config valid(String yaml) {
@@ -55,7 +55,7 @@ class ConfigReaderTest {
                             a.launch().life().unloadTimeoutSeconds(),
                             a.limits().requestSeconds(),
                             a.limits().healthCheckSeconds(),
-                            a.limits().requests()))
+                            a.limits().turns().requests()))
             .containsExactly(0, 10, 0, 120, 100);
         assertThat(
                         List.of(
@@ -113,7 +113,7 @@ class ConfigReaderTest {
                             a.limits().ttlSeconds(),
                             a.launch().life().unloadTimeoutSeconds(),
                             a.limits().requestSeconds(),
-                            a.limits().requests()))
+                            a.limits().turns().requests()))
             .containsExactly(60, 3, 30, 4);
         assertThat(List.of(a.about().unlisted(), a.sendLoadingState())).containsExactly(true, true);
         assertThat(a.about().name()).isEqualTo("Name");
@@ -196,7 +196,7 @@ class ConfigReaderTest {
                             (yaml + "  '0': {cmd: 'x ${PORT}'}\n")
                                 .getBytes(StandardCharsets.UTF_8),
                             ENV::get,
-                            Map.of("b", 9001, "a", 9000), port -> false)
+                            Map.of("b", 9001, "a", 9000), Machine.NONE)
                 .config();
         assertThat(again.models().values().stream().map(m -> m.id() + m.launch().port()))
             .containsExactly("b9001", "c0", "a9000", "09002");
@@ -503,7 +503,7 @@ class ConfigReaderTest {
             models: {a: {cmd: 'x ${PORT}', aliases: [b]}}
             hooks: {on_startup: {preload: [' b ', '', nope, a]}}
             """);
-        assertThat(result.config().settings().preload()).containsExactly("a");
+        assertThat(result.config().settings().hooks().preload()).containsExactly("a");
         assertThat(result.warnings())
             .singleElement()
             .extracting(Problems.Problem::message)

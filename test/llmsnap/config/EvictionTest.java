@@ -24,7 +24,7 @@ class EvictionTest {
 
     private final Config config =
         ConfigReader.read(YAML.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
-            port -> false)
+            Machine.NONE)
             .config();
 
     @ParameterizedTest

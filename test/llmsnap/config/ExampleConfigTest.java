@@ -9,10 +9,8 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import llmsnap.Running;
+import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 
 /** Keeps config.example.yaml, the reader and --check-config in step. */
@@ -21,7 +19,7 @@ class ExampleConfigTest {
 
     @Test void theExampleIsValidWithoutAWarning() throws IOException {
         ConfigReader.Result result =
-            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of(), port -> false);
+            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of(), Machine.NONE);
         assertThat(result.errors()).isEmpty();
         assertThat(result.warnings()).isEmpty();
         assertThat(result.config().models()).hasSize(6);
@@ -35,41 +33,29 @@ class ExampleConfigTest {
         assertThat(result.config().model("vllm-level-2").launch().sleep().wake()).hasSize(3);
     }
 
-    /**
-     * The keys the reader asks for are string literals in its source; each stands in the example as
-     * a key.
-     */
+    /** The schema notes every key that the reader asks for; each is explained in the example. */
     @Test void everyKeyTheReaderKnowsIsExplained() throws IOException {
-        StringBuilder reader = new StringBuilder();
-        try (Stream<Path> sources = Files.list(Path.of("src", "llmsnap", "config"))) {
-            for (Path source : sources.toList()) reader.append(Files.readString(source));
-        }
         Set<String> keys = new TreeSet<>();
-        Matcher matcher =
-            Pattern.compile(
-                            "(?:\\.(?:whole|flag|text|fields|scalars|take|mapping|texts|list|"
-                            + "each|inside|positive|has)\\(|\\.atLeast\\(\\w+,"
-                                + " |\\.field\\(fields, |choice\\(top, |[("
-                                + " =](?:calls|command)\\()\\s*\"([A-Za-z_]+)\"")
-                .matcher(reader);
-        while (matcher.find()) keys.add(matcher.group(1));
-        assertThat(keys)
-            .contains(
-                "cmd",
-                "ttl",
-                "swapGrace",
-                "members",
-                "endpoint",
-                "apiKey",
-                "preload",
-                "wakeEndpoints",
-                "logLevel");
+        collect(SchemaWriter.json(), keys);
+        assertThat(keys).contains("cmd", "ttl", "swapGrace", "members", "endpoint", "apiKey",
+            "preload", "wakeEndpoints", "logLevel", "on_idle", "discover", "evict_costs");
+        keys.remove("strip_params");        // the old name of stripParams
         String example = Files.readString(EXAMPLE, StandardCharsets.UTF_8);
         for (String key : keys) {
-            if (key.equals("strip_params")) continue; // the old name of stripParams
             assertThat(example)
                 .as("the example explains " + key)
                 .containsPattern("(?m)(^|[\\s{])" + key + ":");
+        }
+    }
+
+    private static void collect(Json schema, Set<String> keys) {
+        switch (schema) {
+            case Json.Obj object -> object.entries().forEach((name, value) -> {
+                if (name.equals("properties")) keys.addAll(((Json.Obj) value).entries().keySet());
+                collect(value, keys);
+            });
+            case Json.Arr list -> list.items().forEach(each -> collect(each, keys));
+            default -> { }
         }
     }
 

@@ -21,7 +21,7 @@ class MatrixTest {
 
     private static ConfigReader.Result read(String yaml) {
         return ConfigReader.read((MODELS + yaml).getBytes(UTF_8), name -> null, Map.of(),
-            port -> false);
+            Machine.NONE);
     }
 
     private static Matrix matrix(String sets, String costs) {
@@ -65,7 +65,7 @@ class MatrixTest {
             .mapToObj(i -> "m" + (place * 10 + i)).collect(Collectors.joining(" | ", "(", ")")))
             .collect(Collectors.joining(" & "));
         Matrix matrix = ConfigReader.read((models + "matrix: {sets: {s: \"" + set + "\"}}")
-            .getBytes(UTF_8), name -> null, Map.of(), port -> false).config().groups().matrix();
+            .getBytes(UTF_8), name -> null, Map.of(), Machine.NONE).config().groups().matrix();
         Set<String> gone = matrix.outsiders("m7", List.of("m3", "m13", "m23", "m33", "m43"));
         assertThat(gone).containsExactly("m3");
         assertThat(matrix.allows("m1", "m2")).isFalse();

@@ -21,7 +21,7 @@ class RealConfigsTest {
 
     private static ConfigReader.Result read(Path file) throws IOException {
         return ConfigReader.read(
-            Files.readAllBytes(file), name -> "/env/" + name, Map.of(), port -> false);
+            Files.readAllBytes(file), name -> "/env/" + name, Map.of(), Machine.NONE);
     }
 
     @Test void whatIsValidIsUnderstoodAndTheRestRefusedWithItsLine() throws IOException {

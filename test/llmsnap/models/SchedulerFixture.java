@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 
 /**
  * Events in, effects out. Requests are written as model + number; times are milliseconds in the
@@ -34,7 +35,7 @@ abstract class SchedulerFixture {
     Scheduler scheduler(String yaml) {
         ConfigReader.Result result =
             ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
-                port -> false);
+                Machine.NONE);
         assertThat(result.errors()).isEmpty();
         config = result.config();
         return new Scheduler(config);
@@ -56,6 +57,7 @@ abstract class SchedulerFixture {
             case Effect.Timer e -> "timer " + e.atMs();
             case Effect.AllStopped e -> "all stopped";
             case Effect.Look e -> "look";
+            case Effect.Idle e -> "idle " + e.models();
             case Effect.Learned e -> "learned";
         };
     }

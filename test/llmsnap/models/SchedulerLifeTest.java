@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
 /** Failures, unloading, sleep, reloads and the end; and a random world. */
@@ -169,7 +170,7 @@ class SchedulerLifeTest extends SchedulerFixture {
     private Config reread(String yaml) {
         ConfigReader.Result result =
             ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
-                port -> false);
+                Machine.NONE);
         assertThat(result.errors()).isEmpty();
         return result.config();
     }
@@ -219,7 +220,7 @@ class SchedulerLifeTest extends SchedulerFixture {
     @Test void shutdownStopsSideBySideAndRefusesTheRest() {
         aBusy();
         request("b", 2);
-        on(new Event.Shutdown(), "refuse 2 SHUTTING_DOWN", "timer 5000");
+        on(new Event.Shutdown(), "timer 5000", "refuse 2 SHUTTING_DOWN");
         request("a", 3, "refuse 3 SHUTTING_DOWN");
         now = 5000;
         on(new Event.Tick(), "break 1", "stop a1");
@@ -386,6 +387,7 @@ class SchedulerLifeTest extends SchedulerFixture {
                     case Effect.Timer e -> {}
                     case Effect.AllStopped e -> {}
                     case Effect.Look e -> {}
+                    case Effect.Idle e -> {}
                     case Effect.Learned e -> {}
                 }
             }

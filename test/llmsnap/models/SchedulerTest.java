@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
 /** The queue: who is served, who goes for whom, and when. */
@@ -56,7 +57,7 @@ class SchedulerTest extends SchedulerFixture {
 
     private static Config config(String yaml) {
         return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
-            port -> false).config();
+            Machine.NONE).config();
     }
 
     @Test void whoLeavesAnUnloadIsNotToldOfItsEnd() {
@@ -80,7 +81,7 @@ class SchedulerTest extends SchedulerFixture {
                                 FOUR.replace("a: {cmd: x", "a: {cmd: y")
                                     .getBytes(StandardCharsets.UTF_8),
                                 name -> null,
-                                Map.of(), port -> false)
+                                Map.of(), Machine.NONE)
                     .config()),
             now);
         request("a", 3, "start a3");

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Random;
 import llmsnap.config.Config.Kept;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
 /** Rows and captures: what is kept, what goes first, and what is never kept. */
@@ -23,7 +24,7 @@ class ActivityTest {
                         (yaml + "\nmodels: {m: {cmd: x, proxy: http://h}}\n")
                             .getBytes(StandardCharsets.UTF_8),
                         name -> null,
-                        Map.of(), port -> false)
+                        Map.of(), Machine.NONE)
             .config()
             .settings()
             .kept();

@@ -220,7 +220,7 @@ class YamlTest {
             Yaml.parse(bytes);
             assertThat(true).as("refused").isFalse();
         } catch (Malformed e) {
-            assertThat(e.place).isEqualTo(new Place(2, 4));
+            assertThat(e.place).isEqualTo(new Place("", 2, 4));
         }
     }
 

@@ -16,12 +16,13 @@ import llmsnap.record.Capture;
 import llmsnap.record.InFlight;
 import llmsnap.record.Metrics;
 import llmsnap.record.MetricsPage;
+import llmsnap.record.RowJson;
 import llmsnap.text.Json;
 
 /** What was asked of the models: rows, captures, requests in flight, and counts for monitoring. */
 public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics) {
     public void rows(Exchange exchange, String rest) throws Failure {
-        exchange.sendJson(Json.of(activity.rows().stream().map(ActivityJson::row).toList()));
+        exchange.sendJson(Json.of(activity.rows().stream().map(RowJson::of).toList()));
     }
 
     public void capture(Exchange exchange, String id) throws Failure {

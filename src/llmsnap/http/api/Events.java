@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
@@ -22,11 +23,13 @@ import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
+import llmsnap.models.Pause;
 import llmsnap.record.Activity;
 import llmsnap.record.InFlight;
 import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 import llmsnap.record.Row;
+import llmsnap.record.RowJson;
 import llmsnap.text.Json;
 
 /**
@@ -178,6 +181,7 @@ public final class Events {
         private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos;
+        private Pause pause;                    // as it was last told
 
         Reader(Exchange exchange, Inbox inbox) {
             this.exchange = exchange;
@@ -186,6 +190,7 @@ public final class Events {
 
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
             write(models.whole().get());
+            writePause();
             writeRows(old);
             for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
@@ -202,6 +207,7 @@ public final class Events {
         void writeNews() throws Failure, InterruptedException {
             long before = writtenNanos;
             for (byte[] list; (list = inbox.nextModels()) != null; ) write(list);
+            writePause();
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
             for (String source : logs.keySet()) {
@@ -231,11 +237,18 @@ public final class Events {
             write(message("logData", obj("source", source, "data", data)));
         }
 
+        private void writePause() throws Failure {
+            Pause now = pool.paused();
+            if (Objects.equals(now, pause)) return;
+            pause = now;
+            write(message("pause", OperateRoutes.json(now)));
+        }
+
         private void writeRows(List<Row> rows) throws Failure {
             int from = 0;
             do {
                 write(message("metrics", rows.stream().skip(from).limit(ROWS_AT_ONCE)
-                    .map(ActivityJson::row).toList()));
+                    .map(RowJson::of).toList()));
                 from += ROWS_AT_ONCE;
             } while (from < rows.size());
         }

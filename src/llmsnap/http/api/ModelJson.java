@@ -6,6 +6,7 @@ import static llmsnap.text.Json.obj;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import llmsnap.config.Config.Launch;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Abilities;
 import llmsnap.config.Config.About;
@@ -62,7 +63,8 @@ final class ModelJson {
             case ASLEEP, SLEEP_PENDING -> "sleeping";
             case STOPPED, STOPPING -> "unloaded";
         };
-        Json.Obj state = obj("value", value, "args", status.model().launch().command().shown());
+        Launch launch = status.model().launch();
+        Json.Obj state = obj("value", value, "args", launch.words(launch.command().shown()));
         ModelStatus.Trouble trouble = status.history().trouble();
         boolean failed = value.equals("unloaded") && !trouble.why().isEmpty();
         if (failed) state = state.with("failed", true).with("exit_code", trouble.exitCode());
@@ -115,7 +117,7 @@ final class ModelJson {
 
     static Json.Obj running(ModelStatus status) {
         Model model = status.model();
-        boolean attached = model.cmd().isEmpty() && status.state() == ModelState.READY;
+        boolean attached = model.isAttached() && status.state() == ModelState.READY;
         Json.Obj running = obj(
             "model", model.id(),
             "state", attached ? "attached" : status.state().label,

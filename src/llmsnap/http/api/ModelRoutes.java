@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Properties;
 import llmsnap.config.Config.Abilities;
+import llmsnap.config.Config.Key;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
@@ -14,6 +15,7 @@ import llmsnap.config.Config.Profile;
 import llmsnap.config.Config.Selector;
 import llmsnap.http.proxy.Body;
 import llmsnap.http.proxy.BodyReader;
+import llmsnap.http.proxy.Inference;
 import llmsnap.http.proxy.Names;
 import llmsnap.http.proxy.PeerModels;
 import llmsnap.http.proxy.Query;
@@ -88,12 +90,18 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
                 if (!known && !target.isEmpty()) list.add(ModelJson.pinned(name, target));
             });
         }
+        Key key = exchange.key();
+        boolean limited = !key.models().isEmpty();
+        list.removeIf(each -> limited && names.findOrNull(each.text("id")) instanceof Target target
+            && !target.isAllowed(key));
         list.sort(Comparator.comparing(entry -> entry.text("id")));
         exchange.sendJson(obj("object", "list", "data", list));
     }
 
     public void one(Exchange exchange, String name) throws Failure {
-        switch (names.find(name)) {
+        Target found = names.find(name);
+        if (!found.isAllowed(exchange.key())) throw Inference.forbidden(name);
+        switch (found) {
             case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer(),
                 names.peers().status(remote.peer(), remote.name())));
             case Target.Any any -> exchange.sendJson(ModelJson.listed(any.selector()));
@@ -183,14 +191,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
         String id = names.model(named(exchange)).id();
         ModelStatus status = present(id, pool.status(id));
         if (status.state().isServing()) throw new Failure(400, "model is already running");
-        ModelPool.Ticket ticket = pool.request(id, why -> { });
-        Thread.ofVirtual().start(() -> {
-            try {
-                ticket.await().close();
-            } catch (Refused | InterruptedException e) {
-                // its status tells
-            }
-        });
+        pool.load(id, why -> { });      // its status tells
         exchange.sendJson(obj("success", true));
     }
 

@@ -31,6 +31,7 @@ import llmsnap.record.Activity;
 import llmsnap.record.Cause;
 import llmsnap.record.InFlight;
 import llmsnap.record.Log;
+import llmsnap.record.Row;
 
 /** Waits for a request's model, passes the request on and the answer back, and notes it. */
 public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, Log log) {
@@ -134,7 +135,9 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
 
     /** Notes a request, also one for a model that there is not. */
     InFlight note(Exchange exchange, String model) {
-        InFlight noted = activity.begin(model, exchange.plainPath() + exchange.queryPart(),
+        var asked = new Row.Asked(model, exchange.plainPath() + exchange.queryPart(), "",
+            exchange.key().name());
+        InFlight noted = activity.begin(asked,
             () -> exchange.interruption.breakOff(Failure.of(CANCELLED)));
         exchange.onEnd((status, failure, said) -> end(noted, status, failure, said));
         exchange.describe(noted::summary);
@@ -192,7 +195,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
         Model model = target.model();
         boolean placed = target.ticket() != null && !target.ticket().hasEnded();
         Ticket ticket = placed ? target.ticket()
-            : pool.request(model.id(), exchange.interruption);
+            : pool.request(model.id(), exchange.interruption, exchange.key().priority());
         if (log.isDebug()) debug(noted, pool.outlook(model.id()));
         try (Lease lease = ticket.await()) {
             noted.granted();
@@ -206,8 +209,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
                 end(noted, status, failure, said);
                 free.run();
             });
-            Address address = model.proxy();
-            String host = address.isHttps() ? null : address.authority();
+            String host = model.proxy().isHttps() ? null : lease.run().authority();
             String name = "the server of the model \"" + model.id() + "\"";
             try {
                 var upstream = new Upstream(lease.run().base(), host, name,

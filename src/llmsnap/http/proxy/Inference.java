@@ -55,14 +55,23 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     private Target find(Exchange exchange, String name) throws Failure {
         try {
             Target target = names.find(name);
+            if (!target.isAllowed(exchange.key())) throw forbidden(name);
             Log log = dispatcher.log();
             String whose = target instanceof Target.Local ? "the model " : "a peer's model ";
             if (log.isDebug()) log.debug("\"" + name + "\" means " + whose + target.id());
             return target;
         } catch (Failure e) {
             if (exchange.is("POST")) dispatcher.note(exchange, Log.cut(name, MAX_SHOWN));
-            throw e;
+            // Which models there are is none of its business.
+            boolean limited = e.status == 404 && !exchange.key().models().isEmpty();
+            throw limited ? forbidden(name) : e;
         }
+    }
+
+    /** Says that a key is not for what a name stands for. */
+    public static Failure forbidden(String name) {
+        return new Failure(403, "this API key may not use \"" + Failure.shown(name) + "\"")
+            .as("forbidden", "model");
     }
 
     /** A request by the name that it asks for. */
@@ -72,8 +81,10 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     private void pass(Exchange exchange, Asked asked, Target found)
             throws Failure, Refused, InterruptedException {
         PeerModels peers = names.peers();
+        int priority = exchange.key().priority();
         List<Target> targets = found instanceof Target.Any any
-            ? new Selection(pool, peers).choose(any, exchange.interruption) : List.of(found);
+            ? new Selection(pool, peers).choose(any, exchange.interruption, priority)
+            : List.of(found);
         if (found instanceof Target.Remote remote) peers.begun(remote);
         try {
             dispatcher.pass(exchange, asked.name, targets, asked.to);

@@ -11,7 +11,7 @@ public final class Query {
     private Query() {}
 
     /** The decoded value of the first {@code key} in an encoded text, or null. */
-    static String value(String encoded, String key) throws Failure {
+    public static String value(String encoded, String key) throws Failure {
         if (encoded == null) return null;
         for (String pair : encoded.split("&")) {
             int equals = pair.indexOf('=');

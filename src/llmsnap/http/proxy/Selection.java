@@ -44,7 +44,7 @@ record Selection(ModelPool pool, PeerModels peers) {
     }
 
     /** The targets to try, in that order; a local one that comes first has its place taken. */
-    List<Target> choose(Target.Any any, ModelPool.Client client) {
+    List<Target> choose(Target.Any any, ModelPool.Client client, int priority) {
         return pool.inOneStep(() -> {
             List<Candidate> all = new ArrayList<>();
             for (Target each : any.targets()) all.add(candidate(each));
@@ -55,8 +55,8 @@ record Selection(ModelPool pool, PeerModels peers) {
             };
             if (first instanceof Target.Remote remote) peers.begun(remote);
             List<Target> chosen = new ArrayList<>();
-            chosen.add(first instanceof Target.Local local
-                ? new Target.Local(local.model(), pool.request(local.id(), client)) : first);
+            chosen.add(first instanceof Target.Local(var model, var none)
+                ? new Target.Local(model, pool.request(model.id(), client, priority)) : first);
             boolean others = any.selector().strategy() == Strategy.FALLBACK;
             if (others) chosen.addAll(any.targets().subList(1, any.targets().size()));
             return chosen;

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config.Filters;
+import llmsnap.config.Config.Key;
 import llmsnap.config.Config.Model;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config.Reach;
@@ -20,6 +21,11 @@ public sealed interface Target {
     /** Who serves it, for its client: the id, or PEER/MODEL. */
     default String served() {
         return id();
+    }
+
+    /** Whether it may be used with that key. */
+    default boolean isAllowed(Key key) {
+        return key.allows(id()) || key.allows(served());
     }
 
     /** How it is asked. */
@@ -84,6 +90,11 @@ public sealed interface Target {
     record Any(Selector selector, List<Target> targets) implements Target {
         @Override public String id() {
             return selector.id();
+        }
+
+        @Override public boolean isAllowed(Key key) {
+            boolean all = targets.stream().allMatch(each -> each.isAllowed(key));
+            return key.allows(id()) || all && !targets.isEmpty();
         }
 
         @Override public Map<String, Edit> edits(String asked) {

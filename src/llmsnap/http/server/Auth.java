@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Entry;
+import llmsnap.config.Config.Key;
 
 /** Who may do what: keys when there are some, and always a guard against pages of other sites. */
 final class Auth {
@@ -36,44 +37,52 @@ final class Auth {
     private static final Pattern NAME = Pattern.compile("[a-z0-9._-]+");
     private static final Set<String> OWN_SITES = Set.of("same-origin", "same-site", "none");
 
-    /** How a key came with a request. */
-    private enum Given { NOT, HEADER, BASIC }
+    /** A key that came with a request, and how. */
+    private record Given(Key key, boolean basic) {
+        static final Given NOTHING = new Given(null, false);
+    }
 
     private Auth() {}
 
     /**
      * Lets the request pass.
      *
-     * @return whether it was let in by a key, which no model's server may see
+     * @return the key that let it in, which no model's server may see; null for none
      * @throws Failure 401 without a valid key, 403 for a page of another site
      */
-    static boolean check(Access access, Exchange exchange, Entry entry) throws Failure {
-        List<String> keys = entry.apiKeys();
-        if (access == Access.OPEN) return false;
+    static Key check(Access access, Exchange exchange, Entry entry) throws Failure {
+        List<Key> keys = entry.apiKeys();
+        if (access == Access.OPEN) return null;
         boolean open = keys.isEmpty();
         Given given = given(exchange, keys);
-        if (!open && given == Given.NOT) {
+        if (!open && given.key == null) {
             exchange.responseHeaders().set("WWW-Authenticate", "Basic realm=\"llmsnap\"");
             throw new Failure(401,
                 "a valid API key is needed: Authorization: Bearer KEY, x-api-key: KEY,"
                 + " or Basic with the key as password").as("invalid_api_key", null);
         }
         // A browser sends Basic credentials along with any page's request: they say nothing of it.
-        boolean anyPageCouldSendIt = open || given == Given.BASIC;
-        boolean asked = access == Access.CONTROL && anyPageCouldSendIt || given == Given.BASIC;
+        boolean anyPageCouldSendIt = open || given.basic;
+        boolean asked = access == Access.CONTROL && anyPageCouldSendIt || given.basic;
         if (asked) checkSite(exchange);
         if (access == Access.CONTROL && open) checkHost(exchange, entry.allowedHosts());
-        return given != Given.NOT;
+        boolean forbidden = access == Access.CONTROL && !open && !given.key.control();
+        if (forbidden) {
+            throw new Failure(403, "this API key is for models, not for the server"
+                + " (control: false)").as("forbidden", null);
+        }
+        return given.key;
     }
 
-    private static Given given(Exchange exchange, List<String> keys) {
-        if (isKey(latin(exchange.headerText("X-api-key")), keys)) return Given.HEADER;
+    private static Given given(Exchange exchange, List<Key> keys) {
+        Key key = find(latin(exchange.headerText("X-api-key")), keys);
+        if (key != null) return new Given(key, false);
         String[] words = exchange.headerText("Authorization").split(" ", 2);
-        if (words.length < 2) return Given.NOT;
+        if (words.length < 2) return Given.NOTHING;
         boolean bearer = words[0].equalsIgnoreCase("bearer");
-        if (bearer && isKey(latin(words[1]), keys)) return Given.HEADER;
+        if (bearer) return new Given(find(latin(words[1]), keys), false);
         boolean basic = words[0].equalsIgnoreCase("basic");
-        return basic && isKey(password(words[1].strip()), keys) ? Given.BASIC : Given.NOT;
+        return basic ? new Given(find(password(words[1].strip()), keys), true) : Given.NOTHING;
     }
 
     /** The server hands headers over as Latin-1: these are the bytes that came. */
@@ -91,10 +100,12 @@ final class Auth {
         }
     }
 
-    /** Compares with every key, each in constant time. */
-    private static boolean isKey(byte[] given, List<String> keys) {
-        boolean found = false;
-        for (String key : keys) found |= MessageDigest.isEqual(given, key.getBytes(UTF_8));
+    /** Compares with every key, each in constant time. @return null for none of them */
+    private static Key find(byte[] given, List<Key> keys) {
+        Key found = null;
+        for (Key key : keys) {
+            if (MessageDigest.isEqual(given, key.key().getBytes(UTF_8))) found = key;
+        }
         return found;
     }
 

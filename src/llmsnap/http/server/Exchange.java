@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import llmsnap.config.Config.Key;
 import llmsnap.text.Json;
 
 /** One request and its answer. */
@@ -55,7 +56,7 @@ public final class Exchange {
     public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };
     private Supplier<String> description = () -> "";
-    private boolean keyed;
+    private Key key;            // null: none was asked for
     boolean quiet;
     private boolean closing;
     /** Its connection's descriptor while {@link HangUps} watches it; -1: not, 0: not asked yet. */
@@ -201,13 +202,18 @@ public final class Exchange {
     }
 
     /** Notes that it was let in by a key of ours. */
-    void admit(boolean byKey) {
-        keyed = byKey;
+    void admit(Key with) {
+        key = with;
+    }
+
+    /** The key that it was let in by; {@link Key#NONE} where none is needed. */
+    public Key key() {
+        return key == null ? Key.NONE : key;
     }
 
     /** Whether it was let in by a key of ours, which goes no further. */
     public boolean isKeyed() {
-        return keyed;
+        return key != null;
     }
 
     /**
@@ -404,7 +410,7 @@ public final class Exchange {
             write(body);
             return;
         }
-        if (RETRY.contains(why.status)) responseHeaders().set("Retry-After", "1");
+        if (RETRY.contains(why.status)) responseHeaders().set("Retry-After", why.retrySeconds());
         send(why.status, "application/json", body);
     }
 
@@ -436,7 +442,8 @@ public final class Exchange {
         String words = description.get();
         if (!words.isEmpty()) words += " ";
         String code = isCommitted() ? status.toString() : "-";
-        String asked = method() + " " + Failure.shown(rawPath) + " ";
+        String whose = key().name().isEmpty() ? "" : "[" + key.name() + "] ";
+        String asked = whose + method() + " " + Failure.shown(rawPath) + " ";
         String end = reason == null ? "" : ": " + firstLine(reason);
         return client().getAddress().getHostAddress() + " " + asked + code + " " + words
             + bytesOut + " bytes " + time(micros) + end;

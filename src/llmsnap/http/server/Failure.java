@@ -23,6 +23,7 @@ public final class Failure extends Exception {
     private static final int CLIENT_CLOSED = 499;
 
     private static final int MAX_SHOWN = 200;
+    private static final int PAUSE_SECONDS = 30;
 
     /** How a route's clients expect errors. */
     enum Form { OPENAI, RESPONSES, ANTHROPIC }
@@ -31,6 +32,7 @@ public final class Failure extends Exception {
     public final Cause cause;
     // What is added where it is made, and then stays.
     private String code;        // OpenAI's machine-readable word, or null
+    private int retrySeconds = 1;
     private String param;       // which parameter is to blame, or null
     private transient Json.Obj more = Json.EMPTY;       // members beside the error
     private transient Json.Obj given;           // the model's server's own error, or null
@@ -50,6 +52,16 @@ public final class Failure extends Exception {
         code = word;
         param = parameter;
         return this;
+    }
+
+    /** It may be worth to ask again after so long. */
+    private Failure retryIn(int seconds) {
+        retrySeconds = seconds;
+        return this;
+    }
+
+    String retrySeconds() {
+        return String.valueOf(retrySeconds);
     }
 
     /** Adds another member beside the error. */
@@ -121,6 +133,8 @@ public final class Failure extends Exception {
             case NO_SLEEP_MODE -> new Failure(400, message);
             case NOT_LOADED -> new Failure(409, message);
             case REMOVED -> noModel(message);
+            case QUEUE_TIMEOUT -> new Failure(503, message);
+            case PAUSED -> new Failure(503, message).retryIn(PAUSE_SECONDS);
             case NO_MEMORY -> new Failure(507, message).as("insufficient_memory", "model");
         };
     }

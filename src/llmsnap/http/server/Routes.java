@@ -44,6 +44,11 @@ public interface Routes {
             return new Route(Access.CONTROL, null, post, null);
         }
 
+        /** The same, and who looks gets how it stands. */
+        public static Route state(Handler get, Handler post) {
+            return new Route(Access.CONTROL, get, post, null);
+        }
+
         /** The same, with any method. */
         public static Route any(Handler handler) {
             return new Route(Access.CONTROL, handler, handler, handler);

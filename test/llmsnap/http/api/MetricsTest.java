@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import llmsnap.http.RouteTable;
 import llmsnap.models.Kept;
 import llmsnap.models.MemorySource;
@@ -25,7 +26,7 @@ class MetricsTest {
                         "models: {m: {cmd: x, proxy: http://h}}"
                             .getBytes(StandardCharsets.UTF_8),
                         Map.<String, String>of()::get,      // no lambda: that would wait for us
-                        Map.of(), port -> false)
+                        Map.of(), Machine.NONE)
             .config();
 
     /** Ready, started four times, twice others had to go; one request in flight, none waiting. */

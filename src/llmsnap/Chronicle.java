@@ -1,0 +1,73 @@
+package llmsnap;
+
+import static llmsnap.text.Json.obj;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+import llmsnap.models.ModelPool;
+import llmsnap.models.ModelState;
+import llmsnap.models.ModelStatus;
+import llmsnap.record.History;
+import llmsnap.record.RowJson;
+import llmsnap.text.Json;
+
+/** Writes down what becomes of models: that they were loaded, fell asleep, woke or stopped. */
+final class Chronicle implements ModelPool.Listener {
+    private final History history;
+    // Under the pool's lock.
+    private final Map<String, ModelState> states = new HashMap<>();
+    private final Map<String, Long> sinceMs = new HashMap<>();
+    private final Map<String, Map<String, Long>> memory = new HashMap<>();
+
+    Chronicle(History history) {
+        this.history = history;
+    }
+
+    @Override public void changed(Set<String> ids, Map<String, ModelState> brief,
+            Supplier<List<ModelStatus>> now) {
+        if (!history.isOn()) return;
+        for (ModelStatus each : now.get()) {
+            if (ids == null || ids.contains(each.id())) changed(each);
+        }
+    }
+
+    private void changed(ModelStatus status) {
+        String id = status.id();
+        if (!status.server().holds().isEmpty()) memory.put(id, status.server().holds());
+        ModelState before = states.put(id, status.state());
+        if (before == status.state()) return;
+        switch (status.state()) {
+            case READY -> {
+                boolean woke = before == ModelState.WAKING;
+                if (!woke) sinceMs.put(id, System.currentTimeMillis());
+                long tookMs = woke ? -1 : status.history().loadMs();
+                history.model(line(id, woke ? "woke" : "loaded").with("took_ms", tookMs));
+            }
+            case ASLEEP ->
+                history.model(line(id, "slept").with("why", status.history().lastStop()));
+            case STOPPED -> stopped(status);
+            case STARTING, WAKING, SLEEP_PENDING, STOPPING -> { }
+        }
+    }
+
+    private void stopped(ModelStatus status) {
+        String id = status.id();
+        Long since = sinceMs.remove(id);
+        Map<String, Long> held = memory.remove(id);
+        if (status.history().starts() == 0) return;     // it has only come into the list
+        history.model(line(id, "stopped")
+            .with("why", status.history().lastStop())
+            .with("loaded_ms", since == null ? 0 : System.currentTimeMillis() - since)
+            .with("memory", held == null ? Map.of() : held));
+    }
+
+    private static Json.Obj line(String model, String event) {
+        return obj(
+            "timestamp", RowJson.time(System.currentTimeMillis()),
+            "model", model,
+            "event", event);
+    }
+}

@@ -1,0 +1,269 @@
+package llmsnap.record;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.StandardOpenOption.APPEND;
+import static java.nio.file.StandardOpenOption.CREATE;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneId;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import llmsnap.config.Config;
+import llmsnap.platform.Guard;
+import llmsnap.text.Json;
+
+/**
+ * What has ended, kept over restarts: a line of JSON for each request, and for what became of
+ * models, in a file for each day of local time. A thread of its own writes; nobody waits for it:
+ * what it cannot keep up with is lost, counted and said.
+ */
+public final class History {
+    private static final int MAX_WAITING = 10_000;
+    private static final int MAX_BATCH = 1_000;
+    /** Lines that come one after the other are written together. */
+    private static final long GATHER_MS = 100;
+    private static final long TELL_NANOS = TimeUnit.MINUTES.toNanos(1);
+    private static final int TAIL_BYTES = 256 * 1024;
+    private static final Pattern NAME =
+        Pattern.compile("(requests|models)-([0-9]{4}-[0-9]{2}-[0-9]{2})\\.jsonl");
+
+    private enum Kind { REQUESTS, MODELS }
+
+    /** @param what a {@link Row}, or JSON */
+    private record Line(Kind kind, Object what) {
+        String text() {
+            return (what instanceof Row row ? RowJson.of(row) : what) + "\n";
+        }
+    }
+
+    private final Log log;
+    private final BlockingQueue<Line> waiting = new ArrayBlockingQueue<>(MAX_WAITING);
+    /** The first one that waits, taken out already. */
+    private final AtomicReference<Line> held = new AtomicReference<>();
+    private final AtomicLong lost = new AtomicLong();
+    private volatile Config.History settings = new Config.History("", 0);
+    private final Guard guard = new Guard();        // guards the files, and the three below
+    private LocalDate sweptOn;
+    private long toldNanos;
+    private String healed = "";
+
+    public History(Log log) {
+        this.log = log;
+    }
+
+    /** Where lines go from now on. */
+    public void configure(Config.History to) {
+        settings = to;
+    }
+
+    /** Whether anything is kept. */
+    public boolean isOn() {
+        return !settings.dir().isEmpty();
+    }
+
+    /** Begins to write. */
+    public void start() {
+        Thread.ofPlatform().daemon().name("history").start(() -> {
+            try {
+                while (true) {
+                    held.set(waiting.take());
+                    TimeUnit.MILLISECONDS.sleep(GATHER_MS);
+                    flush();
+                }
+            } catch (InterruptedException e) {
+                // it is the end of this thread
+            }
+        });
+    }
+
+    // ---- writing
+
+    /** A request has ended. Returns at once. */
+    public void ended(Row row) {
+        add(new Line(Kind.REQUESTS, row));
+    }
+
+    /** Something became of a model. Returns at once. */
+    public void model(Json.Obj what) {
+        add(new Line(Kind.MODELS, what));
+    }
+
+    private void add(Line line) {
+        if (isOn() && !waiting.offer(line)) lost.incrementAndGet();
+    }
+
+    /** Writes what waits. */
+    public void flush() {
+        guard.run(() -> {
+            Line first = held.getAndSet(null);
+            if (first == null) first = waiting.poll();
+            if (first != null) write(first);
+        });
+    }
+
+    private void write(Line first) {
+        List<Line> lines = new ArrayList<>(List.of(first));
+        while (!lines.isEmpty()) {
+            waiting.drainTo(lines, MAX_BATCH);
+            for (Kind kind : Kind.values()) {
+                var text = new StringBuilder();
+                for (Line each : lines) if (each.kind == kind) text.append(each.text());
+                if (!text.isEmpty()) append(kind, text.toString(), lines.size());
+            }
+            lines.clear();
+            waiting.drainTo(lines, MAX_BATCH);
+        }
+    }
+
+    private void append(Kind kind, String text, int lines) {
+        if (!isOn()) return;
+        LocalDate today = LocalDate.now();
+        Path file = Path.of(settings.dir()).resolve(kind.name().toLowerCase() + "-" + today
+            + ".jsonl");
+        try {
+            if (!today.equals(sweptOn)) sweep(today);
+            Files.createDirectories(file.getParent());
+            Files.writeString(file, healing(file) + text, UTF_8, CREATE, APPEND);
+        } catch (IOException e) {
+            lost.addAndGet(lines);
+            healed = "";
+        }
+        if (lost.get() > 0) tellLoss(file);
+    }
+
+    /** Ends a line that an earlier end has cut. */
+    private String healing(Path file) throws IOException {
+        String name = file.toString();
+        if (name.equals(healed)) return "";
+        if (!Files.exists(file) || Files.size(file) == 0) return "";
+        healed = name;
+        try (var last = new RandomAccessFile(file.toFile(), "r")) {
+            last.seek(last.length() - 1);
+            return last.read() == '\n' ? "" : "\n";
+        }
+    }
+
+    private void tellLoss(Path file) {
+        if (toldNanos != 0 && System.nanoTime() - toldNanos < TELL_NANOS) return;
+        toldNanos = System.nanoTime();
+        log.warn("history: " + lost.getAndSet(0) + " lines were lost: " + file
+            + " cannot be written, or not fast enough");
+    }
+
+    private void sweep(LocalDate today) throws IOException {
+        sweptOn = today;
+        LocalDate oldest = today.minusDays(settings.keepDays());
+        for (Path each : files(Kind.REQUESTS, LocalDate.MIN, oldest)) Files.deleteIfExists(each);
+        for (Path each : files(Kind.MODELS, LocalDate.MIN, oldest)) Files.deleteIfExists(each);
+    }
+
+    // ---- reading
+
+    /** The files of those days, both included, oldest first. */
+    private List<Path> files(Kind kind, LocalDate from, LocalDate to) throws IOException {
+        List<Path> files = new ArrayList<>();
+        Path dir = Path.of(settings.dir());
+        if (!isOn() || !Files.isDirectory(dir)) return files;
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(dir, "*.jsonl")) {
+            for (Path each : all) {
+                Matcher name = NAME.matcher(each.getFileName().toString());
+                if (!name.matches() || !name.group(1).equalsIgnoreCase(kind.name())) continue;
+                LocalDate day = day(name.group(2));
+                if (day != null && !day.isBefore(from) && !day.isAfter(to)) files.add(each);
+            }
+        }
+        files.sort(null);
+        return files;
+    }
+
+    private static LocalDate day(String text) {
+        try {
+            return LocalDate.parse(text);
+        } catch (DateTimeException e) {
+            return null;
+        }
+    }
+
+    /** The last rows, oldest first, at most so many. */
+    public List<Row> last(int most) {
+        Deque<Row> rows = new ArrayDeque<>();
+        try {
+            for (Path file : files(Kind.REQUESTS, LocalDate.MIN, LocalDate.MAX).reversed()) {
+                List<String> lines = lastLines(file, most - rows.size());
+                for (String line : lines.reversed()) {
+                    Row row = row(line);
+                    if (row != null) rows.addFirst(row);
+                }
+                if (rows.size() >= most) break;
+            }
+        } catch (IOException e) {
+            log.warn("history: what was cannot be read: " + e);
+        }
+        return List.copyOf(rows);
+    }
+
+    /** Null for a line that was cut, or is no row. */
+    private static Row row(String line) {
+        try {
+            return Json.parse(line) instanceof Json.Obj json ? RowJson.row(json) : null;
+        } catch (RuntimeException e) {
+            return null;
+        }
+    }
+
+    private static List<String> lastLines(Path file, int most) throws IOException {
+        try (var bytes = new RandomAccessFile(file.toFile(), "r")) {
+            long from = bytes.length();
+            byte[] text = {};
+            long lines = 0;
+            while (from > 0 && lines <= most) {
+                var piece = new byte[(int) Math.min(TAIL_BYTES, from)];
+                from -= piece.length;
+                bytes.seek(from);
+                bytes.readFully(piece);
+                for (byte each : piece) if (each == '\n') lines++;
+                var longer = new byte[piece.length + text.length];
+                System.arraycopy(piece, 0, longer, 0, piece.length);
+                System.arraycopy(text, 0, longer, piece.length, text.length);
+                text = longer;
+            }
+            List<String> all = new String(text, UTF_8).lines().toList();
+            return all.subList(Math.max(0, all.size() - most), all.size());
+        }
+    }
+
+    /** Hands on the rows that ended then, oldest first, as they are in the files. */
+    public void read(Instant from, Instant to, Consumer<Json.Obj> each) throws IOException {
+        flush();
+        ZoneId here = ZoneId.systemDefault();
+        for (Path file : files(Kind.REQUESTS, LocalDate.ofInstant(from, here).minusDays(1),
+                LocalDate.ofInstant(to, here).plusDays(1))) {
+            try (BufferedReader lines = Files.newBufferedReader(file, UTF_8)) {
+                for (String line; (line = lines.readLine()) != null; ) {
+                    Row row = row(line);
+                    if (row == null) continue;
+                    Instant ended = Instant.ofEpochMilli(row.times().endedMs());
+                    if (!ended.isBefore(from) && !ended.isAfter(to)) each.accept(RowJson.of(row));
+                }
+            }
+        }
+    }
+}
