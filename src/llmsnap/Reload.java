@@ -57,6 +57,8 @@ final class Reload {
     private final History history;
     private final Log log;
     private final Guard guard = new Guard();     // one reload at a time
+    /** Of what was read last without a warning; guarded by the guard. */
+    private List<String> read = List.of();
 
     Reload(Sources sources, ModelPool pool, Activity activity, History history, Log log) {
         this.history = history;
@@ -125,6 +127,11 @@ final class Reload {
             String name = each.name().isEmpty() ? files.name() : each.name();
             throw failed(List.of(name + " is empty: not written yet?"));
         }
+        List<String> state = new ArrayList<>(folders());
+        boolean found = !state.isEmpty();
+        for (Text each : texts) state.add(each.name() + new String(each.utf8(), UTF_8));
+        // With thousands of models that are found, to read the same again takes its time.
+        if (found && state.equals(read)) return apply(pool.config().again());
         ConfigReader.Result result = ConfigReader.read(texts, System::getenv, ports(),
             sources.machine);
         List<String> warnings = printed(result.warnings());
@@ -139,6 +146,7 @@ final class Reload {
                 + " machine reach this server: restart llmsnap if everybody is meant to control"
                 + " it"));
         }
+        read = warnings.isEmpty() ? state : List.of();
         Json.Obj report = apply(result.config());
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
     }

@@ -487,6 +487,11 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
         return models.get(names.ids.get(name));
     }
 
+    /** The same, as if it had just been read. */
+    public Config again() {
+        return new Config(models, names, memory, groups, peers, settings);
+    }
+
     /** What others that are pinned say that they take, by model. */
     Map<String, Map<String, Long>> pinnedBeside(String id) {
         Map<String, Map<String, Long>> pinned = new LinkedHashMap<>();

@@ -193,7 +193,9 @@ public final class ConfigReader {
 
     /** Warns of a model that can never be loaded, by what it says itself. */
     private void checkSize(Model model, Config config) {
-        String lack = config.memory().lack(model.limits().needs().declared(),
+        Map<String, Long> declared = model.limits().needs().declared();
+        // To ask who is pinned beside each of 10,000 takes seconds.
+        String lack = declared.isEmpty() ? null : config.memory().lack(declared,
             config.pinnedBeside(model.id()));
         if (lack == null) return;
         problems.warn(readers.get(model.id()).place, "the model \"" + model.id() + "\" " + lack

@@ -2,6 +2,7 @@ package llmsnap.config;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -86,6 +87,7 @@ final class Discovery {
     private final Machine machine;
     private final Problems problems;
     private final Map<String, Found> found = new LinkedHashMap<>();
+    private final Map<String, String> projectors = new HashMap<>();
 
     Discovery(Machine machine, Problems problems) {
         this.machine = machine;
@@ -104,6 +106,7 @@ final class Discovery {
             Pattern match = glob(each.text("match", "*" + ENDING));
             try {
                 List<String> files = machine.models(folder);
+                noteProjectors(files);
                 for (String file : files) {
                     if (file == null) {
                         problems.warn(dir.place(), "discover: there is a file in " + folder
@@ -117,6 +120,14 @@ final class Discovery {
             }
         }
         return found;
+    }
+
+    /** The first of each folder is for the models beside it. */
+    private void noteProjectors(List<String> files) {
+        for (String each : files) {
+            boolean its = each != null && PROJECTOR.matcher(name(each)).matches();
+            if (its) projectors.putIfAbsent(folder(each), each);
+        }
     }
 
     private static Pattern glob(String match) {
@@ -150,7 +161,7 @@ final class Discovery {
             return;
         }
         try {
-            found.put(id, found(id, file, files, defaults));
+            found.put(id, found(id, file, defaults));
         } catch (IOException e) {
             problems.warn(defaults.place(), "discover: " + file + " is left out: "
                 + e.getMessage());
@@ -169,13 +180,10 @@ final class Discovery {
         return true;
     }
 
-    private Found found(String id, String file, List<String> files, Fields defaults)
+    private Found found(String id, String file, Fields defaults)
             throws IOException {
         Map<String, String> header = machine.header(file);
-        String projector = files.stream()
-            .filter(each -> each != null && folder(each).equals(folder(file))
-                && PROJECTOR.matcher(name(each)).matches())
-            .findFirst().orElse(null);
+        String projector = projectors.get(folder(file));
         Map<String, Entry> keys = new LinkedHashMap<>(defaults.mapping().entries());
         keys.remove("dir");
         keys.remove("match");
