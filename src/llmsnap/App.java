@@ -107,7 +107,7 @@ final class App {
             if (e instanceof Error) die(what);
         });
         history.configure(config().settings().kept().history());
-        pool.onChange(new Chronicle(history));
+        pool.onChange(new Chronicle(pool, history));
         activity.restore(history.last(config().settings().kept().rows()));
         history.start();
         server.start();

@@ -16,25 +16,27 @@ import llmsnap.text.Json;
 
 /** Writes down what becomes of models: that they were loaded, fell asleep, woke or stopped. */
 final class Chronicle implements ModelPool.Listener {
+    private final ModelPool pool;
     private final History history;
     // Under the pool's lock.
     private final Map<String, ModelState> states = new HashMap<>();
     private final Map<String, Long> sinceMs = new HashMap<>();
     private final Map<String, Map<String, Long>> memory = new HashMap<>();
 
-    Chronicle(History history) {
+    Chronicle(ModelPool pool, History history) {
+        this.pool = pool;
         this.history = history;
     }
 
     @Override public void changed(Set<String> ids, Map<String, ModelState> brief,
             Supplier<List<ModelStatus>> now) {
         if (!history.isOn()) return;
-        for (ModelStatus each : now.get()) {
-            if (ids == null || ids.contains(each.id())) changed(each);
-        }
+        if (ids == null) now.get().forEach(this::changed);
+        else ids.forEach(id -> changed(pool.status(id)));
     }
 
     private void changed(ModelStatus status) {
+        if (status == null) return;     // gone with the configuration
         String id = status.id();
         if (!status.server().holds().isEmpty()) memory.put(id, status.server().holds());
         ModelState before = states.put(id, status.state());

@@ -1,13 +1,15 @@
 // The frame: which page is shown, the connection, the theme, the title.
-import { setHidden, setText } from './dom.js';
+import { h, keyed, setAttribute, setHidden, setText } from './dom.js';
 import { count } from './format.js';
 import { connect, looked, on, root, state } from './store.js';
 import { activity } from './pages/activity.js';
 import { chat } from './pages/chat.js';
 import { logs } from './pages/logs.js';
 import { models } from './pages/models.js';
+import { now } from './pages/now.js';
+import { wordOf } from './words.js';
 
-const PAGES = { models, activity, logs, chat };
+const PAGES = { now, models, activity, logs, chat };
 const ui = new URL('ui/', root);
 const byId = id => document.getElementById(id);
 const made = new Map();
@@ -15,7 +17,7 @@ let current = null;
 
 function pageOf(url) {
 	const name = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
-	return PAGES[name] ? name : 'models';
+	return PAGES[name] ? name : 'now';
 }
 
 function show(focus) {
@@ -77,6 +79,31 @@ function busy() {
 	setHidden(byId('busy'), state.inflight.length === 0);
 }
 
+const MAX_SIDE = 12;
+
+/** What holds memory, beside every page. */
+function side() {
+	const held = state.models.filter(model => !model.peerID && model.state !== 'stopped');
+	const requests = Map.groupBy(state.inflight, request => request.model);
+	keyed(byId('loaded'), held.slice(0, MAX_SIDE), createSide, (node, model) => {
+		const { name, word } = node.parts;
+		setAttribute(node, 'data-state', model.state);
+		setText(name, model.id);
+		setAttribute(name, 'href', `models?q=${encodeURIComponent(model.id)}`);
+		const busy = requests.get(model.id)?.length;
+		setText(word, busy ? `${count(busy)} in flight` : wordOf(model));
+	});
+	setHidden(byId('side'), held.length === 0);
+}
+
+function createSide() {
+	const name = h('a', { dir: 'auto' });
+	const word = h('span.muted');
+	const node = h('li', h('span.dot', { 'aria-hidden': 'true' }), name, word);
+	node.parts = { name, word };
+	return node;
+}
+
 const THEMES = ['system', 'light', 'dark'];
 const { dataset } = document.documentElement;
 
@@ -95,7 +122,9 @@ byId('theme').addEventListener('click', () => {
 theme(dataset.theme ?? 'system');
 on('connection', connection);
 on('models', title);
+on('models', side);
 on('inflight', busy);
+on('inflight', side);
 show(false);
 document.addEventListener('visibilitychange', looked);
 connect();

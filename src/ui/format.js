@@ -27,11 +27,14 @@ export function ago(date) {
 	return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
-/** The ms that have passed since a moment of `performance.now`. */
+/** The time of day, of ms since 1970. */
+export const clock = ms => new Date(ms).toLocaleTimeString('en-GB');
+
 /** Bytes as people say them: 9.1 GB. */
 export function size(bytes) {
 	const gigabytes = bytes / 2 ** 30;
 	return gigabytes >= 1 ? `${gigabytes.toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
 }
 
+/** The ms that have passed since a moment of `performance.now`. */
 export const since = moment => performance.now() - moment;

@@ -1,5 +1,5 @@
 // What the page knows, fed by the one stream of events; pages listen to topics and draw what has
-// changed: models, rows, inflight, log, connection.
+// changed: models, rows, inflight, timeline, memory, pause, log, connection.
 
 /** Where the server is, also under a sub-path of a reverse proxy. */
 export const root = new URL('..', import.meta.url);
@@ -7,6 +7,7 @@ export const root = new URL('..', import.meta.url);
 const MAX_LINES = 50_000;
 const MAX_LINE = 10_000;
 const MAX_ROWS = 1_000;
+const MAX_CHANGES = 4_000;
 const MEASURE_MS = 400;
 const KEY_NEEDED =
 	'A key is needed: load this page again and log in with any name and the key as password.';
@@ -70,6 +71,9 @@ export const state = {
 	models: [], // by id; peers' models too
 	rows: [], // finished requests, oldest first
 	inflight: [],
+	changes: [], // of models' states, in the last two hours, oldest first
+	memory: [], // pools, and who holds what of them
+	pause: null, // the one that is on
 	speeds: new Map(), // tokens per second now, by model
 	logs: { __proto__: null, proxy: new LogText(), upstream: new LogText() },
 };
@@ -150,6 +154,22 @@ const take = {
 		tell('rows');
 	},
 
+	timeline(changes) {
+		if (fresh.delete('timeline')) state.changes = [];
+		state.changes = [...state.changes, ...changes].slice(-MAX_CHANGES);
+		tell('timeline');
+	},
+
+	memory(pools) {
+		state.memory = pools;
+		tell('memory');
+	},
+
+	pause(pause) {
+		state.pause = pause.paused ? pause : null;
+		tell('pause');
+	},
+
 	logData({ source: name, data }) {
 		const log = state.logs[name];
 		if (!log) return;
@@ -199,7 +219,8 @@ let source = null;
 function open() {
 	state.inflight = [];
 	source = new EventSource(new URL('api/events?changes', root));
-	fresh = new Set(['metrics', 'proxy', 'upstream']);
+	fresh = new Set(['metrics', 'timeline', 'proxy', 'upstream']);
+	take.pause({ paused: false }); // is told when it is on
 	source.onopen = () => {
 		attempts = 0;
 		connection(true, '');

@@ -125,7 +125,7 @@ class UiFrameTest extends UiFixture {
                 page.scheme(scheme);
                 for (int width : new int[] {1280, 400}) {
                     page.size(width, 800);
-                    for (String name : List.of("models", "activity", "logs", "chat")) {
+                    for (String name : List.of("now", "models", "activity", "logs", "chat")) {
                         page.click("nav a[href='" + name + "']");
                         page.await(
                             "!document.querySelector('#page-"
@@ -224,7 +224,7 @@ class UiFrameTest extends UiFixture {
                 .as("it can be seen once it has the focus")
                 .isTrue();
             StringBuilder order = new StringBuilder();
-            for (int i = 0; i < 12; i++) {
+            for (int i = 0; i < 14; i++) {
                 page.key("Tab");
                 order.append(
                                 ((Json.Str)
@@ -245,7 +245,8 @@ class UiFrameTest extends UiFixture {
             }
             assertThat(order.toString())
                 .startsWith(
-                    "Models, Activity, Logs, Chat, Theme: system, Filter models, unlisted,"
+                    "Now, Models, Activity, Logs, Chat, Theme: system, Filter models, unlisted,"
+                        + " Pause,"
                         + " Load alpha, Open alpha, Details of alpha, Load beta, ");
             page.eval("document.querySelector(\"[aria-label='Load alpha']\").focus()");
             page.key("Enter");
@@ -334,7 +335,8 @@ class UiFrameTest extends UiFixture {
                 String ui =
                     "http://127.0.0.1:" + port + (port == llmsnap.port ? "/ui/" : "/llm/ui/");
                 try (Browser.Page page = browser.open(ui, null)) {
-                    for (String name : List.of("models", "activity", "logs", "chat", "chat/")) {
+                    for (String name : List.of("now", "models", "activity", "logs", "chat",
+                        "chat/")) {
                         page.go(ui + name);
                         page.await("document.querySelector('#connection').dataset.state === 'up'");
                         String plain = name.replace("/", "");
@@ -354,6 +356,7 @@ class UiFrameTest extends UiFixture {
             try (Browser.Page page =
                 browser.open("http://127.0.0.1:" + proxy.port() + "/llm/ui", null)) {
                 page.awaitText("connected");
+                page.click("nav a[href='models']");
                 page.click("[aria-label='Load beta']");
                 awaitState(page, "beta", "ready");
                 assertThat(
@@ -365,7 +368,7 @@ class UiFrameTest extends UiFixture {
                 page.await("location.pathname === '/llm/ui/chat'");
                 page.eval("history.back()");
                 page.await(
-                    "location.pathname === '/llm/ui' &&"
+                    "location.pathname === '/llm/ui/models' &&"
                         + " !document.querySelector('#page-models').hidden");
             }
         }
@@ -472,9 +475,9 @@ class UiFrameTest extends UiFixture {
                                     .firstValue("content-encoding"))
                     .isEmpty();
             }
-            assertThat(all).as("the UI's bytes").isLessThan(88_000);
+            assertThat(all).as("the UI's bytes").isLessThan(200_000);
             for (String path
-                : List.of("/ui", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat")) {
+                : List.of("/ui", "/ui/now", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat")) {
                 assertThat(llmsnap.get(path).body()).as(path).contains("<title>llmsnap</title>");
             }
             for (String path :

@@ -19,7 +19,7 @@ class UiTest extends UiFixture {
 
     @Test void aPersonLoadsWatchesTheSwapSleepsAndUnloads() throws Exception {
         try (Running llmsnap = Running.start(MODELS);
-            Browser.Page page = open(llmsnap, "/ui")) {
+            Browser.Page page = open(llmsnap, "/ui/models")) {
             page.awaitText("connected");
             assertThat(page.text("h1")).isEqualTo("Models");
             assertThat(page.eval("document.title"))

@@ -36,7 +36,7 @@ public final class ModelPool {
 
     private static final Client NOBODY = why -> { };
 
-    /** Told of changes, under the pool's lock: has to return at once, and not to call back. */
+    /** Told of changes, under the pool's lock: has to return at once, and may look, no more. */
     public interface Listener {
         /**
          * A model's state or the list of models has changed.

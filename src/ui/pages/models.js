@@ -13,11 +13,10 @@ import {
 	show,
 } from '../dom.js';
 import { count, duration, since, size, speed } from '../format.js';
+import { createPause } from '../pause.js';
 import { call, idPath, on, root, state } from '../store.js';
+import { wordFor } from '../words.js';
 
-/** States that read otherwise than they are called. */
-const WORDS = { starting: 'loading', sleepPending: 'falling asleep', unknown: 'elsewhere' };
-const wordOf = state => WORDS[state] ?? state;
 const LEAVING = ['stopping', 'sleepPending'];
 const LOADING = ['starting', 'waking'];
 /** States that pass by themselves, in the order of a swap. */
@@ -101,7 +100,7 @@ function updateModel(node, model) {
 	setText(parts.id, model.id);
 	setHidden(parts.id, !model.name);
 	const failed = failedOf(model);
-	setText(parts.word, failed ? 'failed' : wordOf(model.state));
+	setText(parts.word, failed ? 'failed' : wordFor(model.state));
 	if (model.peerID) return setText(parts.also, `peer ${model.peerID}`);
 	setAttribute(parts.state, 'data-state', failed ? 'failed' : model.state);
 	show(parts.failure, failed ? model.failure : '');
@@ -223,7 +222,7 @@ function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
 	const passed = Math.max(0, since(sinceAt));
 	setAttribute(node, 'data-state', moves ? now : 'waiting');
 	const others = loads && waiting ? `, ${waiting} waiting` : '';
-	setText(what, moves ? `${id} is ${wordOf(now)}${others}` : `${id} waits for its turn`);
+	setText(what, moves ? `${id} is ${wordFor(now)}${others}` : `${id} waits for its turn`);
 	const before = now === 'starting' && last >= 0 ? ` of about ${duration(last)}` : '';
 	setText(howLong, moves ? `${(passed / 1000).toFixed(1)} s${before}` : '');
 	setHidden(bar, now !== 'starting' || last <= 0);
@@ -271,6 +270,7 @@ function createProfiles() {
 
 function create(page) {
 	const profiles = createProfiles();
+	const pause = createPause();
 	const filter = search('Filter models', 'Filter', update);
 	const unlisted = checkbox('unlisted', false, update);
 	const unloadAll = button('.danger', 'Unload all', () => act(unloadAll, 'api/models/unload'));
@@ -334,10 +334,12 @@ function create(page) {
 
 	const label = h('label', unlisted, ' unlisted');
 	const title = h('h1', 'Models');
-	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, unloadAll);
-	page.append(bar, swap, list, empty, peerBox);
+	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, pause.choice,
+		unloadAll);
+	page.append(bar, pause.banner, swap, list, empty, peerBox);
 	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
-	const showAll = () => {
+	const showAll = query => {
+		if (query.has('q')) filter.value = query.get('q');
 		profiles.load();
 		update();
 	};

@@ -24,6 +24,7 @@ import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Pause;
+import llmsnap.models.PoolStatus;
 import llmsnap.record.Activity;
 import llmsnap.record.InFlight;
 import llmsnap.record.Log;
@@ -57,6 +58,7 @@ public final class Events {
     private final PeerModels peers;
     private final Activity activity;
     private final Log log;
+    private final Timeline timeline;
     private final List<Inbox> readers = new CopyOnWriteArrayList<>();
 
     public Events(ModelPool pool, PeerModels peers, Activity activity, Log log) {
@@ -64,6 +66,8 @@ public final class Events {
         this.peers = peers;
         this.activity = activity;
         this.log = log;
+        timeline = new Timeline(pool);
+        pool.onChange(timeline);
         pool.onChange(this::modelsChanged);
         peers.onChange(() -> pool.inOneStep(() -> {
             if (!readers.isEmpty()) tell(pool.statuses(), null);
@@ -181,7 +185,10 @@ public final class Events {
         private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos;
-        private Pause pause;                    // as it was last told
+        // As they were last told.
+        private Pause pause;
+        private List<PoolStatus> pools = List.of();
+        private long change;
 
         Reader(Exchange exchange, Inbox inbox) {
             this.exchange = exchange;
@@ -190,7 +197,7 @@ public final class Events {
 
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
             write(models.whole().get());
-            writePause();
+            writeState();
             writeRows(old);
             for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
@@ -207,7 +214,7 @@ public final class Events {
         void writeNews() throws Failure, InterruptedException {
             long before = writtenNanos;
             for (byte[] list; (list = inbox.nextModels()) != null; ) write(list);
-            writePause();
+            writeState();
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
             for (String source : logs.keySet()) {
@@ -237,11 +244,19 @@ public final class Events {
             write(message("logData", obj("source", source, "data", data)));
         }
 
-        private void writePause() throws Failure {
+        /** What changes with models: the pause, memory, the timeline. */
+        private void writeState() throws Failure {
             Pause now = pool.paused();
-            if (Objects.equals(now, pause)) return;
+            if (!Objects.equals(now, pause)) write(message("pause", OperateRoutes.json(now)));
             pause = now;
-            write(message("pause", OperateRoutes.json(now)));
+            List<PoolStatus> held = pool.pools();
+            if (!held.equals(pools)) {
+                write(message("memory", held.stream().map(ModelJson::pool).toList()));
+            }
+            pools = held;
+            long last = timeline.last();
+            if (last > change) write(message("timeline", timeline.since(change)));
+            change = last;
         }
 
         private void writeRows(List<Row> rows) throws Failure {

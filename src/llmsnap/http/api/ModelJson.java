@@ -256,7 +256,7 @@ final class ModelJson {
         return text.append(". Those last used longest ago go first.").toString();
     }
 
-    private static Json.Obj pool(PoolStatus status) {
+    static Json.Obj pool(PoolStatus status) {
         return obj(
             "pool", status.pool().name(),
             "total", status.pool().bytes(),
@@ -316,7 +316,7 @@ final class ModelJson {
     }
 
     /** Without the log lines that reasons may end with. */
-    private static String firstLine(String reason) {
+    static String firstLine(String reason) {
         return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
     }
 }

@@ -22,7 +22,8 @@ import llmsnap.http.server.Failure;
  */
 public final class StaticFiles {
     private static final String PAGE = "index.html";
-    private static final Set<String> PAGES = Set.of("", "models", "activity", "logs", "chat");
+    private static final Set<String> PAGES =
+        Set.of("", "now", "models", "activity", "logs", "chat");
     private static final Pattern FILE = Pattern.compile("(pages/)?[a-z]+\\.(css|js|svg)");
     private static final Map<String, String> TYPES = Map.of(
         "html", "text/html; charset=utf-8",

@@ -1,0 +1,412 @@
+// Now: who holds the memory, what came before, who waits and why. The timeline is drawn in seconds
+// since the page was opened; as time passes it is only shifted.
+import {
+	button,
+	copy,
+	gap,
+	h,
+	keyed,
+	notice,
+	setAttribute,
+	setHidden,
+	setText,
+	svg,
+} from '../dom.js';
+import { clock, count, duration, size, speed } from '../format.js';
+import { call, idPath, on, root, state } from '../store.js';
+import { createPause } from '../pause.js';
+import { wordOf } from '../words.js';
+
+const WINDOWS = { '5 min': 300, '30 min': 1800, '2 h': 7200 };
+const LANE = 34; // px high, of which the base line is at
+const BASE = 28;
+const HEIGHTS = { ready: 6, asleep: 6, failed: 14 }; // all others: on the move
+const MAX_BUSY = 4; // more at once are drawn as high as those
+const MAX_TAILS = 3;
+const MAX_WIDTH = 1000; // spans per lane: more would be narrower than a pixel
+const SPEEDS = 300; // seconds of tokens/s
+const begin = Date.now();
+const seconds = ms => (ms - begin) / 1000;
+
+const STATES = ['loading', 'ready', 'answering', 'asleep', 'leaving', 'failed'];
+const LEAVING = ['stopping', 'sleepPending'];
+const minutes = all => (all < 3600 ? `${Math.round(all / 6) / 10} min` : `${all / 3600} h`);
+const kindOf = name =>
+	name === 'starting' || name === 'waking' ? 'loading' : LEAVING.includes(name) ? 'leaving' : name;
+
+/** Times in which requests were answered, of one model: [from, to, how many at once]. */
+function busyOf(requests, from, step) {
+	const edges = [];
+	for (const [begins, ends] of requests) {
+		if (ends < from) continue;
+		edges.push([Math.max(begins, from), 1], [ends, -1]);
+	}
+	edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+	const spans = [];
+	let now = 0;
+	let at = from;
+	for (const [time, change] of edges) {
+		if (now > 0) add(spans, at, Math.max(time, at + step), now, step);
+		now += change;
+		at = time;
+	}
+	return spans;
+}
+
+/** Adds a span; what is less than a pixel from the last one becomes part of it. */
+function add(spans, from, to, level, step) {
+	const last = spans.at(-1);
+	const near = last && from - last[1] < step && to - last[0] < 2 * step;
+	if (near || (last && last[2] === level && from - last[1] < step)) {
+		last[1] = Math.max(last[1], to);
+		last[2] = Math.max(last[2], level);
+	} else spans.push([from, to, level]);
+}
+
+/** What a model was in, from a change to the next: [from, to, kind, why]; the last one is open. */
+function spansOf(changes) {
+	return changes.map((change, i) => [
+		seconds(change.at),
+		i + 1 < changes.length ? seconds(changes[i + 1].at) : Infinity,
+		change.failed ? 'failed' : kindOf(change.state),
+		change.why,
+	]);
+}
+
+function rect(from, to, height, kind) {
+	const node = svg('rect', { x: from, width: Math.max(to - from, 0), y: BASE - height, height });
+	node.setAttribute('data-kind', kind);
+	return node;
+}
+
+function createLane() {
+	const moving = svg('g', {});
+	const line = svg('line', { x1: 0, x2: 100, y1: BASE, y2: BASE, class: 'base' });
+	const picture = svg('svg', { preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line, moving);
+	const dot = h('span.dot', { 'aria-hidden': 'true' });
+	const name = h('a');
+	const word = h('span.muted.word');
+	const node = h('li.lane', h('div.state', dot, name, word), picture);
+	node.parts = { picture, moving, line, name, word, dot: node.firstChild };
+	return node;
+}
+
+/** Draws all of a lane anew. */
+function drawLane({ parts }, lane, range) {
+	const { picture, moving, line, name, word, dot } = parts;
+	setText(name, lane.id);
+	setAttribute(name, 'href', `models?q=${encodeURIComponent(lane.id)}`);
+	setText(word, lane.word);
+	setAttribute(dot, 'data-state', lane.state);
+	picture.setAttribute('viewBox', `0 0 ${range} ${LANE}`);
+	line.setAttribute('x2', range);
+	const nodes = [];
+	for (const [from, to, kind] of lane.spans.slice(-MAX_WIDTH)) {
+		if (kind === 'stopped' || to < lane.from) continue;
+		const end = to === Infinity ? lane.to : to;
+		nodes.push(rect(from, end, HEIGHTS[kind] ?? 14, kind));
+		if (to === Infinity) parts.open = nodes.at(-1);
+	}
+	for (const [from, to, level] of lane.busy) {
+		nodes.push(rect(from, to, 8 + 4 * Math.min(level, MAX_BUSY), 'answering'));
+	}
+	for (const [i, [from, to]] of lane.waits.slice(-MAX_TAILS * 20).entries()) {
+		const y = 6 + (i % MAX_TAILS) * 6;
+		nodes.push(svg('line', { x1: from, x2: to, y1: y, y2: y, class: 'tail' }));
+	}
+	moving.replaceChildren(...nodes);
+}
+
+function lanesOf(range) {
+	const to = seconds(Date.now());
+	const from = to - range;
+	const step = range / 600;
+	const changes = Map.groupBy(state.changes, change => change.id);
+	const requests = new Map();
+	const waits = new Map();
+	const push = (map, id, value) => map.get(id)?.push(value) ?? map.set(id, [value]);
+	for (const row of state.rows) {
+		const end = seconds(Date.parse(row.timestamp));
+		const start = end - row.duration_ms / 1000;
+		if (end < from) continue;
+		if (row.duration_ms > 0) push(requests, row.model, [start, end]);
+		if (row.queue_ms / 1000 > step) push(waits, row.model, [start - row.queue_ms / 1000, start]);
+	}
+	for (const request of state.inflight) {
+		const start = to - request.duration_ms / 1000;
+		if (request.state === 'waiting') push(waits, request.model, [to - request.queue_ms / 1000, to]);
+		else push(requests, request.model, [start, to]);
+	}
+	const lanes = [];
+	for (const model of state.models) {
+		if (model.peerID) continue;
+		const spans = spansOf(changes.get(model.id) ?? []);
+		const seen = spans.some(([, end, kind]) => end > from && kind !== 'stopped');
+		const asked = requests.has(model.id) || waits.has(model.id);
+		const old = spans.length === 0 && !['stopped'].includes(model.state);
+		if (old) spans.push([from, Infinity, kindOf(model.state), '']);
+		if (!seen && !asked && !old) continue;
+		const busy = busyOf(requests.get(model.id) ?? [], from, step);
+		const { id } = model;
+		const word = wordOf(model);
+		lanes.push({
+			id, from, to, spans, busy, word,
+			state: model.state,
+			waits: waits.get(id) ?? [],
+		});
+	}
+	const rank = ({ state: now }) => (now === 'stopped' ? 1 : 0);
+	return lanes.sort((a, b) => rank(a) - rank(b));
+}
+
+/** What there is to say of a lane at a moment. */
+function sayOf(lane, at) {
+	const span = lane.spans.find(([from, to]) => from <= at && at < to);
+	const busy = lane.busy.find(([from, to]) => from <= at && at <= to);
+	const wait = lane.waits.find(([from, to]) => from <= at && at <= to);
+	const parts = [];
+	if (span) {
+		const [from, to, kind, why] = span;
+		const long = duration(((to === Infinity ? lane.to : to) - from) * 1000);
+		parts.push(`${lane.id}: ${kind} for ${long}${why ? ` (${why})` : ''}`);
+	} else parts.push(lane.id);
+	if (busy) parts.push(`${busy[2]} answered at once`);
+	if (wait) parts.push('a request waits');
+	return `${clock(begin + at * 1000)} · ${parts.join(' · ')}`;
+}
+
+function createTimeline() {
+	let range = WINDOWS['5 min'];
+	let lanes = [];
+	const list = h('ol.lanes');
+	const tip = h('p.tip', { hidden: true });
+	const axis = h('div.axis', { 'aria-hidden': 'true' });
+	const words = h('ol');
+	const text = h('details', h('summary', 'In words'), words);
+	const legend = h('p.legend', STATES.map(kind => h('span', swatch(kind), kind)),
+		h('span', h('span.swatch.tail'), 'a request waiting'));
+	const choices = Object.entries(WINDOWS).map(([label, value]) =>
+		button('', label, () => choose(value), { 'data-range': value }));
+	const empty = h('p.muted', 'Nothing was loaded in this time.');
+	const node = h('section.card', h('h2', 'Who held the memory', gap(),
+		h('span.choices', choices)), list, empty, axis, legend, tip, text);
+
+	function choose(value) {
+		range = value;
+		for (const each of choices) {
+			each.ariaPressed = String(Number(each.dataset.range) === range);
+		}
+		axis.replaceChildren(...[1, 0.75, 0.5, 0.25, 0].map(part =>
+			h('span', part ? `−${minutes(range * part)}` : 'now')));
+		draw();
+	}
+
+	function draw() {
+		lanes = lanesOf(range);
+		keyed(list, lanes, createLane, (lane, item) => drawLane(lane, item, range));
+		setHidden(empty, lanes.length > 0);
+		shift();
+		if (text.open) say();
+	}
+
+	/** Time has passed, and nothing else has happened. */
+	function shift() {
+		const now = seconds(Date.now());
+		for (const { parts } of list.children) {
+			parts.moving.setAttribute('transform', `translate(${range - now} 0)`);
+			if (parts.open?.isConnected) {
+				const from = Number(parts.open.getAttribute('x'));
+				parts.open.setAttribute('width', Math.max(0, now - from));
+			}
+		}
+	}
+
+	function say() {
+		const last = state.changes.slice(-50).reverse();
+		words.replaceChildren(...last.map(({ id, at, state: name, why, failed }) => {
+			const what = failed ? 'failed' : kindOf(name);
+			return h('li', `${clock(at)} ${id}: ${what}${why ? `, ${why}` : ''}`);
+		}));
+	}
+
+	list.addEventListener('pointermove', event => {
+		const picture = event.target.closest('svg');
+		const lane = lanes[[...list.children].indexOf(event.target.closest('li'))];
+		setHidden(tip, !picture || !lane);
+		if (tip.hidden) return;
+		const { left, width } = picture.getBoundingClientRect();
+		const at = lane.to - range + ((event.clientX - left) / width) * range;
+		setText(tip, sayOf(lane, at));
+	});
+	list.addEventListener('pointerleave', () => setHidden(tip, true));
+	text.addEventListener('toggle', () => text.open && say());
+	choose(range);
+	return { node, draw, shift };
+}
+
+const swatch = kind => h('span.swatch', { 'data-kind': kind, 'aria-hidden': 'true' });
+
+function createPool() {
+	const name = h('strong');
+	const total = h('span.muted');
+	const bar = h('ol.segments');
+	const node = h('li', h('div.bar', name, gap(), total), bar);
+	node.parts = { name, total, bar };
+	return node;
+}
+
+function updatePool({ parts }, pool) {
+	const known = new Map(state.models.map(model => [model.id, model.state]));
+	const all = Object.entries(pool.models).map(([id, bytes]) => ({
+		id, bytes, kind: kindOf(known.get(id) ?? 'ready'),
+	}));
+	if (pool.others > 0) all.push({ id: 'others', bytes: pool.others, kind: 'others' });
+	if (pool.reserve > 0) all.push({ id: 'kept free', bytes: pool.reserve, kind: 'reserve' });
+	const used = all.reduce((sum, { bytes, kind }) => sum + (kind === 'reserve' ? 0 : bytes), 0);
+	setText(parts.name, pool.pool);
+	setText(parts.total, `${size(used)} of ${size(pool.total)}`);
+	keyed(parts.bar, all, () => h('li'), (node, { id, bytes, kind }) => {
+		const label = `${id} ${size(bytes)}`;
+		setText(node, label);
+		setAttribute(node, 'title', label);
+		setAttribute(node, 'data-kind', kind);
+		node.style.flexBasis = `${(100 * bytes) / pool.total}%`;
+	});
+}
+
+function createSpeed() {
+	const samples = [];
+	const big = h('span.big');
+	const small = h('span.muted');
+	const path = svg('path', { class: 'spark' });
+	const viewBox = `0 0 ${SPEEDS} 60`;
+	const looks = { viewBox, preserveAspectRatio: 'none', class: 'chart', role: 'img' };
+	const picture = svg('svg', looks, path);
+	const note = h('p.muted');
+	const node = h('section.card', h('h2', 'Generated'), h('p', big, ' ', small), picture, note);
+
+	function sample() {
+		const now = [...state.speeds.values()].reduce((sum, each) => sum + each, 0);
+		samples.push(now);
+		if (samples.length > SPEEDS) samples.shift();
+		const most = Math.max(1, ...samples);
+		setText(big, speed(now));
+		const top = speed(Math.max(...samples));
+		setText(small, `tok/s now, at most ${top} in ${duration(samples.length * 1000)}`);
+		const points = samples.map((value, i) =>
+			`${SPEEDS - samples.length + i} ${58 - (54 * value) / most}`);
+		path.setAttribute('d', `M${points.join('L')}`);
+		picture.setAttribute('aria-label', small.textContent);
+		const last = state.rows.slice(-50).filter(row => row.ttft_ms >= 0);
+		const sorted = last.map(row => row.ttft_ms).sort((a, b) => a - b);
+		const middle = sorted[Math.floor(sorted.length / 2)];
+		const first = `first token after ${duration(middle)}, median of ${sorted.length}`;
+		setText(note, sorted.length ? first : '');
+	}
+	return { node, sample };
+}
+
+function createWaiting() {
+	const longest = h('span.muted');
+	const list = h('ul.waits');
+	const none = h('p.muted', 'Nobody waits.');
+	const node = h('section.card', h('h2', 'Waiting', gap(), longest), list, none);
+
+	function draw() {
+		const waiting = state.inflight.filter(request => request.state === 'waiting');
+		const byModel = [...Map.groupBy(waiting, request => request.model)].map(([id, all]) => ({
+			id, all, model: state.models.find(model => model.id === id),
+		}));
+		keyed(list, byModel, () => h('li'), (row, { id, all, model }) => {
+			const place = `number ${all[0].position} in the queue`;
+			const why = model?.state === 'stopped' ? place : wordOf(model ?? {});
+			setText(row, `${id} × ${all.length}: ${why}`);
+		});
+		const most = Math.max(0, ...waiting.map(request => request.queue_ms));
+		setText(longest, waiting.length ? `longest ${duration(most)}` : '');
+		setHidden(none, waiting.length > 0);
+	}
+	return { node, draw };
+}
+
+/** What to do first, where nothing has happened so far. */
+function createWelcome() {
+	const line = h('code');
+	const load = button('.primary', 'Load it', async () => {
+		load.disabled = true;
+		try {
+			await call('POST', `api/models/load/${idPath(load.value)}`);
+		} catch (error) {
+			notice(error.message);
+		}
+		load.disabled = false;
+	});
+	const node = h('section.card', h('h2', 'A first request'), h('pre.wrap', line),
+		h('p.bar', button('', 'Copy', event => copy(event.currentTarget, line.textContent)), load));
+
+	function draw() {
+		const first = state.models.find(model => !model.peerID && !model.unlisted);
+		const used = state.changes.length > 0 || state.rows.length > 0 || state.inflight.length > 0;
+		setHidden(node, used || !first);
+		if (node.hidden) return;
+		const messages = [{ role: 'user', content: 'Hello' }];
+		const body = JSON.stringify({ model: first.id, messages }).replaceAll("'", `'\\''`);
+		const type = "-H 'Content-Type: application/json'";
+		setText(line, `curl ${root.href}v1/chat/completions ${type} -d '${body}'`);
+		load.value = first.id;
+		setText(load, `Load ${first.id}`);
+	}
+	return { node, draw };
+}
+
+function create(page) {
+	const summary = h('p.muted', { id: 'now-summary' });
+	const pause = createPause();
+	const timeline = createTimeline();
+	const pools = h('ul.pools');
+	const memory = h('section.card', h('h2', 'Memory'), pools);
+	const generated = createSpeed();
+	const waiting = createWaiting();
+	const welcome = createWelcome();
+	let timer = 0;
+	let asked = 0;
+
+	function draw() {
+		asked = 0;
+		if (page.hidden) return;
+		const { models, inflight } = state;
+		const waits = inflight.filter(request => request.state === 'waiting').length;
+		const now = [...state.speeds.values()].reduce((sum, each) => sum + each, 0);
+		const ready = models.filter(model => model.state === 'ready').length;
+		const atWork = `${count(inflight.length - waits)} in flight · ${count(waits)} waiting`;
+		setText(summary, `${count(ready)} ready · ${atWork} · ${speed(now)} tok/s`);
+		timeline.draw();
+		waiting.draw();
+		welcome.draw();
+		keyed(pools, state.memory, createPool, updatePool, pool => pool.pool);
+		setHidden(memory, state.memory.length === 0);
+	}
+
+	const soon = () => (asked ||= requestAnimationFrame(draw));
+	const tick = () => {
+		generated.sample();
+		if (state.inflight.length > 0) soon();
+		else timeline.shift();
+	};
+	page.append(h('div.bar', h('h1', 'Now'), summary, gap(), pause.choice), pause.banner,
+		welcome.node, timeline.node, h('div.cards', memory, generated.node, waiting.node));
+	for (const topic of ['models', 'rows', 'inflight', 'timeline', 'memory']) on(topic, soon);
+	return {
+		show() {
+			timer ||= setInterval(tick, 1000);
+			draw();
+			generated.sample();
+		},
+		hide() {
+			clearInterval(timer);
+			timer = 0;
+		},
+	};
+}
+
+export const now = { title: 'Now', create };

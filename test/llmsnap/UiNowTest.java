@@ -1,0 +1,125 @@
+package llmsnap;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import llmsnap.text.Json;
+import org.junit.jupiter.api.Test;
+
+/** The first page: who holds the memory, what came before, who waits and why. */
+class UiNowTest extends UiFixture {
+    private static final String MEMORY = """
+        memory: {vram: 10GB}
+        memoryReserve: 1GB
+        models:
+          alpha: {cmd: '${sim}', memory: 6GB}
+          beta: {cmd: '${sim}', memory: 5GB}
+          '<b>x': {cmd: '${sim} --exit 3', memory: 1GB}
+        """;
+
+    private static String lane(String model) {
+        return "[...document.querySelectorAll('.lane')].find(e => e.querySelector('a').textContent"
+            + " === '" + model + "')";
+    }
+
+    private static void awaitKind(Browser.Page page, String model, String kind) {
+        page.await(lane(model) + "?.querySelector('[data-kind=" + kind + "]')");
+    }
+
+    @Test void anEmptyPageSaysWhatToDoAndDoesIt() throws Exception {
+        try (Running llmsnap = Running.start(MODELS);
+            Browser.Page page = open(llmsnap, "/ui/")) {
+            page.awaitText("A first request");
+            assertThat(page.text("#page-now")).contains("Nothing was loaded in this time",
+                "curl http://127.0.0.1:" + llmsnap.port + "/v1/chat/completions", "\"alpha\"",
+                "Nobody waits.");
+            page.click(".card:not([hidden]) button.primary");
+            awaitKind(page, "alpha", "ready");
+            page.await("!document.querySelector('#page-now').innerText.includes('A first')");
+            page.await("document.querySelector('#loaded').innerText.includes('alpha')");
+        }
+    }
+
+    @Test void aSwapIsSeenWithItsReasonAndTheMemory() throws Exception {
+        try (Running llmsnap = Running.start(MEMORY)) {
+            llmsnap.chat("alpha");
+            llmsnap.chat("beta");
+            llmsnap.chat("<b>x");
+            try (Browser.Page page = open(llmsnap, "/ui/")) {
+                awaitKind(page, "beta", "ready");
+                awaitKind(page, "alpha", "loading");
+                awaitKind(page, "<b>x", "failed");
+                page.click("#page-now details summary");
+                page.awaitText("to make room for beta, which needs 5 GB");
+                assertThat(page.text("#page-now")).contains("vram", "5.0 GB of 10.0 GB",
+                    "beta 5.0 GB", "kept free 1.0 GB", "<b>x");
+                page.await(lane("beta") + ".querySelector('[data-kind=answering]')");
+                llmsnap.post("/api/models/unload/beta", "");
+                page.await(lane("beta") + ".querySelector('.word').textContent === 'stopped'");
+                page.click("[data-range='7200']");
+                assertThat(page.eval("document.querySelector('.axis').innerText"))
+                    .isEqualTo(Json.of("\u22122 h\n\u22121.5 h\n\u22121 h\n\u221230 min\nnow"));
+            }
+        }
+    }
+
+    @Test void whoWaitsAndWhyAndAPause() throws Exception {
+        try (Running llmsnap = Running.start(MODELS);
+            Browser.Page page = open(llmsnap, "/ui/")) {
+            page.awaitText("connected");
+            page.eval("const c = document.querySelector('[aria-label=Pause]'); c.value = '1h';"
+                + " c.dispatchEvent(new Event('change'))");
+            page.awaitText("Paused (by hand): requests wait");
+            Thread.ofVirtual().start(() -> llmsnap.chat("beta"));
+            page.awaitText("beta \u00d7 1: number 1 in the queue");
+            page.click(".paused button");
+            awaitKind(page, "beta", "ready");
+            page.awaitText("Nobody waits.");
+            llmsnap.post("/api/pause", "{\"for\":\"1s\",\"unload\":false}");
+            page.awaitText("Paused: requests wait");
+            page.await("document.querySelector('.paused').hidden");
+        }
+    }
+
+    @Test void twoThousandSpansStaySmooth() throws Exception {
+        try (Running llmsnap = Running.start(MODELS);
+            Browser.Page page = open(llmsnap, "/ui/")) {
+            page.awaitText("A first request");      // the models are there
+            assertThat(page.eval("""
+                (async () => {
+                    const { state } = await import('./store.js');
+                    const { now } = await import('./pages/now.js');
+                    const from = Date.now() - 7_000_000;
+                    for (let i = 0; i < 2000; i++) {
+                        const id = ['alpha', 'beta', 'sleepy'][i % 3];
+                        const name = ['starting', 'ready', 'stopping', 'stopped'][(i / 3 | 0) % 4];
+                        state.changes.push({ id, state: name, at: from + i * 3_400, why: 'x' });
+                    }
+                    for (let i = 0; i < 1000; i++) {
+                        state.rows.push({ model: 'alpha', duration_ms: 5_000, queue_ms: 9_000,
+                            timestamp: new Date(from + i * 6_900).toISOString(), ttft_ms: 1 });
+                    }
+                    document.querySelector("[data-range='7200']").click();
+                    const times = [];
+                    for (let i = 0; i < 10; i++) {
+                        const begin = performance.now();
+                        document.querySelector("[data-range='7200']").click();
+                        times.push(performance.now() - begin);
+                    }
+                    times.sort((a, b) => a - b);
+                    return times[5] < 50 ? 'smooth' : times.join(' ');
+                })()""")).isEqualTo(Json.of("smooth"));
+            assertThat(page.eval("document.querySelectorAll('.lane rect').length"))
+                .asString().matches("1[0-9]{3}");
+        }
+    }
+
+    @Test void itFitsANarrowScreen() throws Exception {
+        try (Running llmsnap = Running.start(MEMORY);
+            Browser.Page page = open(llmsnap, "/ui/")) {
+            llmsnap.chat("alpha");
+            page.size(400, 800);
+            awaitKind(page, "alpha", "ready");
+            assertThat(page.is("document.documentElement.scrollWidth <= 400")).isTrue();
+        }
+    }
+}
