@@ -1,40 +1,45 @@
 // The frame: which page is shown, the connection, the theme, the title.
 import { h, keyed, setAttribute, setHidden, setText } from './dom.js';
 import { count } from './format.js';
-import { connect, looked, on, root, state } from './store.js';
+import { connect, idPath, looked, on, root, state } from './store.js';
 import { activity } from './pages/activity.js';
 import { chat } from './pages/chat.js';
 import { logs } from './pages/logs.js';
+import { model } from './pages/model.js';
 import { models } from './pages/models.js';
 import { now } from './pages/now.js';
 import { wordOf } from './words.js';
 
-const PAGES = { now, models, activity, logs, chat };
+const PAGES = { now, models, model, activity, logs, chat };
 const ui = new URL('ui/', root);
 const byId = id => document.getElementById(id);
 const made = new Map();
 let current = null;
 
+/** The page of an address, and what it is about. */
 function pageOf(url) {
-	const name = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
-	return PAGES[name] ? name : 'now';
+	const path = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
+	const [name, ...rest] = path.split('/');
+	if (name === 'models' && rest.length) return ['model', rest.map(decodeURIComponent).join('/')];
+	return [PAGES[name] && name !== 'model' ? name : 'now'];
 }
 
 function show(focus) {
-	const name = pageOf(location);
+	const [name, about] = pageOf(location);
 	document.querySelector('dialog')?.close();
 	if (!made.has(name)) made.set(name, PAGES[name].create(byId(`page-${name}`)));
 	if (current && current !== name) made.get(current).hide?.();
 	current = name;
 	for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
 	for (const link of document.querySelectorAll('nav a')) {
-		link.ariaCurrent = pageOf(new URL(link.href)) === name ? 'page' : null;
+		const [its] = pageOf(new URL(link.href));
+		link.ariaCurrent = its === (name === 'model' ? 'models' : name) ? 'page' : null;
 	}
 	if (focus) {
 		byId('main').focus({ preventScroll: true });
 		scrollTo(0, 0);
 	}
-	made.get(name).show(new URLSearchParams(location.search));
+	made.get(name).show(new URLSearchParams(location.search), about);
 	title();
 }
 
@@ -60,7 +65,8 @@ function whatIs() {
 }
 
 function title() {
-	const whole = `${whatIs()} · ${PAGES[current].title} · llmsnap`;
+	const where = made.get(current).title?.() ?? PAGES[current].title;
+	const whole = `${whatIs()} · ${where} · llmsnap`;
 	if (document.title !== whole) document.title = whole;
 }
 
@@ -89,7 +95,7 @@ function side() {
 		const { name, word } = node.parts;
 		setAttribute(node, 'data-state', model.state);
 		setText(name, model.id);
-		setAttribute(name, 'href', `models?q=${encodeURIComponent(model.id)}`);
+		setAttribute(name, 'href', `models/${idPath(model.id)}`);
 		const busy = requests.get(model.id)?.length;
 		setText(word, busy ? `${count(busy)} in flight` : wordOf(model));
 	});

@@ -257,7 +257,8 @@ function later(why) {
 export async function connect() {
 	if (document.hidden || source) return;
 	try {
-		state.version = (await (await call('GET', 'api/version')).json()).version;
+		const { version, history } = await (await call('GET', 'api/version')).json();
+		Object.assign(state, { version, history });
 		if (!document.hidden && !source) open();
 	} catch (error) {
 		if (error.status !== 401 && error.status !== 403) return later(error.message);

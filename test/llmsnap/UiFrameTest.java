@@ -246,8 +246,7 @@ class UiFrameTest extends UiFixture {
             assertThat(order.toString())
                 .startsWith(
                     "Now, Models, Activity, Logs, Chat, Theme: system, Filter models, unlisted,"
-                        + " Pause,"
-                        + " Load alpha, Open alpha, Details of alpha, Load beta, ");
+                        + " Pause, The first, Load alpha, Open alpha, Details of alpha, beta, ");
             page.eval("document.querySelector(\"[aria-label='Load alpha']\").focus()");
             page.key("Enter");
             awaitState(page, "alpha", "ready");

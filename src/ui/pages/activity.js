@@ -1,12 +1,14 @@
 // Activity: what is in flight, what has ended, how fast it was.
 import {
 	button,
+	download,
 	gap,
 	h,
 	keyed,
 	notice,
 	remember,
 	recall,
+	search,
 	setHidden,
 	setText,
 	svg,
@@ -19,6 +21,7 @@ import { showCapture } from './capture.js';
 
 const PAGE = 100;
 const BARS = 12;
+const DAYS = 30;
 const TICK_MS = 1000;
 
 /** Tokens of a prompt or an answer: 0 says that the server told nothing. */
@@ -136,6 +139,34 @@ function updateHistogram(histogram, speeds) {
 	histogram.replaceChildren(...rects, text(low), text(high, { x: 240, 'text-anchor': 'end' }));
 }
 
+/** Whether a row has a text in what people look for. */
+function fitting(text) {
+	const wanted = text.trim().toLowerCase();
+	const fits = value => value !== undefined && String(value).toLowerCase().includes(wanted);
+	return row =>
+		!wanted || SEARCHED.some(key => fits(row[key]));
+}
+
+const SEARCHED = ['model', 'requested_model', 'key', 'path', 'status', 'error', 'cause'];
+
+const quoted = value => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+
+function csvOf(rows) {
+	const keys = [...new Set(rows.flatMap(row => Object.keys(row)))];
+	const line = row => keys.map(key => quoted(String(row[key] ?? ''))).join(',');
+	return [keys.join(','), ...rows.map(line)].join('\r\n');
+}
+
+/** The last days, of which the server may have kept rows. */
+function createDays() {
+	const days = [h('option', { value: '' }, 'since the start')];
+	for (let i = 0; i < DAYS; i++) {
+		const day = new Date(Date.now() - i * 86_400_000).toLocaleDateString('sv');
+		days.push(h('option', { value: day }, day));
+	}
+	return days;
+}
+
 function table(caption, head, body, props) {
 	const rows = [h('caption', caption), h('thead', head), body];
 	return h('div.scroll', h('table', props, ...rows));
@@ -151,11 +182,15 @@ function create(page) {
 	const body = h('tbody');
 	const none = h('p.muted', 'No request has ended yet.');
 	const model = h('select', { label: 'Model', onchange: update });
+	const filter = search('Filter requests', 'Filter: key, path, status, error', update);
+	const older = h('select', { label: 'Period', onchange: readHistory });
 	const more = button('', 'Show more', showMore);
 	const tiles = h('dl.tiles');
 	const histogram = svg('svg', { viewBox: '0 0 240 60', role: 'img', class: 'histogram' });
 	let timer = 0;
 	let limit = PAGE;
+	let asked = ''; // the model that a link named
+	let period = null; // rows of a day that has gone
 
 	const shownColumns = () => COLUMNS.filter(each => !hiddenColumns.has(each.id));
 
@@ -231,6 +266,35 @@ function create(page) {
 		return [...rows].sort((a, b) => compare(a, b) * direction);
 	}
 
+	/** The rows of the period: those that come, or of a day that has gone. */
+	const all = () => period ?? state.rows;
+
+	function chosen() {
+		const fits = fitting(filter.value);
+		return all().filter(row => (!model.value || row.model === model.value) && fits(row));
+	}
+
+	async function readHistory() {
+		period = null;
+		if (older.value) {
+			const query = `from=${older.value}T00:00&to=${older.value}T23:59:59`;
+			try {
+				const text = await (await call('GET', `api/history?${query}`)).text();
+				period = text.split('\n').filter(Boolean).map(line => JSON.parse(line));
+			} catch (error) {
+				notice(error.message);
+				older.value = '';
+			}
+		}
+		update();
+	}
+
+	function save(type) {
+		const rows = chosen();
+		const text = type === 'csv' ? csvOf(rows) : JSON.stringify(rows, null, '\t');
+		download(`llmsnap-requests.${type}`, text);
+	}
+
 	function updateFlight() {
 		if (page.hidden) return;
 		setHidden(busyBox, state.inflight.length === 0);
@@ -249,10 +313,11 @@ function create(page) {
 		if (page.hidden) return;
 		updateFlight();
 		keyed(head, [...shownColumns(), { id: 'capture' }], createHead, updateHead);
-		const names = [...new Set(state.rows.map(row => row.model))].sort();
+		const names = [...new Set([...all().map(row => row.model), asked])].filter(Boolean).sort();
 		const createName = name => h('option', { value: name }, name || 'all');
 		keyed(model, ['', ...names], createName);
-		const rows = state.rows.filter(row => !model.value || row.model === model.value);
+		setHidden(older, !state.history);
+		const rows = chosen();
 		const listed = sorted(rows).slice(0, limit);
 		keyed(body, listed, createRow, null, row => `${row.timestamp} ${row.id}`);
 		setHidden(more, rows.length <= limit);
@@ -261,9 +326,11 @@ function create(page) {
 		updateFigures(rows);
 	}
 
+	older.append(...createDays());
 	const caption = h('figcaption.muted', 'generated tokens/s');
 	page.append(
-		h('div.bar', h('h1', 'Activity'), gap(), h('label', 'Model ', model), chooser()),
+		h('div.bar', h('h1', 'Activity'), gap(), h('label', 'Model ', model), filter, older,
+			button('', 'CSV', () => save('csv')), button('', 'JSON', () => save('json')), chooser()),
 		h('div.figures', tiles, h('figure', histogram, caption)),
 		busyBox,
 		table('Ended', head, body, { class: 'rows' }),
@@ -273,8 +340,13 @@ function create(page) {
 	on('rows', update);
 	on('inflight', updateFlight);
 	return {
-		show() {
+		show(query) {
+			asked = query.get('model') ?? asked;
 			update();
+			if (query.has('model')) {
+				model.value = asked;
+				update();
+			}
 			clearInterval(timer);
 			timer = setInterval(() => {
 				tick(body);

@@ -13,6 +13,7 @@ import {
 	show,
 } from '../dom.js';
 import { count, duration, since, size, speed } from '../format.js';
+import { act, createActions, updateActions } from '../actions.js';
 import { createPause } from '../pause.js';
 import { call, idPath, on, root, state } from '../store.js';
 import { wordFor } from '../words.js';
@@ -22,32 +23,17 @@ const LOADING = ['starting', 'waking'];
 /** States that pass by themselves, in the order of a swap. */
 const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
 const QUICK_MS = 100;
+const MANY = 24; // more models are a line each
 const SLOW_MS = 1000;
-
-async function act(button, path) {
-	if (button.ariaBusy) return;
-	button.ariaBusy = 'true'; // and not disabled: it would lose the focus
-	try {
-		await call('POST', path);
-	} catch (error) {
-		notice(error.message);
-	}
-	button.ariaBusy = null;
-}
-
-function action(label, title, id, path) {
-	const onclick = event => act(event.currentTarget, `api/models/${path}/${idPath(id)}`);
-	return button('', label, onclick, { title: `${title} ${id}`, label: `${label} ${id}` });
-}
 
 function createParts(model) {
 	const { id } = model;
-	const { href } = new URL(`upstream/${idPath(id)}/`, root);
+	const { href } = new URL(`ui/models/${idPath(id)}`, root);
 	const meter = h('meter', { label: `Time until ${id} is unloaded` });
 	return {
 		word: h('span.word'),
 		since: h('span.muted.since'),
-		name: h('strong.name', { dir: 'auto' }),
+		name: h('a.name', { dir: 'auto', href }),
 		id: h('code.id'),
 		badge: h('span.muted', 'unlisted'),
 		also: h('p.muted.also'),
@@ -57,10 +43,7 @@ function createParts(model) {
 		busy: h('span.busy'),
 		speed: h('span.speed'),
 		ttl: h('div.ttl', meter, h('span.muted')),
-		load: action('Load', 'Load', id, 'load'),
-		unload: action('Unload', 'Unload', id, 'unload'),
-		sleep: action('Sleep', 'Put to sleep', id, 'sleep'),
-		open: h('a', { href, target: '_blank', rel: 'noopener', label: `Open ${id}` }, 'Open'),
+		actions: createActions(() => id),
 		more: button('.quiet', 'Details', null, {
 			'aria-expanded': 'false',
 			label: `Details of ${id}`,
@@ -88,7 +71,7 @@ function createModel(model) {
 		parts.state,
 		h('div.what', title, parts.failure, parts.description, parts.also, parts.facts),
 		h('div.load', parts.busy, parts.speed, parts.ttl),
-		h('div.actions', parts.load, parts.unload, parts.sleep, parts.open, parts.more),
+		h('div.actions', ...parts.actions.node.children, parts.more),
 		parts.details,
 	);
 	return node;
@@ -109,7 +92,9 @@ function updateModel(node, model) {
 	show(parts.also, model.aliases.length ? `also ${model.aliases.join(', ')}` : '');
 	setText(parts.facts, factsOf(model));
 	updateWork(parts, model);
-	updateActions(node, model);
+	updateActions(parts.actions, model);
+	const focused = document.activeElement;
+	if (focused.hidden && node.contains(focused)) parts.more.focus();
 	if (node.mark !== model.state && !parts.details.hidden) explain(parts.details, model.id);
 	node.mark = model.state;
 	updateClock(node, model);
@@ -143,20 +128,6 @@ function updateWork(parts, model) {
 	setText(parts.busy, counts.join(', '));
 	const now = state.speeds.get(model.id) ?? 0;
 	setText(parts.speed, now > 0 ? `${speed(now)} tokens/s` : '');
-}
-
-function updateActions(node, model) {
-	const { parts } = node;
-	const off = model.state === 'stopped';
-	const asleep = model.state === 'asleep';
-	setHidden(parts.load, !(off || asleep || LEAVING.includes(model.state)));
-	const load = asleep ? 'Wake' : 'Load';
-	setText(parts.load, load);
-	setAttribute(parts.load, 'aria-label', `${load} ${model.id}`);
-	setHidden(parts.unload, off || model.state === 'stopping');
-	setHidden(parts.sleep, model.sleepMode !== 'enable' || model.state !== 'ready');
-	const focused = document.activeElement;
-	if (focused.hidden && node.contains(focused)) parts.more.focus();
 }
 
 function updateClock(node, model) {
@@ -240,6 +211,25 @@ function stepsOfSwap() {
 		.sort((a, b) => (ORDER[a.state] ?? 3) - (ORDER[b.state] ?? 3));
 }
 
+const rankOf = model => (model.state !== 'stopped' ? 0 : failedOf(model) ? 1 : 2);
+
+/** Those that are loaded first, then those that failed; the rest by group where there are some. */
+function inSections(models) {
+	const groups = new Set(models.map(model => model.group));
+	const titleOf = model => {
+		const rank = rankOf(model);
+		if (rank < 2) return ['Loaded', 'Failed'][rank];
+		return groups.size > 1 ? `Not loaded, group ${model.group}` : 'Not loaded';
+	};
+	const sections = Map.groupBy(models, titleOf);
+	if (sections.size < 2) return models;
+	const ranked = [...sections].sort(([, [a]], [, [b]]) => rankOf(a) - rankOf(b));
+	return ranked.flatMap(([title, all]) => [{ id: `section ${title}`, title }, ...all]);
+}
+
+const createItem = item => (item.title ? h('li.section', h('h2', item.title)) : createModel(item));
+const updateItem = (node, item) => item.title || updateModel(node, item);
+
 /** The choice of a profile; hidden where there is none to choose. */
 function createProfiles() {
 	const choice = h('select', { label: 'Profile', hidden: true, title: 'What names stand for' });
@@ -320,7 +310,8 @@ function create(page) {
 		const own = state.models.filter(model => !model.peerID);
 		const shown = own.filter(isShown);
 		const theirs = state.models.filter(model => model.peerID && fits(model));
-		keyed(list, shown, createModel, updateModel);
+		list.classList.toggle('many', shown.length > MANY);
+		keyed(list, inSections(shown), createItem, updateItem);
 		keyed(peers, theirs, createModel, updateModel);
 		setHidden(peerBox, theirs.length === 0);
 		setHidden(empty, shown.length > 0 || !state.known);

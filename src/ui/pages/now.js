@@ -95,7 +95,7 @@ function createLane() {
 function drawLane({ parts }, lane, range) {
 	const { picture, moving, line, name, word, dot } = parts;
 	setText(name, lane.id);
-	setAttribute(name, 'href', `models?q=${encodeURIComponent(lane.id)}`);
+	setAttribute(name, 'href', `models/${idPath(lane.id)}`);
 	setText(word, lane.word);
 	setAttribute(dot, 'data-state', lane.state);
 	picture.setAttribute('viewBox', `0 0 ${range} ${LANE}`);

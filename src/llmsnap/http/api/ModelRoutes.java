@@ -51,7 +51,8 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
         exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
-            "build_date", version.getProperty("date")));
+            "build_date", version.getProperty("date"),
+            "history", !pool.config().settings().kept().history().dir().isEmpty()));
     }
 
     // ---- what there is

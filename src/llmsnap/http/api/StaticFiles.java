@@ -24,6 +24,9 @@ public final class StaticFiles {
     private static final String PAGE = "index.html";
     private static final Set<String> PAGES =
         Set.of("", "now", "models", "activity", "logs", "chat");
+    private static final String MODEL = "models/";
+    private static final String UI = "/ui";
+    private static final int MAX_LEVELS = 20;
     private static final Pattern FILE = Pattern.compile("(pages/)?[a-z]+\\.(css|js|svg)");
     private static final Map<String, String> TYPES = Map.of(
         "html", "text/html; charset=utf-8",
@@ -43,8 +46,8 @@ public final class StaticFiles {
     }
 
     public void serve(Exchange exchange, String rest) throws Failure {
-        boolean page = PAGES.contains(rest);
-        File file = page ? file(PAGE, base(exchange, rest)) : file(rest, "./");
+        boolean page = PAGES.contains(rest) || rest.startsWith(MODEL);
+        File file = page ? file(PAGE, base(exchange)) : file(rest, "./");
         exchange.beQuiet();
         Headers headers = exchange.responseHeaders();
         headers.set("Content-Security-Policy", POLICY);
@@ -67,12 +70,17 @@ public final class StaticFiles {
 
     /**
      * What the page names is relative to /ui/, wherever a reverse proxy puts that: /ui is one level
-     * above it, /ui/models/ one below.
+     * above it, /ui/models/ one below, and /ui/models/a/b two.
      */
-    private static String base(Exchange exchange, String page) {
-        boolean slash = exchange.rawPath().endsWith("/");
-        if (page.isEmpty() == slash) return "./";
-        return page.isEmpty() ? "ui/" : "../";
+    private static String base(Exchange exchange) throws Failure {
+        String path = exchange.rawPath();
+        int levels = -1;
+        for (int i = path.indexOf(UI) + UI.length(); i < path.length(); i++) {
+            if (path.charAt(i) == '/') levels++;
+        }
+        if (levels > MAX_LEVELS) throw Failure.noPath(path);
+        if (levels < 0) return "ui/";
+        return levels == 0 ? "./" : "../".repeat(levels);
     }
 
     private static boolean acceptsGzip(String accepted) {

@@ -1,0 +1,188 @@
+// One model: what it is, what it does, what it can do, its requests, and how long it takes to load.
+import {
+	button,
+	copy,
+	gap,
+	h,
+	keyed,
+	setAttribute,
+	setText,
+	show,
+	svg,
+	tick,
+	time,
+} from '../dom.js';
+import { count, duration, size, speed } from '../format.js';
+import { call, idPath, on, root, state } from '../store.js';
+import { createActions, updateActions } from '../actions.js';
+import { wordOf } from '../words.js';
+
+const ROWS = 50;
+const LOADS = 20;
+const BAR = 14; // px from one load to the next
+
+const COLUMNS = {
+	Time: row => time(row.timestamp),
+	Path: row => row.path,
+	Status: row => (row.error ? `✕ ${row.status}` : String(row.status)),
+	Prompt: row => count(row.input_tokens || -1),
+	Generated: row => `${row.estimated ? '~' : ''}${count(row.output_tokens || -1)}`,
+	'Tokens/s': row => speed(row.tokens_per_second),
+	Queue: row => duration(row.queue_ms),
+	'First token': row => duration(row.ttft_ms),
+	Duration: row => duration(row.duration_ms),
+};
+
+/** How long each of its last loads took, in ms, oldest first. */
+function loadsOf(id) {
+	const loads = [];
+	let begun = 0;
+	for (const change of state.changes) {
+		if (change.id !== id) continue;
+		if (change.state === 'starting') begun = change.at;
+		else if (begun && change.state === 'ready') loads.push(change.at - begun);
+		if (change.state !== 'starting') begun = 0;
+	}
+	return loads.slice(-LOADS);
+}
+
+function drawLoads(picture, loads) {
+	const most = Math.max(...loads, 1);
+	const bars = loads.map((ms, i) => {
+		const height = Math.max(1, (44 * ms) / most);
+		return svg('rect', { x: i * BAR, y: 46 - height, width: BAR - 3, height, rx: 1 });
+	});
+	const longest = svg('text', { x: 0, y: 58 }, `at most ${duration(most)}`);
+	picture.replaceChildren(...bars, loads.length ? longest : '');
+	picture.ariaLabel = `The last ${loads.length} loads took ${loads.map(duration).join(', ')}`;
+}
+
+function canOf({ capabilities: can }) {
+	if (!can) return '';
+	const parts = [];
+	if (can.in?.length) parts.push(`reads ${can.in.join(', ')}`);
+	if (can.out?.length) parts.push(`makes ${can.out.join(', ')}`);
+	if (can.tools) parts.push('uses tools');
+	if (can.reranker) parts.push('reranks');
+	if (can.context) parts.push(`takes ${count(can.context)} tokens`);
+	return parts.join(' · ');
+}
+
+function factsOf(model, listed, explained) {
+	const held = Object.entries(model.memory ?? {});
+	const memory = held.map(([pool, bytes]) => `${size(bytes)} of ${pool}`).join(', ');
+	const kept = model.prompt_cache;
+	const went = explained.last_unload;
+	return {
+		Description: model.description,
+		Aliases: model.aliases?.join(', '),
+		Can: canOf(listed),
+		Group: model.group,
+		Memory: memory && `${memory}, ${model.memorySource}`,
+		'Prompt cache': kept && (kept.doing || `${count(kept.saved_tokens)} tokens kept`),
+		'Unloads after': model.ttl > 0 ? `${duration(model.ttl * 1000)} without a request` : '',
+		Process: model.pid ? `${model.pid}, port ${model.port}` : '',
+		'Last load': model.load_ms >= 0 ? duration(model.load_ms) : '',
+		Failure: model.failure,
+		'Went last': went && `${duration(went.seconds_ago * 1000)} ago: ${went.why}`,
+		'A request would': explained.summary,
+	};
+}
+
+function create(page) {
+	let id = '';
+	let listed = {};
+	let explained = {};
+	let mark = '';
+	let timer = 0;
+	const dot = h('span.dot', { 'aria-hidden': 'true' });
+	const word = h('span.word');
+	const title = h('h1', { dir: 'auto' });
+	const subtitle = h('code.muted');
+	const actions = createActions(() => id);
+	const none = h('p.muted');
+	const facts = h('dl.facts');
+	const command = h('pre.wrap');
+	const copies = button('.quiet', 'Copy', event => copy(event.currentTarget, command.textContent));
+	const loads = svg('svg', { viewBox: '0 0 280 60', role: 'img', class: 'histogram' });
+	const loadBox = h('section.card', h('h2', 'Last loads'), loads);
+	const head = h('tr', Object.keys(COLUMNS).map(label => h('th', { scope: 'col' }, label)));
+	const body = h('tbody');
+	const quiet = h('p.muted', 'No request has ended yet.');
+	const log = h('a', 'Its log');
+	const all = h('a', 'All requests');
+	const frame = h('div',
+		h('div.cards', h('section.card', h('h2', 'What it is'), facts),
+			h('section.card', h('h2', 'Command', gap(), copies), command, h('p', log)), loadBox),
+		h('section.card', h('h2', 'Requests', gap(), all),
+			h('div.scroll', h('table', h('thead', head), body)), quiet));
+
+	const model = () => state.models.find(each => each.id === id && !each.peerID);
+
+	async function ask() {
+		const asked = id;
+		const path = encodeURIComponent(id);
+		try {
+			const [one, two] = await Promise.all([
+				call('GET', `v1/models/${idPath(id)}`), call('GET', `api/explain?model=${path}`),
+			]);
+			const both = [await one.json(), await two.json()];
+			if (asked !== id) return;
+			[listed, explained] = both;
+		} catch {
+			[listed, explained] = [{}, {}]; // it is gone, or the connection is, which is seen
+		}
+		draw();
+	}
+
+	function draw() {
+		if (page.hidden) return;
+		const now = model();
+		frame.hidden = actions.node.hidden = !now;
+		show(none, now || !state.known ? '' : `There is no model "${id}".`);
+		if (!now) return;
+		if (mark !== `${id} ${now.state}`) {
+			mark = `${id} ${now.state}`;
+			ask();
+		}
+		setText(title, now.name || now.id);
+		setText(subtitle, now.name ? now.id : '');
+		const failed = now.failure && now.state === 'stopped';
+		setAttribute(dot.parentNode, 'data-state', failed ? 'failed' : now.state);
+		setText(word, wordOf(now));
+		updateActions(actions, now);
+		const known = Object.entries(factsOf(now, listed, explained)).filter(([, value]) => value);
+		keyed(facts, known, ([name]) => h('div', h('dt', name), h('dd', { dir: 'auto' })),
+			(node, [, value]) => setText(node.lastChild, String(value)), ([name]) => name);
+		setText(command, explained.cmd ?? '');
+		const times = loadsOf(id);
+		loadBox.hidden = times.length === 0;
+		drawLoads(loads, times);
+		const rows = state.rows.filter(row => row.model === id).slice(-ROWS).reverse();
+		quiet.hidden = rows.length > 0;
+		keyed(body, rows, row => h('tr', Object.values(COLUMNS).map(cell => h('td', cell(row)))), null,
+			row => `${row.timestamp} ${row.id}`);
+		const query = encodeURIComponent(id);
+		log.href = new URL(`ui/logs?source=${query}`, root).href;
+		all.href = new URL(`ui/activity?model=${query}`, root).href;
+	}
+
+	const bar = h('div.bar', h('div.state', dot, title), subtitle, word, gap(), actions.node);
+	page.append(bar, none, frame);
+	for (const topic of ['models', 'rows', 'timeline']) on(topic, draw);
+	return {
+		show(query, name) {
+			if (name !== id) [listed, explained, mark] = [{}, {}, ''];
+			id = name;
+			draw();
+			timer ||= setInterval(() => tick(body), 1000);
+		},
+		hide() {
+			clearInterval(timer);
+			timer = 0;
+		},
+		title: () => id,
+	};
+}
+
+export const model = { title: 'Model', create };
