@@ -17,6 +17,7 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.Address;
 import llmsnap.http.RouteTable;
 import llmsnap.http.api.ActivityRoutes;
+import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
@@ -97,7 +98,7 @@ final class App {
     /** Serves until a signal ends it. @param stamps of the files before they were read */
     void run(List<String> stamps) throws Exit, InterruptedException {
         Tls tls = tls();
-        var sources = new Reload.Sources(files, tls, isExposed(), machine);
+        var sources = new Reload.Sources(files, tls, isExposed(), edits(), machine);
         var reload = new Reload(sources, pool, activity, history, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
@@ -148,10 +149,12 @@ final class App {
         var bodies = new BodyReader(arguments.maxBody());
         var peers = new PeerModels(pool, log);
         var names = new Names(pool, peers);
+        var logs = new LogRoutes(pool, names, log);
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
-            new ModelRoutes(pool, names, bodies, new ModelRoutes.Server(reload::now, version)),
-            new OperateRoutes(pool, bodies, history), new Events(pool, peers, activity, log),
-            new ActivityRoutes(pool, activity, metrics), new LogRoutes(pool, names, log));
+            new ModelRoutes(pool, names, bodies, version),
+            new RouteTable.Operating(new OperateRoutes(pool, bodies, history),
+                new ConfigRoutes(reload, bodies)), new Events(pool, peers, activity, logs),
+            new ActivityRoutes(pool, activity, metrics), logs);
         peers.start(clients::join);
         try {
             return new Server(arguments.address(), tls, table, this::entry, log);
@@ -182,6 +185,14 @@ final class App {
     /** Whether others than this machine reach it. */
     private boolean isExposed() throws Exit {
         return !address().isLoopbackAddress();
+    }
+
+    /** Whether the configuration may be edited by who may control the server. */
+    private boolean edits() throws Exit {
+        if (!arguments.has("edit-config")) return false;
+        if (!isExposed() || !entry().apiKeys().isEmpty()) return true;
+        throw new Exit(1, "--edit-config needs apiKeys in the configuration, or --listen 127.0.0.1:"
+            + "PORT: everybody could have any program started");
     }
 
     private static String url(String scheme, String host, Server server) {

@@ -27,6 +27,7 @@ record Arguments(Map<String, String> values) {
           --tls-cert-file FILE   serve HTTPS with this PEM certificate (and its chain),
           --tls-key-file FILE    and this PEM key
           --max-body SIZE        largest request body, like 500MB or 2GB; 1GB when not given
+          --edit-config          the configuration may be edited in the web UI
           --schema               print a JSON Schema of the configuration, for editors
           --check-config         only check the configuration, print what was understood, exit 1 on errors
           --demo                 no configuration: three simulated models, to try llmsnap without
@@ -39,7 +40,7 @@ record Arguments(Map<String, String> values) {
     private static final Set<String> REPEATABLE = Set.of("config-dir", "models");
     private static final String SEPARATOR = "\0";
     private static final Set<String> ALONE =
-        Set.of("watch-config", "check-config", "schema", "demo", "version", "help");
+        Set.of("watch-config", "check-config", "schema", "edit-config", "demo", "version", "help");
     private static final int MAX_PORT = 65_535;
 
     /** Reads the arguments. @throws Exit with a sentence */

@@ -1,6 +1,9 @@
 package llmsnap;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.StandardCopyOption.ATOMIC_MOVE;
+import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
+import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,12 +15,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
 import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader.Text;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Problems.Problem;
+import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
@@ -33,7 +38,7 @@ import llmsnap.text.Json;
  * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files
  * with it. A broken file changes nothing.
  */
-final class Reload {
+final class Reload implements ConfigRoutes.Editor {
     private static final long LOOK_MS = 500;
     /** Two seconds. */
     private static final int LOOKS_PER_FOLDERS = 4;
@@ -43,8 +48,10 @@ final class Reload {
      *
      * @param tls null without HTTPS
      * @param exposed others than this machine reach the server
+     * @param edits the file may be changed by who may control the server
      */
-    record Sources(ConfigFiles config, Tls tls, boolean exposed, ThisMachine machine) {
+    record Sources(ConfigFiles config, Tls tls, boolean exposed, boolean edits,
+            ThisMachine machine) {
         /** Tells one state of the files from another. */
         private List<String> tlsStamps() {
             return tls == null ? List.of() : tls.files().stream().map(ConfigFiles::stamp).toList();
@@ -84,7 +91,7 @@ final class Reload {
      * @return what changed
      * @throws Failure with the problems
      */
-    Json.Obj now() throws Failure {
+    @Override public Json.Obj now() throws Failure {
         guard.lock();
         try {
             if (sources.tls != null) reloadTls();
@@ -151,6 +158,105 @@ final class Reload {
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
     }
 
+    // ---- for an editor
+
+    private Path edited() {
+        Path file = sources.config.file();
+        return sources.edits ? file : null;
+    }
+
+    @Override public Json.Obj shown() throws Failure {
+        Path file = sources.config.file();
+        if (file == null) throw failed(List.of("there is no configuration file"));
+        boolean edits = edited() != null;
+        try {
+            String text = Files.readString(file, UTF_8);
+            return Json.obj(
+                "name", file.toString(),
+                "editable", edits,
+                "text", edits ? text : masked(text));
+        } catch (IOException e) {
+            throw new Failure(500, "cannot read " + file + ": " + e.getMessage());
+        }
+    }
+
+    /** The text without its keys: whoever may look need not know them. */
+    private String masked(String text) {
+        Config config = pool.config();
+        List<String> secrets = new ArrayList<>();
+        config.settings().entry().apiKeys().forEach(each -> secrets.add(each.key()));
+        config.peers().byId().values().forEach(each -> secrets.add(each.apiKey()));
+        config.models().values().forEach(each -> secrets.add(each.launch().life().apiKey()));
+        String masked = text;
+        for (String each : secrets) {
+            if (each.isEmpty()) continue;
+            String whole = "(?<![\\w-])" + Pattern.quote(each) + "(?![\\w-])";
+            masked = masked.replaceAll(whole, "***");
+        }
+        return masked;
+    }
+
+    private ConfigReader.Result read(String text) throws Failure {
+        if (edited() == null) {
+            throw new Failure(403, "the configuration is not edited here: start llmsnap with"
+                + " --edit-config, and with apiKeys or on 127.0.0.1");
+        }
+        try {
+            List<Text> texts = new ArrayList<>(sources.config.read());
+            texts.set(0, new Text(texts.getFirst().name(), text.getBytes(UTF_8)));
+            return ConfigReader.read(texts, System::getenv, ports(), sources.machine);
+        } catch (IOException e) {
+            throw new Failure(500, String.valueOf(e.getMessage()));
+        }
+    }
+
+    @Override public Json.Obj check(String text) throws Failure {
+        ConfigReader.Result result = read(text);
+        List<Json.Obj> problems = new ArrayList<>();
+        for (Problem each : result.errors()) problems.add(json(each, true));
+        for (Problem each : result.warnings()) problems.add(json(each, false));
+        Json.Obj answer = Json.obj("problems", problems);
+        if (result.config() == null) return answer;
+        for (Map.Entry<String, Json> each : changes(result.config()).entries().entrySet()) {
+            answer = answer.with(each.getKey(), each.getValue());
+        }
+        Map<String, Model> after = result.config().models();
+        List<String> restarted = pool.statuses().stream()
+            .filter(each -> each.state() != ModelState.STOPPED && after.containsKey(each.id())
+                && !after.get(each.id()).launch().equals(each.model().launch()))
+            .map(ModelStatus::id).toList();
+        return answer.with("restarted", restarted);
+    }
+
+    private static Json.Obj json(Problem problem, boolean error) {
+        return Json.obj(
+            "line", problem.place().line(),
+            "column", problem.place().column(),
+            "message", problem.message(),
+            "error", error);
+    }
+
+    @Override public Json.Obj save(String text) throws Failure {
+        ConfigReader.Result result = read(text);
+        if (result.config() == null) throw failed(printed(result.errors()));
+        try {
+            Path file = edited().toRealPath();
+            Path fresh = Files.createTempFile(file.getParent(), ".llmsnap", ".yaml.new");
+            try {
+                Files.copy(file, file.resolveSibling(file.getFileName() + ".bak"),
+                    REPLACE_EXISTING, COPY_ATTRIBUTES);
+                Files.copy(file, fresh, REPLACE_EXISTING, COPY_ATTRIBUTES);     // for its mode
+                Files.writeString(fresh, text, UTF_8);
+                Files.move(fresh, file, ATOMIC_MOVE);
+            } finally {
+                Files.deleteIfExists(fresh);
+            }
+        } catch (IOException e) {
+            throw new Failure(500, "the file cannot be written: " + e);
+        }
+        return now();
+    }
+
     private boolean losesKeys(Config to) {
         boolean had = !pool.config().settings().entry().apiKeys().isEmpty();
         return sources.exposed && had && to.settings().entry().apiKeys().isEmpty();
@@ -175,7 +281,13 @@ final class Reload {
         return new Failure(400, message).as("invalid_config", null).with("problems", problems);
     }
 
-    private Json.Obj apply(Config to) {
+    private static List<String> names(Json.Obj changes, String key) {
+        return ((Json.Arr) changes.at(key)).items().stream().map(each -> ((Json.Str) each).text())
+            .toList();
+    }
+
+    /** What differs in a configuration from the one in force. */
+    private Json.Obj changes(Config to) {
         Map<String, Model> before = pool.config().models();
         Map<String, Model> after = to.models();
         List<String> added = new ArrayList<>(after.keySet());
@@ -186,14 +298,20 @@ final class Reload {
             .filter(model -> before.containsKey(model.id())
             && !model.equals(before.get(model.id())))
             .map(Model::id).toList();
+        return Json.obj("added", added, "changed", changed, "removed", removed);
+    }
+
+    private Json.Obj apply(Config to) {
+        Json.Obj changes = changes(to);
+        Map<String, Model> after = to.models();
         log.configure(to.settings().logging());
         log.forgetAllBut(after.keySet());
         activity.configure(to.settings().kept());
         history.configure(to.settings().kept().history());
         pool.reconfigure(to);
-        log.info("configuration reloaded: added " + added + ", changed " + changed + ", removed "
-            + removed);
-        return Json.obj("added", added, "changed", changed, "removed", removed);
+        log.info("configuration reloaded: added " + names(changes, "added") + ", changed "
+            + names(changes, "changed") + ", removed " + names(changes, "removed"));
+        return changes;
     }
 
     /**

@@ -17,6 +17,22 @@ export function coloured(line) {
 	return nodes;
 }
 
+/** Red, green and blue of one of the 256 colours of terminals. */
+function rgbOf(index) {
+	if (index < 16) return [1, 2, 4].map(bit => (index & bit ? 200 : 0));
+	if (index > 231) return new Array(3).fill((index - 232) * 10 + 8);
+	const cube = index - 16;
+	return [cube / 36, (cube / 6) % 6, cube % 6].map(step => Math.floor(step) * 51);
+}
+
+/** The name of the colour that it is most like: each has to be read on both grounds. */
+function nearest(r, g, b) {
+	const most = Math.max(r, g, b);
+	if (!(most >= 0) || most - Math.min(r, g, b) < 40) return most > 90 ? '' : 'black';
+	const bits = [r, g, b].map((part, i) => (part > most * 0.6 ? 1 << i : 0));
+	return COLOURS[bits[0] | bits[1] | bits[2]];
+}
+
 /** What is on after a "select graphic rendition" with those numbers. */
 function styled(before, codes) {
 	const classes = new Set(before);
@@ -36,8 +52,8 @@ function styled(before, codes) {
 		else if (n === 39) colour('');
 		else if (n === 38 || n === 48) {
 			const palette = numbers[i + 1] === 5;
-			const index = numbers[i + 2];
-			if (n === 38 && palette && index < 16) colour(COLOURS[index % 8]);
+			const [r, g, b] = palette ? rgbOf(numbers[i + 2]) : numbers.slice(i + 2, i + 5);
+			if (n === 38) colour(nearest(r, g, b));
 			i += palette ? 2 : 4;
 		}
 	}

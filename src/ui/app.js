@@ -8,9 +8,13 @@ import { logs } from './pages/logs.js';
 import { model } from './pages/model.js';
 import { models } from './pages/models.js';
 import { now } from './pages/now.js';
+import { settings } from './pages/settings.js';
+import { tries } from './pages/try.js';
 import { wordOf } from './words.js';
 
-const PAGES = { now, models, model, activity, logs, chat };
+const PAGES = { now, models, model, activity, logs, chat, try: tries, settings };
+/** Pages that are reached from another one. */
+const PARENTS = { model: 'models', try: 'chat' };
 const ui = new URL('ui/', root);
 const byId = id => document.getElementById(id);
 const made = new Map();
@@ -31,9 +35,9 @@ function show(focus) {
 	if (current && current !== name) made.get(current).hide?.();
 	current = name;
 	for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
-	for (const link of document.querySelectorAll('nav a')) {
+	for (const link of document.querySelectorAll('header nav a')) {
 		const [its] = pageOf(new URL(link.href));
-		link.ariaCurrent = its === (name === 'model' ? 'models' : name) ? 'page' : null;
+		link.ariaCurrent = its === (PARENTS[name] ?? name) ? 'page' : null;
 	}
 	if (focus) {
 		byId('main').focus({ preventScroll: true });
@@ -70,6 +74,17 @@ function title() {
 	if (document.title !== whole) document.title = whole;
 }
 
+/** With a key that is for models only there is only what can be tried. */
+function limit() {
+	if (!state.limited) return;
+	for (const link of document.querySelectorAll('header nav a')) {
+		setHidden(link, pageOf(new URL(link.href))[0] !== 'chat');
+	}
+	if (current === 'chat' || current === 'try') return;
+	history.replaceState(null, '', new URL('chat', ui));
+	show(false);
+}
+
 function connection() {
 	byId('connection').dataset.state = state.connected ? 'up' : 'down';
 	setText(byId('connection-text'), state.connected ? 'connected' : state.problem || 'connecting');
@@ -77,6 +92,7 @@ function connection() {
 	document.body.classList.toggle('stale', !state.connected);
 	setText(byId('refused'), state.refused ?? '');
 	setHidden(byId('refused'), !state.refused);
+	limit();
 	title();
 }
 

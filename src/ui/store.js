@@ -215,11 +215,24 @@ function connection(connected, problem) {
 }
 
 let source = null;
+let wanted = ''; // the model whose own log is read, too
+
+/** Reads the own log of a model from now on, or of none. */
+export function readLog(model) {
+	if (wanted === model) return;
+	delete state.logs[`model ${wanted}`];
+	wanted = model;
+	if (model) state.logs[`model ${model}`] = new LogText();
+	if (!source) return;
+	close();
+	open();
+}
 
 function open() {
 	state.inflight = [];
-	source = new EventSource(new URL('api/events?changes', root));
-	fresh = new Set(['metrics', 'timeline', 'proxy', 'upstream']);
+	const log = wanted ? `&log=${encodeURIComponent(wanted)}` : '';
+	source = new EventSource(new URL(`api/events?changes${log}`, root));
+	fresh = new Set(['metrics', 'timeline', 'proxy', 'upstream', `model ${wanted}`]);
 	take.pause({ paused: false }); // is told when it is on
 	source.onopen = () => {
 		attempts = 0;
@@ -253,10 +266,26 @@ function later(why) {
 	setTimeout(connect, seconds * 1000);
 }
 
+/** With a key that is for models only: what there is, without what happens. */
+async function listed() {
+	const { data } = await (await call('GET', 'v1/models')).json();
+	state.limited = true;
+	take.modelStatus(
+		data.map(({ id, status }) => ({
+			id,
+			state: status?.value === 'loaded' ? 'ready' : 'stopped',
+			aliases: [],
+		})),
+	);
+	connection(true, '');
+}
+
 /** Opens the stream of events. Asks for something small first, for the browser's log-in box. */
 export async function connect() {
 	if (document.hidden || source) return;
 	try {
+		const { control } = await (await call('GET', 'api/key')).json();
+		if (!control) return await listed();
 		const { version, history } = await (await call('GET', 'api/version')).json();
 		Object.assign(state, { version, history });
 		if (!document.hidden && !source) open();

@@ -125,15 +125,10 @@ class UiFrameTest extends UiFixture {
                 page.scheme(scheme);
                 for (int width : new int[] {1280, 400}) {
                     page.size(width, 800);
-                    for (String name : List.of("now", "models", "activity", "logs", "chat")) {
+                    for (String name : List.of("now", "models", "activity", "logs", "chat",
+                        "settings")) {
                         page.click("nav a[href='" + name + "']");
-                        page.await(
-                            "!document.querySelector('#page-"
-                                + name
-                                + "').hidden && document.querySelector('nav"
-                                + " [aria-current]').textContent.trim().toLowerCase().startsWith('"
-                                + name
-                                + "')");
+                        page.await("!document.querySelector('#page-" + name + "').hidden");
                         assertThat(page.is("document.documentElement.scrollWidth <= innerWidth"))
                             .as(name + " at " + width + " px")
                             .isTrue();
@@ -245,8 +240,9 @@ class UiFrameTest extends UiFixture {
             }
             assertThat(order.toString())
                 .startsWith(
-                    "Now, Models, Activity, Logs, Chat, Theme: system, Filter models, unlisted,"
-                        + " Pause, The first, Load alpha, Open alpha, Details of alpha, beta, ");
+                    "Now, Models, Activity, Logs, Try, Settings, Theme: system, Filter models,"
+                        + " unlisted, Pause, The first, Load alpha, Open alpha,"
+                        + " Details of alpha, ");
             page.eval("document.querySelector(\"[aria-label='Load alpha']\").focus()");
             page.key("Enter");
             awaitState(page, "alpha", "ready");
@@ -476,7 +472,8 @@ class UiFrameTest extends UiFixture {
             }
             assertThat(all).as("the UI's bytes").isLessThan(200_000);
             for (String path
-                : List.of("/ui", "/ui/now", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat")) {
+                : List.of("/ui", "/ui/now", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat",
+                    "/ui/try", "/ui/settings", "/ui/models/a%20b/c")) {
                 assertThat(llmsnap.get(path).body()).as(path).contains("<title>llmsnap</title>");
             }
             for (String path :

@@ -2,6 +2,7 @@ package llmsnap.http;
 
 import java.util.Set;
 import llmsnap.http.api.ActivityRoutes;
+import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
@@ -15,8 +16,11 @@ import llmsnap.http.server.Routes;
 import llmsnap.models.Refused;
 
 /** Which path leads where; README lists them. */
-public record RouteTable(Inference inference, ModelRoutes models, OperateRoutes operate,
+public record RouteTable(Inference inference, ModelRoutes models, Operating operating,
         Events events, ActivityRoutes activity, LogRoutes logs) implements Routes {
+    /** What those need who keep the server going. */
+    public record Operating(OperateRoutes operate, ConfigRoutes config) {}
+
     private static final StaticFiles FILES = new StaticFiles();
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
     public static final Set<String> MODEL_PATHS = Set.of(
@@ -94,10 +98,13 @@ public record RouteTable(Inference inference, ModelRoutes models, OperateRoutes 
             case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
             case "/api/models/load/*" -> Route.control(models::load);
             case "/api/profiles/active" -> Route.any(models::activate);
-            case "/api/pause" -> Route.state(operate::paused, operate::pause);
-            case "/api/resume" -> Route.control(operate::resume);
-            case "/api/history" -> Route.look(operate::history);
-            case "/api/reload" -> Route.control(models::reload);
+            case "/api/pause" -> Route.state(operating.operate::paused, operating.operate::pause);
+            case "/api/resume" -> Route.control(operating.operate::resume);
+            case "/api/history" -> Route.look(operating.operate::history);
+            case "/api/reload" -> Route.control(operating.config::reload);
+            case "/api/config" -> Route.state(operating.config::show, operating.config::save);
+            case "/api/config/check" -> Route.control(operating.config::check);
+            case "/api/key" -> Route.use(models::key, null);
             case "/api/version" -> Route.look(models::version);
             case "/api/explain" -> Route.look(models::explain);
             case "/api/events" -> Route.look(events::stream);

@@ -15,6 +15,7 @@ import {
 import { count, duration, since, speed } from '../format.js';
 import { draw as drawMarkdown } from '../markdown.js';
 import { call, on, state } from '../store.js';
+import { tabs } from '../tabs.js';
 import { events, pieces } from '../stream.js';
 
 const SETTINGS = [
@@ -269,10 +270,13 @@ function create(page) {
 		setText(status.lastChild, first ? '' : `, ${duration(since(start))} so far`);
 	}
 
+	const bar = tabs();
+	bar.current('chat');
 	const fresh = button('', 'New conversation', begin);
 	const fields = settings.map((field, i) => h('label', `${SETTINGS[i].label} `, field));
 	page.append(
 		h('div.bar', h('h1', 'Chat'), h('label', 'Model ', model), gap(), fresh),
+		bar.node,
 		h('details.settings', h('summary', 'System prompt, sampling'), system, h('div.bar', ...fields)),
 		list,
 		h('form.compose', { onsubmit: submit }, input, h('div', send, stop), status),

@@ -1,13 +1,12 @@
 // Logs: the proxy's, all models', or one model's. Lines are drawn in blocks, which the browser
 // skips out of sight: 50,000 stay smooth.
 import { coloured } from '../ansi.js';
-import { button, download, gap, h, keyed, notice, checkbox, search, setText } from '../dom.js';
+import { button, download, gap, h, keyed, checkbox, search, setText } from '../dom.js';
 import { count } from '../format.js';
-import { LogText, call, idPath, on, state } from '../store.js';
+import { on, readLog, state } from '../store.js';
 
 const BLOCK = 250;
 const NEAR_END = 30; // pixels
-const RETRY_MS = 2000;
 /** How a model's own log is named in the list: two are named like no model. */
 const OWN = 'model ';
 
@@ -30,8 +29,17 @@ function flush(block) {
 	block.pending = '';
 }
 
+/** How a line says that something is wrong. */
+const LEVEL = /(?:^|[\s[|])(error|fatal|warn(?:ing)?)(?:[\s\]:|]|$)/i;
+
 function addLine(block, line) {
 	block.count++;
+	const level = LEVEL.exec(line.slice(0, 80))?.[1].toLowerCase();
+	if (level && !line.includes('\x1b')) {
+		flush(block);
+		block.append(h('span', { class: level[0] === 'w' ? 'busy-text' : 'ansi-red' }, line), '\n');
+		return;
+	}
 	if (!line.includes('\x1b')) {
 		block.pending += `${line}\n`;
 		return;
@@ -58,7 +66,6 @@ function create(page) {
 	const begun = h('div'); // the line that is still being written
 	const info = h('span.muted');
 	const wrong = h('span.bad', { role: 'status' });
-	let reading = null; // a model's own log: its name, its lines, and how to stop reading
 	let drawn = null; // what the blocks show: log, filter, and up to which line
 	let linked = 'proxy'; // what a link named: one that is not in the list any more has a log, too
 	let frame = 0; // in which it will be drawn
@@ -74,7 +81,6 @@ function create(page) {
 	}
 
 	function log() {
-		if (source.value === reading?.name) return reading.log;
 		return state.logs[source.value] ?? state.logs.proxy;
 	}
 
@@ -88,51 +94,10 @@ function create(page) {
 	/** Shows the chosen log. A model's own is read for as long as it is shown. */
 	function open() {
 		const name = source.value;
-		reading?.stop.abort();
-		reading = null;
 		setFollow(true);
-		if (name.startsWith(OWN)) {
-			reading = { name, log: new LogText(), stop: new AbortController() };
-			read(reading);
-		}
+		readLog(name.startsWith(OWN) ? name.slice(OWN.length) : '');
 		update();
 	}
-
-	/** Reads a model's own log until another one is chosen, over lost connections. */
-	async function read(mine) {
-		try {
-			const path = `logs/stream/${idPath(mine.name.slice(OWN.length))}`;
-			const answer = await call('GET', path, { signal: mine.stop.signal });
-			const reader = answer.body.getReader();
-			const decoder = new TextDecoder();
-			let left = Number(answer.headers.get('x-history-bytes'));
-			let history = '';
-			for (let piece; !(piece = await reader.read()).done; ) {
-				const text = decoder.decode(piece.value, { stream: true });
-				if (left < 0) {
-					mine.log.append(text);
-				} else {
-					history += text;
-					left -= piece.value.length;
-					if (left > 0) continue;
-					mine.log.resume(history);
-					left = -1;
-				}
-				update();
-			}
-		} catch (error) {
-			if (error.status) notice(error.message);
-			if (error.status || mine.stop.signal.aborted) return;
-		}
-		setTimeout(() => {
-			if (reading === mine && !page.hidden) read(mine);
-		}, RETRY_MS);
-	}
-
-	document.addEventListener('visibilitychange', () => {
-		if (document.hidden) reading?.stop.abort();
-		else if (!page.hidden && source.value.startsWith(OWN)) open();
-	});
 
 	const follows = () => follow.ariaPressed === 'true';
 
@@ -230,7 +195,7 @@ function create(page) {
 			open();
 		},
 		hide() {
-			reading?.stop.abort();
+			readLog('');
 		},
 	};
 }

@@ -9,6 +9,7 @@ import static llmsnap.text.Json.obj;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -18,6 +19,7 @@ import java.util.function.Supplier;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config;
 import llmsnap.http.proxy.PeerModels;
+import llmsnap.http.proxy.Query;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -27,7 +29,6 @@ import llmsnap.models.Pause;
 import llmsnap.models.PoolStatus;
 import llmsnap.record.Activity;
 import llmsnap.record.InFlight;
-import llmsnap.record.Log;
 import llmsnap.record.LogBuffer;
 import llmsnap.record.Row;
 import llmsnap.record.RowJson;
@@ -57,15 +58,15 @@ public final class Events {
     private final ModelPool pool;
     private final PeerModels peers;
     private final Activity activity;
-    private final Log log;
+    private final LogRoutes logs;
     private final Timeline timeline;
     private final List<Inbox> readers = new CopyOnWriteArrayList<>();
 
-    public Events(ModelPool pool, PeerModels peers, Activity activity, Log log) {
+    public Events(ModelPool pool, PeerModels peers, Activity activity, LogRoutes logs) {
         this.pool = pool;
         this.peers = peers;
         this.activity = activity;
-        this.log = log;
+        this.logs = logs;
         timeline = new Timeline(pool);
         pool.onChange(timeline);
         pool.onChange(this::modelsChanged);
@@ -124,11 +125,12 @@ public final class Events {
     public void stream(Exchange exchange, String rest) throws Failure, InterruptedException {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
-        // Who asks so gets only the models that have changed.
-        var inbox = new Inbox("changes".equals(exchange.rawQuery()));
-        var reader = new Reader(exchange, inbox);
-        log.proxy.listen(inbox);
-        log.upstream.listen(inbox);
+        // Who asks so gets only the models that have changed, and a model's own log.
+        String query = "&" + exchange.rawQuery() + "&";
+        var inbox = new Inbox(query.contains("&changes&"));
+        Map<String, LogBuffer> sources = sources(Query.value(exchange.rawQuery(), "log"));
+        var reader = new Reader(exchange, inbox, sources);
+        sources.values().forEach(each -> each.listen(inbox));
         try {
             List<Row> old = activity.listen(inbox);
             List<ModelStatus> models = pool.statuses(() -> readers.add(inbox));
@@ -141,9 +143,19 @@ public final class Events {
         } finally {
             readers.remove(inbox);
             activity.unlisten(inbox);
-            log.proxy.unlisten(inbox);
-            log.upstream.unlisten(inbox);
+            sources.values().forEach(each -> each.unlisten(inbox));
         }
+    }
+
+    /** The logs that a reader gets, by name. @param model of which it wants the log, or null */
+    private Map<String, LogBuffer> sources(String model) {
+        Map<String, LogBuffer> sources = new LinkedHashMap<>();
+        sources.put("proxy", logs.log().proxy);
+        sources.put("upstream", logs.log().upstream);
+        // Of one that there is not there is nothing to tell.
+        LogBuffer own = model == null ? null : logs.ownOrNull(model);
+        if (own != null) sources.put("model " + model, own);
+        return sources;
     }
 
     /** What llama.cpp's router tells of models: their status, whenever that changes. */
@@ -180,8 +192,7 @@ public final class Events {
     private final class Reader {
         private final Exchange exchange;
         private final Inbox inbox;
-        private final Map<String, LogBuffer.Reader> logs = Map.of(
-            "proxy", log.proxy.reader(true), "upstream", log.upstream.reader(true));
+        private final Map<String, LogBuffer.Reader> texts = new LinkedHashMap<>();
         private int inFlight;                   // how many the last list of requests in flight had
         private long inFlightNanos;             // when it was written
         private long writtenNanos;
@@ -190,16 +201,17 @@ public final class Events {
         private List<PoolStatus> pools = List.of();
         private long change;
 
-        Reader(Exchange exchange, Inbox inbox) {
+        Reader(Exchange exchange, Inbox inbox, Map<String, LogBuffer> sources) {
             this.exchange = exchange;
             this.inbox = inbox;
+            sources.forEach((name, log) -> texts.put(name, log.reader(true)));
         }
 
         void begin(Inbox.ModelList models, List<Row> old) throws Failure, InterruptedException {
             write(models.whole().get());
             writeState();
             writeRows(old);
-            for (String source : logs.keySet()) writeLog(source, HISTORY_BYTES);
+            for (String source : texts.keySet()) writeLog(source, HISTORY_BYTES);
             writeInFlight();
             exchange.flush();
         }
@@ -217,10 +229,10 @@ public final class Events {
             writeState();
             List<Row> rows = inbox.takeRows();
             if (!rows.isEmpty()) writeRows(rows);
-            for (String source : logs.keySet()) {
-                if (logs.get(source).left() == 0) continue;
+            for (String source : texts.keySet()) {
+                if (texts.get(source).left() == 0) continue;
                 writeLog(source, LOG_BYTES);
-                if (logs.get(source).left() > 0) inbox.run();
+                if (texts.get(source).left() > 0) inbox.run();
             }
             boolean due = System.nanoTime() - inFlightNanos >= PROGRESS_NANOS;
             // A long list is not written for each change.
@@ -239,7 +251,7 @@ public final class Events {
         }
 
         private void writeLog(String source, int max) throws Failure, InterruptedException {
-            byte[] bytes = logs.get(source).read(max, 0);
+            byte[] bytes = texts.get(source).read(max, 0);
             String data = bytes == null ? "" : new String(bytes, UTF_8);
             write(message("logData", obj("source", source, "data", data)));
         }

@@ -1,6 +1,7 @@
 package llmsnap.http.api;
 
 import llmsnap.http.proxy.Names;
+import llmsnap.http.proxy.Target;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -36,6 +37,12 @@ public record LogRoutes(ModelPool pool, Names names, Log log) {
             exchange.write(bytes);
             exchange.flush();
         }
+    }
+
+    /** A model's own log; null when there is no such model. */
+    LogBuffer ownOrNull(String model) {
+        if (log.hasModel(model)) return log.model(model);
+        return names.findOrNull(model) instanceof Target.Local local ? log.model(local.id()) : null;
     }
 
     private LogBuffer buffer(String which) throws Failure {

@@ -31,28 +31,24 @@ import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
-public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server server) {
-    /** This server itself. */
-    public record Server(Reloader reloader, Properties version) {}
-
-    /** Reads the configuration again. */
-    public interface Reloader {
-        /** @return what changed @throws Failure with the problems */
-        Json.Obj reload() throws Failure;
-    }
-
+public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Properties version) {
     public void health(Exchange exchange, String rest) throws Failure {
         exchange.beQuiet();
         exchange.sendText("OK");
     }
 
     public void version(Exchange exchange, String rest) throws Failure {
-        Properties version = server.version;
         exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
             "build_date", version.getProperty("date"),
             "history", !pool.config().settings().kept().history().dir().isEmpty()));
+    }
+
+    /** What the caller may do. */
+    public void key(Exchange exchange, String rest) throws Failure {
+        exchange.beQuiet();
+        exchange.sendJson(obj("name", exchange.key().name(), "control", exchange.key().control()));
     }
 
     // ---- what there is
@@ -146,10 +142,6 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
     }
 
     // ---- control
-
-    public void reload(Exchange exchange, String rest) throws Failure {
-        exchange.sendJson(server.reloader.reload());
-    }
 
     /** For scripts: answers with text. */
     public void unloadAllByGet(Exchange exchange, String rest)
@@ -245,7 +237,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Server
             "model_alias", "llmsnap",
             "model_path", "",
             "default_generation_settings", obj("params", Json.EMPTY, "n_ctx", 0),
-            "build_info", "llmsnap " + server.version.getProperty("version")));
+            "build_info", "llmsnap " + version.getProperty("version")));
     }
 
     /** All models, or the one that a JSON body names. */

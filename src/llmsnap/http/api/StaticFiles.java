@@ -23,7 +23,7 @@ import llmsnap.http.server.Failure;
 public final class StaticFiles {
     private static final String PAGE = "index.html";
     private static final Set<String> PAGES =
-        Set.of("", "now", "models", "activity", "logs", "chat");
+        Set.of("", "now", "models", "activity", "logs", "chat", "try", "settings");
     private static final String MODEL = "models/";
     private static final String UI = "/ui";
     private static final int MAX_LEVELS = 20;
@@ -33,7 +33,8 @@ public final class StaticFiles {
         "css", "text/css; charset=utf-8",
         "js", "text/javascript; charset=utf-8",
         "svg", "image/svg+xml");
-    private static final String POLICY = "default-src 'self'; base-uri 'self'; form-action 'self';"
+    private static final String POLICY = "default-src 'self'; img-src 'self' data: blob:;"
+        + " media-src 'self' blob:; base-uri 'self'; form-action 'self';"
         + " frame-ancestors 'self'; object-src 'none'";
 
     /** One file in both forms; {@code tag} is its ETag. */

@@ -1,0 +1,390 @@
+// Try: what models can do besides chatting, and how fast they do it.
+import { button, gap, h, keyed, notice, remember, recall, setHidden, setText } from '../dom.js';
+import { count, duration, speed } from '../format.js';
+import { createCode } from '../code.js';
+import { events, pieces } from '../stream.js';
+import { call, on, state } from '../store.js';
+import { tabs } from '../tabs.js';
+
+const area = (label, value, rows = 5) => {
+	const node = h('textarea', { label, rows: String(rows) });
+	node.value = value;
+	return node;
+};
+const field = (label, value, props = {}) => {
+	const node = h('input', { label, ...props });
+	node.value = value;
+	return node;
+};
+const linesOf = text =>
+	text
+		.split('\n')
+		.map(line => line.trim())
+		.filter(Boolean);
+const table = (head, rows) =>
+	h(
+		'div.scroll',
+		h(
+			'table',
+			h(
+				'thead',
+				h(
+					'tr',
+					head.map(text => h('th', { scope: 'col' }, text)),
+				),
+			),
+			h(
+				'tbody',
+				rows.map(row =>
+					h(
+						'tr',
+						row.map(text => h('td', text)),
+					),
+				),
+			),
+		),
+	);
+
+const post = (path, body, signal) =>
+	call('POST', `v1/${path}`, { body: JSON.stringify(body), signal });
+
+function similarity(a, b) {
+	let dot = 0;
+	let [x, y] = [0, 0];
+	for (let i = 0; i < a.length; i++) {
+		dot += a[i] * b[i];
+		x += a[i] ** 2;
+		y += b[i] ** 2;
+	}
+	return dot / (Math.sqrt(x * y) || 1);
+}
+
+function embeddings() {
+	const texts = area(
+		'Texts, a line each',
+		'a cat sat on the mat\na kitten lay on the rug\nrates go up',
+	);
+	return {
+		fields: [texts],
+		request: model => ({ path: 'embeddings', body: { model, input: linesOf(texts.value) } }),
+		show({ data }) {
+			const vectors = data.map(each => each.embedding);
+			const lines = linesOf(texts.value);
+			const rows = vectors.map((vector, i) => [
+				lines[i],
+				...vectors.map(other => similarity(vector, other).toFixed(3)),
+			]);
+			return [
+				h('p', `${vectors[0].length} numbers each; how alike they are:`),
+				table(['', ...lines.map((text, i) => `${i + 1}`)], rows),
+			];
+		},
+	};
+}
+
+function rerank() {
+	const query = field('Question', 'What do cats like?');
+	const texts = area(
+		'Documents, a line each',
+		'Cats like fish.\nRates go up.\nKittens sleep a lot.',
+	);
+	return {
+		fields: [query, texts],
+		request: model => ({
+			path: 'rerank',
+			body: { model, query: query.value, documents: linesOf(texts.value) },
+		}),
+		show({ results }) {
+			const lines = linesOf(texts.value);
+			const sorted = [...results].sort((a, b) => b.relevance_score - a.relevance_score);
+			return [
+				table(
+					['Score', 'Document'],
+					sorted.map(each => [each.relevance_score.toFixed(3), lines[each.index] ?? '']),
+				),
+			];
+		},
+	};
+}
+
+function transcription() {
+	const file = h('input', { type: 'file', accept: 'audio/*', label: 'Sound file' });
+	const record = button('', 'Record', () => (recorder ? recorder.stop() : start()));
+	let recorder = null;
+	let spoken = null;
+
+	async function start() {
+		try {
+			const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+			const parts = [];
+			recorder = new MediaRecorder(stream);
+			recorder.ondataavailable = ({ data }) => parts.push(data);
+			recorder.onstop = () => {
+				spoken = new File(parts, 'spoken.webm', { type: recorder.mimeType });
+				stream.getTracks().forEach(track => track.stop());
+				recorder = null;
+				setText(record, 'Record again');
+			};
+			recorder.start();
+			setText(record, 'Stop');
+		} catch {
+			notice('There is no microphone that this page may use.');
+		}
+	}
+
+	return {
+		fields: [file, record],
+		request: model => ({ path: 'audio/transcriptions', body: { model }, file: true }),
+		async send(model, signal) {
+			const sound = spoken ?? file.files[0];
+			if (!sound) throw new Error('Choose a file, or record something.');
+			const body = new FormData();
+			body.append('model', model);
+			body.append('file', sound);
+			return (await call('POST', 'v1/audio/transcriptions', { body, signal })).json();
+		},
+		show: ({ text }) => [h('p', { dir: 'auto' }, text)],
+	};
+}
+
+function speech() {
+	const text = area('Text', 'Hello, how are you?', 3);
+	const voice = field('Voice', 'alloy');
+	return {
+		fields: [text, voice],
+		request: model => ({
+			path: 'audio/speech',
+			body: { model, input: text.value, voice: voice.value },
+		}),
+		send: async (model, signal) =>
+			(await post('audio/speech', { model, input: text.value, voice: voice.value }, signal)).blob(),
+		show: sound => [h('audio', { controls: true, src: URL.createObjectURL(sound) })],
+	};
+}
+
+function images() {
+	const prompt = area('Prompt', 'a cat on a mat', 3);
+	const dimensions = field('Size', '512x512');
+	return {
+		fields: [prompt, dimensions],
+		request: model => ({
+			path: 'images/generations',
+			body: {
+				model,
+				prompt: prompt.value,
+				size: dimensions.value,
+				response_format: 'b64_json',
+			},
+		}),
+		show: ({ data }) =>
+			data.map(each =>
+				h('img', {
+					src: each.b64_json ? `data:image/png;base64,${each.b64_json}` : each.url,
+					alt: prompt.value,
+				}),
+			),
+	};
+}
+
+/** Requests side by side, with what each took. */
+function measure() {
+	const number = (label, value, max) => field(label, value, { type: 'number', min: '1', max });
+	const requests = number('Requests', 8, '1000');
+	const tokens = number('Tokens each', 64, '4096');
+	const atOnce = number('At once', 2, '64');
+	const body = model => ({
+		model,
+		stream: true,
+		max_tokens: Number(tokens.value),
+		messages: [{ role: 'user', content: 'Count from one to a thousand.' }],
+	});
+
+	async function one(model, signal) {
+		const start = performance.now();
+		let first = 0;
+		let n = 0;
+		const answer = await post('chat/completions', body(model), signal);
+		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+		let rest = '';
+		for (let part; !(part = await reader.read()).done;) {
+			rest += part.value;
+			const end = rest.lastIndexOf('\n') + 1;
+			for (const event of events(rest.slice(0, end))) {
+				const { answer: text, reasoning } = pieces(event);
+				if (!text && !reasoning) continue;
+				first ||= performance.now();
+				n++;
+			}
+			rest = rest.slice(end);
+		}
+		const end = performance.now();
+		return { first: first - start, all: end - start, n, rate: (n * 1000) / (end - first) };
+	}
+
+	return {
+		fields: [requests, tokens, atOnce],
+		request: model => ({ path: 'chat/completions', body: body(model) }),
+		async send(model, signal) {
+			const done = [];
+			const from = Date.now();
+			const begin = performance.now();
+			let left = Number(requests.value);
+			const work = async () => {
+				while (left-- > 0) done.push(await one(model, signal));
+			};
+			await Promise.all(Array.from({ length: Number(atOnce.value) }, work));
+			const took = performance.now() - begin;
+			const rows = state.rows.filter(row => Date.parse(row.timestamp) >= from);
+			return { done, took, rows };
+		},
+		show({ done, took, rows }) {
+			const middle = values => {
+				const sorted = [...values].sort((a, b) => a - b);
+				const at = share => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+				return [at(0.5), at(0.95)];
+			};
+			const figure = (label, values, write) => [
+				label,
+				...middle(values).map(value => (value === undefined ? '–' : write(value))),
+			];
+			const all = done.reduce((sum, each) => sum + each.n, 0);
+			const rate = speed((all * 1000) / took);
+			const top = Math.max(...done.map(each => each.all));
+			return [
+				h('p', `${count(done.length)} requests in ${duration(took)}: ${rate} tokens/s in all.`),
+				table(
+					['', 'Median', 'Slowest 5%'],
+					[
+						figure(
+							'Queue and load',
+							rows.map(row => row.queue_ms),
+							duration,
+						),
+						figure(
+							'First token',
+							done.map(each => each.first),
+							duration,
+						),
+						figure(
+							'Tokens/s of one',
+							done.map(each => -each.rate),
+							value => speed(-value),
+						),
+						figure(
+							'Whole answer',
+							done.map(each => each.all),
+							duration,
+						),
+					],
+				),
+				h(
+					'ol.runs',
+					done.map(each => {
+						const bar = h('meter', {
+							max: String(top),
+							value: String(each.all),
+							label: `Took ${duration(each.all)}`,
+						});
+						return h('li', bar, ` ${duration(each.all)}, first after ${duration(each.first)}`);
+					}),
+				),
+			];
+		},
+	};
+}
+
+const KINDS = { embeddings, rerank, transcription, speech, images, measure };
+
+function create(page) {
+	const model = h('select', {
+		label: 'Model',
+		onchange: () => {
+			remember('tryModel', model.value);
+			code.update();
+		},
+	});
+	const run = button('.primary', 'Send', send);
+	const stop = button('', 'Stop', () => running?.abort());
+	const box = h('section.card');
+	const shown = h('section.card', { hidden: true });
+	const status = h('p.muted', { role: 'status' });
+	const bar = tabs();
+	const made = new Map();
+	let kind = '';
+	let running = null;
+	const request = () => made.get(kind)?.request(model.value) ?? { path: '', body: {} };
+	const code = createCode(request);
+	stop.hidden = true;
+
+	async function names() {
+		try {
+			const { data } = await (await call('GET', 'v1/models')).json();
+			const before = model.value || recall('tryModel', '');
+			keyed(model, data, ({ id }) => h('option', { value: id }, id));
+			model.value = data.some(({ id }) => id === before) ? before : (data[0]?.id ?? '');
+		} catch (error) {
+			notice(error.message);
+		}
+		code.update();
+	}
+
+	function choose(wanted) {
+		kind = KINDS[wanted] ? wanted : 'embeddings';
+		if (!made.has(kind)) made.set(kind, KINDS[kind]());
+		box.replaceChildren(
+			...made.get(kind).fields.map(node => {
+				const label = node.ariaLabel;
+				return node.tagName === 'BUTTON' ? node : h('label.field', `${label} `, node);
+			}),
+			h('p.bar', run, stop, status),
+		);
+		setHidden(shown, true);
+		bar.current(kind);
+		code.update();
+	}
+
+	async function send() {
+		if (running) return;
+		const { request, send: other, show } = made.get(kind);
+		running = new AbortController();
+		const { signal } = running;
+		const begin = performance.now();
+		setHidden(run, true);
+		setHidden(stop, false);
+		setText(status, 'waiting …');
+		try {
+			const { path, body } = request(model.value);
+			const answer = other
+				? await other(model.value, signal)
+				: await (await post(path, body, signal)).json();
+			shown.replaceChildren(...show(answer));
+			setHidden(shown, false);
+			setText(status, `took ${duration(performance.now() - begin)}`);
+		} catch (error) {
+			setText(status, error.name === 'AbortError' ? 'Stopped.' : '');
+			if (error.name !== 'AbortError') notice(error.message);
+		}
+		running = null;
+		setHidden(run, false);
+		setHidden(stop, true);
+	}
+
+	page.append(
+		h('div.bar', h('h1', 'Try'), h('label', 'Model ', model), gap()),
+		bar.node,
+		box,
+		shown,
+		code.node,
+	);
+	page.addEventListener('input', () => code.update());
+	on('models', () => !page.hidden && model.options.length === 0 && names());
+	return {
+		show(query) {
+			names();
+			choose(query.get('do'));
+		},
+		hide: () => running?.abort(),
+	};
+}
+
+export const tries = { title: 'Try', create };

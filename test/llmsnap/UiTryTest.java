@@ -1,0 +1,103 @@
+package llmsnap;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import llmsnap.text.Json;
+import org.junit.jupiter.api.Test;
+
+/** What models can do besides chatting, the configuration in the browser, and clients' settings. */
+class UiTryTest extends UiFixture {
+    private static final String SEND =
+        "[...document.querySelectorAll('#page-try button')].find(b => b.textContent === 'Send')";
+
+    @Test void aRequestIsShownAsCodeAndMeasured() throws Exception {
+        try (Running llmsnap = Running.start(MODELS);
+            Browser.Page page = open(llmsnap, "/ui/try?do=measure")) {
+            page.await("document.querySelector('#page-try select').value === 'alpha'");
+            page.awaitText("/v1/chat/completions");
+            page.eval("document.querySelector('#page-try input').value = 3");
+            page.eval(SEND + ".click()");
+            page.awaitText("3 requests in");
+            assertThat(page.text("#page-try")).contains("First token", "Queue and load",
+                "Whole answer", "Authorization: Bearer YOUR_KEY");
+            page.click(".tabs a[href='try?do=rerank']");
+            page.awaitText("What do cats like?");
+            page.eval("const s = document.querySelector('.code-box select'); s.value = 'Python';"
+                + " s.dispatchEvent(new Event('change'))");
+            page.awaitText("requests.post(\"http://127.0.0.1:" + llmsnap.port + "/v1/rerank\"");
+            for (String kind : new String[] {"embeddings", "transcription", "speech", "images"}) {
+                page.click(".tabs a[href='try?do=" + kind + "']");
+                page.await("document.querySelector('.tabs [aria-current]').href.endsWith('" + kind
+                    + "')");
+                assertThat(page.is("document.documentElement.scrollWidth <= innerWidth")).isTrue();
+            }
+        }
+    }
+
+    @Test void theFileIsShownWithoutItsKeys() throws Exception {
+        try (Running llmsnap = Running.start(
+            "peers: {p: {proxy: 'http://127.0.0.1:9', models: [x], apiKey: sekret}}\n" + MODELS
+                .replace("peers: {far", "x: {far"));
+            Browser.Page page = open(llmsnap, "/ui/settings")) {
+            page.await("document.querySelector('.editor').value.includes('models:')");
+            assertThat(page.eval("document.querySelector('.editor').value").toString())
+                .contains("apiKey: ***").doesNotContain("sekret");
+            assertThat(page.is("document.querySelector('.editor').readOnly")).isTrue();
+            assertThat(page.text("#page-settings")).contains("--edit-config", "Connect a client",
+                "http://127.0.0.1:" + llmsnap.port + "/v1");
+            assertThat(llmsnap.post("/api/config", "models: {}").statusCode()).isEqualTo(403);
+            assertThat(llmsnap.post("/api/config/check", "models: {}").statusCode())
+                .isEqualTo(403);
+        }
+    }
+
+    @Test void theFileIsEditedWithItsProblemsAtHandAndSaved() throws Exception {
+        try (Running llmsnap = Running.start(MODELS, "--edit-config");
+            Browser.Page page = open(llmsnap, "/ui/settings")) {
+            String edit = "const t = document.querySelector('.editor');"
+                + " t.value = t.value.replace(%s); t.dispatchEvent(new Event('input'))";
+            page.await("document.querySelector('.editor').value.includes('sleepy')");
+            llmsnap.chat("alpha");
+            page.eval("{" + edit.formatted("'ttl: 600', 'ttl: x'") + "}");
+            page.awaitText("ttl has to be a whole number");
+            page.awaitText("1 errors: it cannot be saved.");
+            assertThat(page.is("document.querySelector('#page-settings .primary').disabled"))
+                .isTrue();
+            page.eval("{" + edit.formatted("'ttl: x', 'ttl: 6'") + "}");
+            page.awaitText("It changes alpha.");
+            page.eval("{" + edit.formatted("'--ready-ms 300', '--ready-ms 301'") + "}");
+            page.awaitText("loaded and put away for it: alpha");
+            page.click("#page-settings .primary");
+            page.awaitText("Saved and reloaded.");
+            assertThat(Files.readString(llmsnap.config)).contains("ttl: 6", "--ready-ms 301");
+            Path before = llmsnap.config.resolveSibling(llmsnap.config.getFileName() + ".bak");
+            assertThat(Files.readString(before)).contains("ttl: 600");
+            Files.delete(before);
+            assertThat(llmsnap.post("/api/config", "models: [").statusCode()).isEqualTo(400);
+            assertThat(Files.readString(llmsnap.config)).contains("ttl: 6");
+            assertThat(Json.parse(llmsnap.get("/api/config").body())).isNotNull();
+        }
+    }
+
+    @Test void aKeyForModelsOnlyGetsWhatItMayTry() throws Exception {
+        try (Running llmsnap = Running.start(
+            "apiKeys: [root, {key: k, models: [alpha], control: false}]\n" + MODELS);
+            Browser.Page page = browser.open("http://127.0.0.1:" + llmsnap.port + "/ui/", "k")) {
+            page.await("location.pathname === '/ui/chat'");
+            page.await("document.querySelector('#page-chat select').value === 'alpha'");
+            assertThat(page.eval("[...document.querySelectorAll('header nav a')]"
+                + ".filter(a => !a.hidden).map(a => a.innerText.trim()).join()"))
+                .isEqualTo(Json.of("Try"));
+            assertThat(page.text("#page-chat")).doesNotContain("beta");
+        }
+    }
+
+    @Test void editingNeedsKeysWhereOthersCanReachIt() throws Exception {
+        Path file = Files.writeString(Files.createTempFile("llmsnap-test", ".yaml"),
+            "models: {a: {cmd: x, proxy: 'http://h'}}\n");
+        assertThat(Running.run(Running.JAVA, "--config", file.toString(), "--listen", ":0",
+            "--edit-config")).startsWith("1 ").contains("--edit-config needs apiKeys");
+    }
+}
