@@ -9,8 +9,9 @@ help() {
   cat <<'TEXT'
 usage: ./build.sh [command]
   jar          compile and make build/llmsnap.jar (the default)
-  run [flags]  make the jar and start it; without --config on two embedded simulated models
+  run [flags]  make the jar and start it; without --config on three embedded simulated models
   test [what]  make the jar and run every test, or only the test classes whose name contains WHAT
+  release      make what is given to others in build/release (bundle, image, packages)
   clean        remove build/
   java         print which java is used
   help         this text
@@ -113,6 +114,8 @@ names_what_to_run() {
   for flag in "$@"; do
     case $flag in
       -config|--config|-config=*|--config=*|-demo|--demo) return 0 ;;
+      -config-dir|--config-dir|--config-dir=*|-models|--models|--models=*) return 0 ;;
+      -schema|--schema) return 0 ;;
       -h|--h|-help|--help|-version|--version) return 0 ;;
     esac
   done
@@ -126,6 +129,7 @@ main() {
     help|-h|--help) help; return ;;
     clean) rm -rf build; return ;;
     java) jdk=$(find_jdk); echo "$jdk/bin/java"; return ;;
+    release) exec scripts/release.sh ;;
     jar|run|test) ;;
     *) echo "build.sh: there is no command \"$command\"" >&2; help >&2; return 2 ;;
   esac

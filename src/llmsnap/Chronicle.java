@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
@@ -31,8 +32,23 @@ final class Chronicle implements ModelPool.Listener {
     @Override public void changed(Set<String> ids, Map<String, ModelState> brief,
             Supplier<List<ModelStatus>> now) {
         if (!history.isOn()) return;
-        if (ids == null) now.get().forEach(this::changed);
-        else ids.forEach(id -> changed(pool.status(id)));
+        if (ids == null) {
+            List<ModelStatus> all = now.get();
+            all.forEach(this::changed);
+            forgetAllBut(all);
+        } else {
+            ids.forEach(id -> changed(pool.status(id)));
+        }
+    }
+
+    /** Those that a reload has removed are gone with their last state. */
+    private void forgetAllBut(List<ModelStatus> all) {
+        Set<String> there = all.stream().map(ModelStatus::id).collect(Collectors.toSet());
+        for (String id : List.copyOf(states.keySet())) {
+            if (there.contains(id)) continue;
+            if (states.remove(id) == ModelState.STOPPED) continue;
+            stopped(id, "it was removed from the configuration");
+        }
     }
 
     private void changed(ModelStatus status) {
@@ -56,12 +72,15 @@ final class Chronicle implements ModelPool.Listener {
     }
 
     private void stopped(ModelStatus status) {
-        String id = status.id();
+        if (status.history().starts() == 0) return;     // it has only come into the list
+        stopped(status.id(), status.history().lastStop());
+    }
+
+    private void stopped(String id, String why) {
         Long since = sinceMs.remove(id);
         Map<String, Long> held = memory.remove(id);
-        if (status.history().starts() == 0) return;     // it has only come into the list
         history.model(line(id, "stopped")
-            .with("why", status.history().lastStop())
+            .with("why", why)
             .with("loaded_ms", since == null ? 0 : System.currentTimeMillis() - since)
             .with("memory", held == null ? Map.of() : held));
     }

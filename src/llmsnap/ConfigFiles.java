@@ -105,7 +105,11 @@ record ConfigFiles(Path file, List<Path> dirs, String given, String givenBy) {
         for (Path dir : dirs) {
             List<Path> its = new ArrayList<>();
             try (DirectoryStream<Path> all = Files.newDirectoryStream(dir, "*.{yaml,yml}")) {
-                all.forEach(its::add);
+                // Editors leave files with a dot in front.
+                for (Path each : all) {
+                    boolean hidden = each.getFileName().toString().startsWith(".");
+                    if (!hidden && Files.isRegularFile(each)) its.add(each);
+                }
             } catch (NoSuchFileException | NotDirectoryException e) {
                 throw new IOException("there is no folder " + dir);
             }

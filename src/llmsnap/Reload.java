@@ -130,7 +130,9 @@ final class Reload implements ConfigRoutes.Editor {
         if (!files.mayChange()) throw failed(List.of("there is no configuration file"));
         List<Text> texts = files.read();
         for (Text each : texts) {
-            if (!new String(each.utf8(), UTF_8).isBlank()) continue;
+            // One of many may be empty for good.
+            boolean one = texts.size() == 1 || each.name().equals(String.valueOf(files.file()));
+            if (!one || !new String(each.utf8(), UTF_8).isBlank()) continue;
             String name = each.name().isEmpty() ? files.name() : each.name();
             throw failed(List.of(name + " is empty: not written yet?"));
         }
@@ -138,7 +140,7 @@ final class Reload implements ConfigRoutes.Editor {
         boolean found = !state.isEmpty();
         for (Text each : texts) state.add(each.name() + new String(each.utf8(), UTF_8));
         // With thousands of models that are found, to read the same again takes its time.
-        if (found && state.equals(read)) return apply(pool.config().again());
+        if (found && state.equals(read) && !hasMoved()) return apply(pool.config().again());
         ConfigReader.Result result = ConfigReader.read(texts, System::getenv, ports(),
             sources.machine);
         List<String> warnings = printed(result.warnings());
@@ -156,6 +158,13 @@ final class Reload implements ConfigRoutes.Editor {
         read = warnings.isEmpty() ? state : List.of();
         Json.Obj report = apply(result.config());
         return warnings.isEmpty() ? report : report.with("warnings", warnings);
+    }
+
+    /** Whether a model is at another port than the configuration says. */
+    private boolean hasMoved() {
+        Map<String, Model> models = pool.config().models();
+        return ports().entrySet().stream().anyMatch(each -> models.containsKey(each.getKey())
+            && models.get(each.getKey()).launch().port() != each.getValue());
     }
 
     // ---- for an editor

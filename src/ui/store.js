@@ -284,9 +284,9 @@ async function listed() {
 export async function connect() {
 	if (document.hidden || source) return;
 	try {
-		const { control } = await (await call('GET', 'api/key')).json();
+		const { control, history } = await (await call('GET', 'api/key')).json();
 		if (!control) return await listed();
-		const { version, history } = await (await call('GET', 'api/version')).json();
+		const { version } = await (await call('GET', 'api/version')).json();
 		Object.assign(state, { version, history });
 		if (!document.hidden && !source) open();
 	} catch (error) {

@@ -1,5 +1,7 @@
 package llmsnap;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.StandardOpenOption.APPEND;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -14,6 +16,9 @@ import java.time.LocalDate;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -71,8 +76,32 @@ class OperateTest {
         }
     }
 
+    @Test void aLimitedKeyGetsNoFurtherThroughAPeer() throws Exception {
+        try (Running other = Running.start("models: {pub: {cmd: '${sim}'}, no: {cmd: '${sim}'}}\n");
+            Running llmsnap = Running.start("""
+                models: {a: {cmd: '${sim}'}}
+                peers: {box: {proxy: 'http://127.0.0.1:%d', models: [pub]}}
+                apiKeys: [root, {key: lim, models: [box/pub, a], control: false}]
+                """.formatted(other.port))) {
+            assertThat(chat("lim", llmsnap, "box/pub").statusCode()).isEqualTo(200);
+            String body = "{\"model\":\"box/pub\"}";
+            for (String path : List.of("/v/api/models/load/no", "/v/upstream/no/v1/completions",
+                "/v/api/models/unload", "/v/api/pause")) {
+                assertThat(as("lim", llmsnap, path, body).statusCode()).as(path).isEqualTo(403);
+                assertThat(as("root", llmsnap, path, body).statusCode()).as(path).isEqualTo(403);
+            }
+            assertThat(as("lim", llmsnap, "/v1/../api/pause", body).statusCode())
+                .isGreaterThanOrEqualTo(400);
+            assertThat(as("lim", llmsnap, "/v/chat/completions", body).statusCode())
+                .isNotEqualTo(403);
+            assertThat(as("lim", llmsnap, "/v1/models/b", null).statusCode()).isEqualTo(403);
+            assertThat(other.running()).containsExactly("pub:ready");
+        }
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = ';', textBlock = """
+        apiKeys: [x, {key: x, name: n}]                 ; an API key is there twice
         apiKeys: [{key: x, name: n}, {key: y, name: n}] ; two API keys have the name "n"
         apiKeys: [{key: x, models: []}]                 ; a key with no models may use nothing
         apiKeys: [{key: x, models: ['q*']}]             ; no model is called "q*"
@@ -142,7 +171,10 @@ class OperateTest {
         assertThat(Files.readAllLines(today)).hasSize(3);
         assertThat(Files.readString(dir.resolve("models-" + LocalDate.now() + ".jsonl")))
             .contains("\"event\":\"loaded\"", "to make room for b", "\"why\":\"shutdown\"");
-        Files.writeString(today, Files.readString(today) + "{\"id\":99,\"mod");    // power loss
+        // A power loss, in the middle of a character, and what a file system may leave behind it.
+        byte[] lost = "{\"id\":99,\"mod\u00e4".getBytes(UTF_8);
+        Files.write(today, Arrays.copyOf(lost, lost.length - 1), APPEND);
+        Files.write(today, new byte[3_000_000], APPEND);
         Files.writeString(old, "");
         try (Running again = Running.start(yaml)) {
             assertThat(again.get("/api/metrics").body()).contains("\"model\":\"b\"", "\"id\":3")
@@ -178,6 +210,10 @@ class OperateTest {
         assertThat(Running.run(Running.JAVA, "--config-dir", dir, "--check-config"))
             .startsWith("0 ").contains("loaded at start: a, b", "b.yml:2:1: logLevel is also at ",
                 "a.yaml:", "unknown key \"ttl\"");
+        write("b2.yaml", "models:\nhooks:\n");        // all of it commented out
+        write(".#b.yaml", "[");
+        assertThat(Running.run(Running.JAVA, "--config-dir", dir, "--check-config"))
+            .startsWith("0 ").contains("loaded at start: a, b");
         write("d.yaml", "models:\n  a: {cmd: y}\n");
         assertThat(Running.run(Running.JAVA, "--config-dir", dir, "--check-config"))
             .startsWith("1 ")
@@ -206,21 +242,28 @@ class OperateTest {
         Files.write(top.resolve("big-00001-of-00002.gguf"), model);
         Files.write(top.resolve("big-00002-of-00002.gguf"), model);
         Files.write(top.resolve("half-00001-of-00002.gguf"), model);
+        Files.write(top.resolve("big-er-00001-of-00002.gguf"), model);
+        Files.write(top.resolve("big-er-00002-of-00002.gguf"), model);
+        Files.write(top.resolve("${PORT}.gguf"), model);
+        Files.write(top.resolve("picked.gguf"), model);
         Files.write(top.resolve("cut.gguf"), Arrays.copyOf(model, 50));
         Files.createSymbolicLink(sub.resolve("loop"), top);
         Files.createSymbolicLink(top.resolve("same.gguf"), top.resolve("chat.gguf"));
         Path config = folder.resolve("c.yaml");
         Files.writeString(config, "startPort: " + Running.freePorts(8) + "\n" + Running.SIM
             + "discover: [{dir: " + top + ", cmd: '${sim} --file ${FILE} ${MMPROJ}', ttl: 60}]\n"
-            + "models: {chat: {cmd: '${sim}', description: mine}}\n");
+            + "models: {chat: {cmd: '${sim}', description: mine}}\n"
+            + "selectors: {picked: {targets: [chat]}}\n");
         String checked = Running.run(Running.JAVA, "--config", config.toString(),
             "--check-config");
         assertThat(checked).startsWith("0 ")
             .contains("model chat\n", "about: mine", "model sub/chat\n", "model big\n",
+                "model big-er\n",
                 "model it's a \"model\"\n", "--mmproj " + sub + "/mmproj-x.gguf",
                 "about: qwen2 7B, ", "use tools; take 32768 tokens", "unloaded after 60 s",
                 "half-00001-of-00002.gguf is left out: there are 1 of its 2 parts",
-                "cut.gguf is left out: it is cut off")
+                "cut.gguf is left out: it is cut off", "${PORT}.gguf is left out",
+                "picked is the name of something else")
             .doesNotContain("model same", "model chat-draft", "model mmproj");
         try (Running llmsnap = Running.start(config, "--watch-config")) {
             assertThat(llmsnap.chat("it's a \\\"model\\\"").statusCode()).isEqualTo(200);
@@ -229,6 +272,20 @@ class OperateTest {
             Files.write(top.resolve("new.gguf"), model);
             Running.await("it is there", () -> llmsnap.chat("new").statusCode() == 200);
             assertThat(llmsnap.running()).containsExactly("new:ready");
+        }
+    }
+
+    @Test void theDashboardAsksForWhatThereIs() throws Exception {
+        String dashboard = Files.readString(Path.of("scripts", "grafana.json"));
+        Json.parse(dashboard);
+        try (Running llmsnap = Running.start("memory: {vram: 1GB}\n" + TWO)) {
+            llmsnap.chat("a");
+            String page = llmsnap.get("/metrics").body();
+            Matcher names = Pattern.compile("llmsnap_[a-z_]+").matcher(dashboard);
+            while (names.find()) {
+                String name = names.group().replaceFirst("_bucket$", "");
+                assertThat(page).contains("# TYPE " + name + " ");
+            }
         }
     }
 

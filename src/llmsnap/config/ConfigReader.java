@@ -176,8 +176,17 @@ public final class ConfigReader {
             readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }
         // One that is written has reasons for what it says.
-        found.forEach((id, each) -> readers.computeIfAbsent(id, missing ->
-            new ModelReader(each, given, memory, problems)));
+        Set<String> written = new HashSet<>(top.mapping("selectors").entries().keySet());
+        readers.values().forEach(each -> written.addAll(each.aliases()));
+        found.forEach((id, each) -> {
+            if (written.contains(id)) {
+                problems.warn(each.named().place(), "discover: " + each.values().get("FILE")
+                    + " is left out: " + id + " is the name of something else");
+            } else {
+                readers.computeIfAbsent(id, missing ->
+                    new ModelReader(each, given, memory, problems));
+            }
+        });
         List<String> secretTexts = new ArrayList<>();
         for (KeyReader.Given each : keys) secretTexts.add(each.key().key());
         for (Peer peer : peers.values()) secretTexts.add(peer.apiKey());

@@ -1,6 +1,7 @@
 package llmsnap.config;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -87,6 +88,7 @@ final class Discovery {
     private final Machine machine;
     private final Problems problems;
     private final Map<String, Found> found = new LinkedHashMap<>();
+    private final Set<Path> seen = new HashSet<>();
     private final Map<String, String> projectors = new HashMap<>();
 
     Discovery(Machine machine, Problems problems) {
@@ -146,7 +148,15 @@ final class Discovery {
     private void model(String file, List<String> files, Fields defaults) {
         String stem = name(file).substring(0, name(file).length() - ENDING.length());
         boolean part = PROJECTOR.matcher(stem).matches() || DRAFT.matcher(stem).matches();
-        if (part) return;
+        // The same file may be in two of the folders.
+        boolean again = !seen.add(Path.of(file).toAbsolutePath().normalize());
+        if (part || again) return;
+        boolean odd = stem.isBlank() || file.contains("${");
+        if (odd) {
+            problems.warn(defaults.place(), "discover: " + file + " is left out: no model can be"
+                + " called that");
+            return;
+        }
         Matcher shard = SHARD.matcher(stem);
         if (shard.matches()) {
             if (Integer.parseInt(shard.group(2)) != 1) return;
@@ -171,9 +181,9 @@ final class Discovery {
     private boolean lacksShards(String file, Matcher first, List<String> files, Place place) {
         String begin = folder(file) + "/" + first.group(1) + "-";
         String end = "-of-" + first.group(3) + ENDING;
-        long there = files.stream().filter(each -> each != null && each.startsWith(begin)
-            && each.endsWith(end)).count();
         int all = Integer.parseInt(first.group(3));
+        long there = files.stream().filter(each -> each != null && each.startsWith(begin)
+            && each.endsWith(end) && each.length() == file.length()).count();
         if (there == all) return false;
         problems.warn(place, "discover: " + file + " is left out: there are " + there + " of its "
             + all + " parts");

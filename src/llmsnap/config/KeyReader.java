@@ -13,9 +13,16 @@ import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode.Seq;
 
 /** Reads {@code apiKeys}: texts, or mappings that say what a key may. */
-record KeyReader(Problems problems) {
+final class KeyReader {
     static final String KEYS = "apiKeys";
     static final String ODD = "has a space or control character in it";
+
+    private final Problems problems;
+    private final Set<String> texts = new HashSet<>();
+
+    KeyReader(Problems problems) {
+        this.problems = problems;
+    }
 
     /** A key, and its patterns as they were written, each with its place. */
     record Given(Key key, List<Scalar> models) {}
@@ -43,6 +50,7 @@ record KeyReader(Problems problems) {
     }
 
     private void check(String key, Place place) {
+        if (!texts.add(key)) problems.error(place, "an API key is there twice");
         boolean odd = isOdd(key);
         if (odd || key.isEmpty()) problems.error(place, "an API key " + (odd ? ODD : "is empty"));
     }

@@ -69,8 +69,10 @@ record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
         return new ScalarTree(problems, (scalar, path) -> {
             String text = scalar.text();
             if (isLeft(scalar, path)) return scalar;
-            if (text.equals("${PORT}") && port > 0) return new Scalar(number, true, scalar.place());
             String key = key(path);
+            boolean command = COMMANDS.contains(key);
+            boolean exactly = text.equals("${PORT}") && port > 0 && !command;
+            if (exactly) return new Scalar(number, true, scalar.place());
             if (text.contains("${PORT}") && port == 0) {
                 problems.error(scalar.place(), key
                     + ": ${PORT} can be used only by a model whose cmd uses it");
@@ -78,7 +80,7 @@ record MacroTree(Macros macros, Problems problems, Set<String> lenient) {
             if (text.contains("${PID}") && !key.equals("cmdStop")) {
                 problems.error(scalar.place(), key + ": ${PID} is known only in cmdStop");
             }
-            if (COMMANDS.contains(key)) return scalar;
+            if (command) return scalar;
             return new Scalar(text.replace("${PORT}", number), scalar.plain(), scalar.place());
         }).in(mapping);
     }

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import llmsnap.text.Place;
+import llmsnap.text.YamlNode.Scalar;
 import llmsnap.text.YamlNode;
 import llmsnap.text.YamlNode.Entry;
 import llmsnap.text.YamlNode.Mapping;
@@ -33,6 +34,9 @@ record Merge(Problems problems) {
     }
 
     private YamlNode merged(Entry before, Entry after, String path) {
+        // What is left empty takes nothing away.
+        if (after.value() instanceof Scalar none && none.isNull()) return before.value();
+        if (before.value() instanceof Scalar none && none.isNull()) return after.value();
         String first = shown(before.key().place());
         boolean model = path.startsWith(MODELS + ".");
         if (model) {

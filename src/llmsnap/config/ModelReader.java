@@ -228,15 +228,20 @@ final class ModelReader {
         return key;
     }
 
-    private About about() {
+    /** Its other names. */
+    List<String> aliases() {
         List<String> aliases = new ArrayList<>();
         for (String alias : fields.texts("aliases")) {
             if (!alias.isBlank()) aliases.add(alias.strip());
         }
+        return aliases;
+    }
+
+    private About about() {
         return new About(
             fields.text("name", "").strip(),
             fields.text("description", found == null ? "" : found.description()).strip(),
-            aliases,
+            aliases(),
             fields.flag("unlisted", false),
             fields.json(fields.mapping("metadata"), "metadata"), abilities());
     }

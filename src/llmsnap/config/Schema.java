@@ -20,6 +20,8 @@ final class Schema {
     private static final Json SCALAR = Json.of(List.of("string", "number", "boolean", "null"));
     /** A value may be a macro, which is text until it is replaced. */
     private static final Json.Obj MACRO = obj("type", "string", "pattern", "\\$\\{");
+    private static final String FLAGS = "^([yYnN]|[yY][eE][sS]|[nN][oO]|[oO][nN]|[oO][fF][fF]"
+        + "|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$";
     private static final Json.Obj NOTHING = obj("type", "null");
 
     private final Map<String, Schema> keys = new LinkedHashMap<>();
@@ -67,7 +69,7 @@ final class Schema {
                 case SCALAR -> forms.add(obj("type", SCALAR));
                 case WHOLE -> forms.addAll(List.of(obj("type", "integer"), MACRO, NOTHING));
                 case FLAG -> forms.addAll(List.of(obj("type", "boolean"), NOTHING, MACRO,
-                    obj("enum", List.of("yes", "no", "on", "off", "y", "n"))));
+                    obj("type", "string", "pattern", FLAGS)));
                 case LIST -> forms.addAll(List.of(list(), NOTHING));
                 case OBJECT -> forms.addAll(List.of(object(), NOTHING));
                 case ANY -> { }

@@ -22,16 +22,8 @@ public record RouteTable(Inference inference, ModelRoutes models, Operating oper
     public record Operating(OperateRoutes operate, ConfigRoutes config) {}
 
     private static final StaticFiles FILES = new StaticFiles();
-    /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
-    public static final Set<String> MODEL_PATHS = Set.of(
-        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
-        "/v1/messages",
-        "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices",
-        "/v1/audio/transcriptions", "/v1/images/generations", "/v1/images/edits", "/v1/rerank",
-        "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion", "/tokenize",
-        "/detokenize",
-        "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img",
-        "/sdapi/v1/img2img");
+    /** See {@link Inference#MODEL_PATHS}. */
+    public static final Set<String> MODEL_PATHS = Inference.MODEL_PATHS;
 
     @Override public Route at(String path) {
         if (path.equals("/v1/audio/voices")) return Route.use(inference::get, inference::post);

@@ -11,10 +11,15 @@ import llmsnap.config.Config;
  * nothing.
  */
 public sealed interface Event {
-    /** Somebody wants to use a model. */
-    record Request(String model, long ticket, int priority) implements Event {
+    /**
+     * Somebody wants to use a model.
+     *
+     * @param priority of the request, beside the model's
+     * @param patient no time-out ends its wait
+     */
+    record Request(String model, long ticket, int priority, boolean patient) implements Event {
         public Request(String model, long ticket) {
-            this(model, ticket, 0);
+            this(model, ticket, 0, false);
         }
     }
 

@@ -150,12 +150,12 @@ public final class ModelPool {
 
     /** Queues a request for a model that exists; never waits. The ticket has to be awaited. */
     public Ticket request(String model, Client client) {
-        return request(model, client, 0);
+        return queue(model, client, id -> new Event.Request(model, id, 0, true));
     }
 
-    /** The same. @param priority over other requests that wait */
+    /** The same, within the time that the model's requests may wait. @param priority over others */
     public Ticket request(String model, Client client, int priority) {
-        return queue(model, client, id -> new Event.Request(model, id, priority));
+        return queue(model, client, id -> new Event.Request(model, id, priority, false));
     }
 
     /** Loads a model in the background, for nobody. @param failed takes why it was not, or null */

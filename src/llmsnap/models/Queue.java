@@ -7,6 +7,7 @@ import static llmsnap.models.ModelState.STARTING;
 import static llmsnap.models.ModelState.STOPPED;
 import static llmsnap.models.ModelState.WAKING;
 import static llmsnap.models.Refusal.NO_MEMORY;
+import static llmsnap.models.Refusal.PAUSED;
 import static llmsnap.models.Refusal.START_FAILED;
 import static llmsnap.models.Slot.Leave.NO;
 import static llmsnap.models.Slot.Leave.SLEEP;
@@ -26,7 +27,7 @@ final class Queue {
     private final Moves moves;
     private final Slots slots;
     private Config config;
-    private boolean isPaused;
+    private Pause pause;        // or null
 
     Queue(Placement placement, Moves moves, Config config) {
         this.placement = placement;
@@ -35,9 +36,9 @@ final class Queue {
         this.config = config;
     }
 
-    /** Whether nothing is loaded for now. */
-    void pause(boolean on) {
-        isPaused = on;
+    /** Loads nothing from now on. @param to null: loads again */
+    void pause(Pause to) {
+        pause = to;
     }
 
     void configure(Config to) {
@@ -53,6 +54,10 @@ final class Queue {
         Map<Slot, Choice> ahead = new LinkedHashMap<>();
         for (Slot slot : slots.inOrder()) {
             if (slot.is(READY) && grantWaiting(slot, ahead)) continue;
+            if (pause != null && pause.refuse()) {
+                moves.refuseWaiting(slot, PAUSED, "llmsnap is " + pause.why());
+                continue;
+            }
             Choice choice = slots.choose(slot, ahead);
             boolean loads = slot.is(STOPPED) || slot.is(ASLEEP);
             boolean served = loads && load(slot, choice);
@@ -66,7 +71,8 @@ final class Queue {
 
     /** Grants all that wait for a loaded model, unless one waited for its end for too long. */
     private boolean grantWaiting(Slot slot, Map<Slot, Choice> ahead) {
-        boolean due = ahead.keySet().stream()
+        // A pause loads nobody in its place.
+        boolean due = pause == null && ahead.keySet().stream()
             .anyMatch(first -> ahead.get(first).mustGo().contains(slot) && isGraceOver(first));
         if (due || slot.leave != NO) return false;
         slot.waiting.keySet().forEach(ticket -> moves.grant(slot, ticket));
@@ -90,7 +96,7 @@ final class Queue {
     /** Loads a model once nothing stands in its way. @return whether its requests wait no longer */
     private boolean load(Slot slot, Choice choice) {
         if (!choice.behind().isEmpty()) return false;
-        if (isPaused) return false;
+        if (pause != null) return false;
         if (slot.is(STOPPED) && moves.nowMs() < slot.backOffUntilMs) {
             moves.refuseWaiting(slot, START_FAILED, slot.the() + " failed to start "
                 + slot.failuresMs.size() + " times in a row and is not tried again for "

@@ -139,7 +139,7 @@ public final class Scheduler {
         } else if (pause != null && pause.refuse() && !ready) {
             moves.refuse(ticket, PAUSED, "llmsnap is " + pause.why());
         } else {
-            slot.await(ticket, request.priority(), moves.nowMs());
+            slot.await(request, moves.nowMs());
             slots.queue.add(slot);
             moves.arm(slot.waiting.get(ticket).endMs());
         }
@@ -199,7 +199,8 @@ public final class Scheduler {
 
     private void moved(Slot slot, Event.Moved moved) {
         if (!slot.runs(moved.run())) return;
-        slot.model = moved.to();
+        // A reload may have changed the rest of it meanwhile.
+        slot.model = slot.model.at(moved.to().launch().port());
         slots.note(slot);
     }
 
@@ -332,6 +333,7 @@ public final class Scheduler {
             lost.replacement = null;
             retire(lost, "it was removed from the configuration");
         }
+        letGo();
     }
 
     private void reconfigure(Slot slot, Model model) {
@@ -380,21 +382,25 @@ public final class Scheduler {
 
     private void pause(Pause to, long forMs) {
         pause = to;
-        queue.pause(true);
+        queue.pause(to);
         pauseEndMs = moves.nowMs() + forMs;
         moves.arm(pauseEndMs);
         slots.relist();
-        for (Slot slot : slots.all()) {
-            boolean waits = to.refuse() && !slot.is(READY);
-            if (waits) moves.refuseWaiting(slot, PAUSED, "llmsnap is " + to.why());
-            if (to.unload() && !slot.is(STOPPED)) retire(slot, to.why());
-        }
+        letGo();
+    }
+
+    /** During a pause models go, those that a reload has changed meanwhile, too. */
+    private void letGo() {
+        if (pause == null || !pause.unload()) return;
+        for (Slot slot : slots.all()) if (!slot.is(STOPPED)) retire(slot, pause.why());
     }
 
     private void resume() {
         if (pause == null) return;
         pause = null;
-        queue.pause(false);
+        queue.pause(null);
+        askedMs = moves.nowMs();
+        idle();
         pauseEndMs = Slot.NEVER;
         slots.relist();
         for (Slot slot : slots.all()) {

@@ -99,16 +99,17 @@ final class Slot {
         lingerUntilMs = 0;
     }
 
-    /** Somebody waits for it from now on. @param priority of the request, beside the model's */
-    void await(long ticket, int priority, long nowMs) {
+    /** Somebody waits for it from now on. */
+    void await(Event.Request request, long nowMs) {
         if (waiting.isEmpty()) {
             firstWaitMs = nowMs;
             lookMs = NEVER;
         }
         Turns turns = model.limits().turns();
-        long seconds = turns.timeoutSeconds();
-        long rankMs = nowMs - PRIORITY_MS * ((long) priority + turns.priority());
-        waiting.put(ticket, new Turn(rankMs, seconds == 0 ? NEVER : nowMs + seconds * 1000));
+        long seconds = request.patient() ? 0 : turns.timeoutSeconds();
+        long rankMs = nowMs - PRIORITY_MS * ((long) request.priority() + turns.priority());
+        long endMs = seconds == 0 ? NEVER : nowMs + seconds * 1000;
+        waiting.put(request.ticket(), new Turn(rankMs, endMs));
     }
 
     /** When its most urgent request came, see {@link Turn}. */

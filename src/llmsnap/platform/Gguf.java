@@ -38,6 +38,12 @@ public final class Gguf {
     private static final int ARRAY = 9;
     /** The bytes of a value by its type; 0 for texts and arrays. */
     private static final int[] SIZES = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    /** Bits of a weight, by the tensor's type; of others their length is not checked. */
+    private static final Map<Integer, Double> BITS = Map.ofEntries(Map.entry(0, 32.0),
+        Map.entry(1, 16.0), Map.entry(2, 4.5), Map.entry(3, 5.0), Map.entry(6, 5.5),
+        Map.entry(7, 6.0), Map.entry(8, 8.5), Map.entry(10, 2.625), Map.entry(11, 3.4375),
+        Map.entry(12, 4.5), Map.entry(13, 5.5), Map.entry(14, 6.5625), Map.entry(30, 16.0));
+    private static final int MAX_SHOWN = 100;
     private static final Pattern KEPT = Pattern.compile("general\\.(architecture|size_label"
         + "|file_type|alignment)|[^.]+\\.(context_length|pooling_type|has_[a-z]+_encoder)");
     private static final String TEMPLATE = "tokenizer.chat_template";
@@ -98,7 +104,13 @@ public final class Gguf {
         boolean kept = template || KEPT.matcher(key).matches();
         String value = value(type, kept, 0);
         if (template) header.put(TOOLS, String.valueOf(value.contains("tools")));
-        else if (kept && value != null) header.put(key, value);
+        else if (kept && value != null) header.put(key, plain(value));
+    }
+
+    /** A short text that does no harm on a terminal. */
+    private static String plain(String value) {
+        String some = value.substring(0, Math.min(MAX_SHOWN, value.length()));
+        return some.replaceAll("[^ -~]", "?");
     }
 
     /** @return where the tensor's bytes end, as far as that can be told, from the first one's */
@@ -107,10 +119,14 @@ public final class Gguf {
         int dimensions = int32();
         boolean odd = dimensions < 0 || dimensions > MAX_DIMENSIONS;
         if (odd) throw new IOException("it has a tensor of " + dimensions + " dimensions");
-        skip(dimensions * (long) Long.BYTES + Integer.BYTES);
+        double values = 1;
+        for (int i = 0; i < dimensions; i++) values *= int64();
+        int type = int32();
         long offset = int64();
-        if (offset < 0 || offset >= size) throw new EOFException();
-        return offset + 1;
+        boolean outside = offset < 0 || offset >= size || values < 0;
+        double bytes = values * BITS.getOrDefault(type, 0.0) / Byte.SIZE;
+        if (outside || bytes > size) throw new EOFException();
+        return offset + Math.max(1, (long) bytes);
     }
 
     /** @return null for a value that is not kept */

@@ -2,6 +2,7 @@ package llmsnap.platform;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -35,37 +36,35 @@ public final class ModelFiles {
      */
     public List<Path> in(Path folder) throws IOException {
         Set<Path> files = new TreeSet<>();
-        try {
-            collect(folder, 0, files, new HashSet<>());
-        } catch (NoSuchFileException | NotDirectoryException e) {
-            throw new IOException("there is no folder " + folder);
+        Set<Path> seen = new HashSet<>();
+        List<Path> level = List.of(folder);
+        // Level by level: one that a link leads to again is not cut off by being deeper there.
+        for (int depth = 0; depth <= MAX_DEPTH; depth++) {
+            List<Path> below = new ArrayList<>();
+            for (Path each : level) {
+                try {
+                    if (seen.add(each.toRealPath())) list(each, files, below);
+                } catch (NoSuchFileException | NotDirectoryException e) {
+                    if (depth == 0) throw new IOException("there is no folder " + folder);
+                } catch (IOException | DirectoryIteratorException e) {
+                    if (depth == 0) throw new IOException(folder + " cannot be read: " + e);
+                }
+            }
+            level = below;
         }
-        Set<Object> seen = new HashSet<>();
+        Set<Path> real = new HashSet<>();
         List<Path> once = new ArrayList<>();
-        for (Path each : files) if (seen.add(each.toRealPath())) once.add(each);
+        for (Path each : files) if (real.add(each.toRealPath())) once.add(each);
         return once;
     }
 
-    private static void collect(Path folder, int depth, Set<Path> files, Set<Path> seen)
-            throws IOException {
-        if (!seen.add(folder.toRealPath())) return;
+    private static void list(Path folder, Set<Path> files, List<Path> below) throws IOException {
         try (DirectoryStream<Path> all = Files.newDirectoryStream(folder)) {
             for (Path each : all) {
-                boolean model = each.toString().endsWith(ENDING);
-                if (model && Files.isRegularFile(each)) files.add(each);
-                else if (!model && depth < MAX_DEPTH && Files.isDirectory(each)) {
-                    enter(each, depth + 1, files, seen);
-                }
+                boolean model = each.toString().endsWith(ENDING) && Files.isRegularFile(each);
+                if (model) files.add(each);
+                else if (Files.isDirectory(each)) below.add(each);
             }
-        }
-    }
-
-    /** A folder below that cannot be read hides no other. */
-    private static void enter(Path folder, int depth, Set<Path> files, Set<Path> seen) {
-        try {
-            collect(folder, depth, files, seen);
-        } catch (IOException e) {
-            // lost+found and the like
         }
     }
 

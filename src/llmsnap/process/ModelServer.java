@@ -90,7 +90,7 @@ public final class ModelServer implements ModelRun {
         /** A free port above all that are handed out; 0 when there is none. */
         private int nextPort() {
             int highest = config.get().models().values().stream()
-                .mapToInt(each -> each.launch().port()).max().orElse(0);
+                .mapToInt(each -> max(each.launch().port(), each.proxy().port())).max().orElse(0);
             int port;
             do {
                 port = LAST_MOVED.updateAndGet(last -> max(last, highest) + 1);

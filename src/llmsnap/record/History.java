@@ -4,9 +4,12 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
-import java.io.BufferedReader;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.RandomAccessFile;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -41,7 +44,9 @@ public final class History {
     /** Lines that come one after the other are written together. */
     private static final long GATHER_MS = 100;
     private static final long TELL_NANOS = TimeUnit.MINUTES.toNanos(1);
-    private static final int TAIL_BYTES = 256 * 1024;
+    private static final int MAX_TAIL_BYTES = 16 << 20;
+    private static final int MAX_LINE_BYTES = 64 * 1024;
+    private static final int PIECE_BYTES = 64 * 1024;
     private static final Pattern NAME =
         Pattern.compile("(requests|models)-([0-9]{4}-[0-9]{2}-[0-9]{2})\\.jsonl");
 
@@ -125,8 +130,9 @@ public final class History {
             waiting.drainTo(lines, MAX_BATCH);
             for (Kind kind : Kind.values()) {
                 var text = new StringBuilder();
-                for (Line each : lines) if (each.kind == kind) text.append(each.text());
-                if (!text.isEmpty()) append(kind, text.toString(), lines.size());
+                List<Line> its = lines.stream().filter(each -> each.kind == kind).toList();
+                its.forEach(each -> text.append(each.text()));
+                if (!its.isEmpty()) append(kind, text.toString(), its.size());
             }
             lines.clear();
             waiting.drainTo(lines, MAX_BATCH);
@@ -168,17 +174,24 @@ public final class History {
             + " cannot be written, or not fast enough");
     }
 
-    private void sweep(LocalDate today) throws IOException {
+    private void sweep(LocalDate today) {
         sweptOn = today;
         LocalDate oldest = today.minusDays(settings.keepDays());
-        for (Path each : files(Kind.REQUESTS, LocalDate.MIN, oldest)) Files.deleteIfExists(each);
-        for (Path each : files(Kind.MODELS, LocalDate.MIN, oldest)) Files.deleteIfExists(each);
+        List<Path> old = files(Kind.REQUESTS, LocalDate.MIN, oldest);
+        old.addAll(files(Kind.MODELS, LocalDate.MIN, oldest));
+        for (Path each : old) {
+            try {
+                Files.deleteIfExists(each);
+            } catch (IOException e) {
+                log.warn("history: " + each + " cannot be deleted: " + e);
+            }
+        }
     }
 
     // ---- reading
 
     /** The files of those days, both included, oldest first. */
-    private List<Path> files(Kind kind, LocalDate from, LocalDate to) throws IOException {
+    private List<Path> files(Kind kind, LocalDate from, LocalDate to) {
         List<Path> files = new ArrayList<>();
         Path dir = Path.of(settings.dir());
         if (!isOn() || !Files.isDirectory(dir)) return files;
@@ -189,6 +202,8 @@ public final class History {
                 LocalDate day = day(name.group(2));
                 if (day != null && !day.isBefore(from) && !day.isAfter(to)) files.add(each);
             }
+        } catch (IOException | DirectoryIteratorException e) {
+            log.warn("history: " + dir + " cannot be read: " + e);
         }
         files.sort(null);
         return files;
@@ -205,19 +220,23 @@ public final class History {
     /** The last rows, oldest first, at most so many. */
     public List<Row> last(int most) {
         Deque<Row> rows = new ArrayDeque<>();
-        try {
-            for (Path file : files(Kind.REQUESTS, LocalDate.MIN, LocalDate.MAX).reversed()) {
-                List<String> lines = lastLines(file, most - rows.size());
-                for (String line : lines.reversed()) {
+        for (Path file : files(Kind.REQUESTS, LocalDate.MIN, LocalDate.MAX).reversed()) {
+            try {
+                for (String line : lastLines(file, most - rows.size()).reversed()) {
                     Row row = row(line);
                     if (row != null) rows.addFirst(row);
                 }
-                if (rows.size() >= most) break;
+            } catch (IOException e) {
+                unreadable(file, e);
             }
-        } catch (IOException e) {
-            log.warn("history: what was cannot be read: " + e);
+            if (rows.size() >= most) break;
         }
         return List.copyOf(rows);
+    }
+
+    /** What is in the others is told all the same. */
+    private void unreadable(Path file, IOException e) {
+        log.warn("history: " + file + " cannot be read: " + e);
     }
 
     /** Null for a line that was cut, or is no row. */
@@ -229,41 +248,53 @@ public final class History {
         }
     }
 
+    /** The last lines, of the last megabytes: what has no line ends is no file of ours. */
     private static List<String> lastLines(Path file, int most) throws IOException {
         try (var bytes = new RandomAccessFile(file.toFile(), "r")) {
-            long from = bytes.length();
-            byte[] text = {};
-            long lines = 0;
-            while (from > 0 && lines <= most) {
-                var piece = new byte[(int) Math.min(TAIL_BYTES, from)];
-                from -= piece.length;
-                bytes.seek(from);
-                bytes.readFully(piece);
-                for (byte each : piece) if (each == '\n') lines++;
-                var longer = new byte[piece.length + text.length];
-                System.arraycopy(piece, 0, longer, 0, piece.length);
-                System.arraycopy(text, 0, longer, piece.length, text.length);
-                text = longer;
-            }
-            List<String> all = new String(text, UTF_8).lines().toList();
+            long from = Math.max(0, bytes.length() - MAX_TAIL_BYTES);
+            var text = new byte[(int) (bytes.length() - from)];
+            bytes.seek(from);
+            bytes.readFully(text);
+            int lines = 0;
+            int begin = text.length;
+            while (begin > 0 && lines <= most) if (text[--begin] == '\n') lines++;
+            List<String> all = new String(text, begin, text.length - begin, UTF_8).lines().toList();
             return all.subList(Math.max(0, all.size() - most), all.size());
         }
     }
 
     /** Hands on the rows that ended then, oldest first, as they are in the files. */
-    public void read(Instant from, Instant to, Consumer<Json.Obj> each) throws IOException {
+    public void read(Instant from, Instant to, Consumer<Json.Obj> each) {
         flush();
         ZoneId here = ZoneId.systemDefault();
         for (Path file : files(Kind.REQUESTS, LocalDate.ofInstant(from, here).minusDays(1),
                 LocalDate.ofInstant(to, here).plusDays(1))) {
-            try (BufferedReader lines = Files.newBufferedReader(file, UTF_8)) {
-                for (String line; (line = lines.readLine()) != null; ) {
+            try {
+                forEachLine(file, line -> {
                     Row row = row(line);
-                    if (row == null) continue;
+                    if (row == null) return;
                     Instant ended = Instant.ofEpochMilli(row.times().endedMs());
                     if (!ended.isBefore(from) && !ended.isAfter(to)) each.accept(RowJson.of(row));
+                });
+            } catch (IOException e) {
+                unreadable(file, e);
+            }
+        }
+    }
+
+    /** Longer lines are none of ours, and are cut. */
+    private static void forEachLine(Path file, Consumer<String> each) throws IOException {
+        var line = new ByteArrayOutputStream();
+        try (InputStream in = new BufferedInputStream(Files.newInputStream(file), PIECE_BYTES)) {
+            for (int c; (c = in.read()) >= 0; ) {
+                if (c == '\n') {
+                    each.accept(line.toString(UTF_8));
+                    line.reset();
+                } else if (line.size() < MAX_LINE_BYTES) {
+                    line.write(c);
                 }
             }
         }
+        each.accept(line.toString(UTF_8));
     }
 }

@@ -93,13 +93,18 @@ public final class RowJson {
         return String.join(",", KEYS) + "\r\n";
     }
 
+    /** A spreadsheet would work out what begins like this. */
+    private static String harmless(String text) {
+        return text.matches("(?s)[=+@\\t\\r-].*") ? "'" + text : text;
+    }
+
     /** A row of such a table. */
     public static String csv(Json.Obj row) {
         var line = new StringBuilder();
         for (String key : KEYS) {
             if (!line.isEmpty()) line.append(',');
             Json value = row.at(key);
-            String text = value instanceof Json.Str its ? its.text()
+            String text = value instanceof Json.Str its ? harmless(its.text())
                 : String.valueOf(value == null ? "" : value);
             boolean plain = text.chars().noneMatch(c -> c == ',' || c == '"' || c < ' ');
             line.append(plain ? text : '"' + text.replace("\"", "\"\"") + '"');

@@ -117,26 +117,46 @@ function figuresOf(rows) {
 	};
 }
 
-function updateHistogram(histogram, speeds) {
-	const few = speeds.length < 2;
-	setHidden(histogram.parentNode, few);
+/** What is drawn as a histogram: its caption, the values of rows, and how one reads. */
+const CHARTS = [
+	['generated tokens/s', rows => speedsOf(rows), speed],
+	['prompt tokens/s', rows => ascending(rows.map(row => row.prompt_per_second || -1)), speed],
+	['queue and load', rows => ascending(rows.map(row => row.queue_ms || -1)), duration],
+	['first token', rows => ascending(rows.map(row => row.ttft_ms)), duration],
+];
+
+function createHistogram([caption]) {
+	const picture = svg('svg', { viewBox: '0 0 240 60', role: 'img', class: 'histogram' });
+	return h('figure', picture, h('figcaption.muted', caption));
+}
+
+function updateHistogram(figure, [caption, , write], values) {
+	const few = values.length < 2;
+	setHidden(figure, few);
 	if (few) return;
-	const [low, high] = [speeds[0], speeds.at(-1)];
+	const [low, high] = [values[0], values.at(-1)];
 	const bars = new Array(BARS).fill(0);
-	for (const value of speeds) {
+	for (const value of values) {
 		const share = (value - low) / (high - low || 1);
 		bars[Math.min(BARS - 1, Math.floor(share * BARS))]++;
 	}
 	const most = Math.max(...bars);
-	const range = `from ${speed(low)} to ${speed(high)}`;
-	const label = `Generated tokens per second of ${speeds.length} requests, ${range}`;
-	histogram.ariaLabel = label;
+	const histogram = figure.firstChild;
+	const range = `from ${write(low)} to ${write(high)}, at most ${most} in one of ${BARS} parts`;
+	histogram.ariaLabel = `${caption} of ${values.length} requests, ${range}`;
 	const rects = bars.map((n, i) => {
-		const height = (44 * n) / most;
+		const height = (40 * n) / most;
 		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
 	});
-	const text = (value, props) => svg('text', { y: 58, ...props }, speed(value));
-	histogram.replaceChildren(...rects, text(low), text(high, { x: 240, 'text-anchor': 'end' }));
+	const text = (value, props) => svg('text', { y: 58, ...props }, value);
+	const axis = svg('line', { x1: 0, x2: 240, y1: 46.5, y2: 46.5, class: 'base' });
+	histogram.replaceChildren(
+		...rects,
+		axis,
+		text(write(low)),
+		text(write(high), { x: 240, 'text-anchor': 'end' }),
+		text(count(most), { x: 240, y: 9, 'text-anchor': 'end' }),
+	);
 }
 
 /** Whether a row has a text in what people look for. */
@@ -186,7 +206,7 @@ function create(page) {
 	const older = h('select', { label: 'Period', onchange: readHistory });
 	const more = button('', 'Show more', showMore);
 	const tiles = h('dl.tiles');
-	const histogram = svg('svg', { viewBox: '0 0 240 60', role: 'img', class: 'histogram' });
+	const charts = CHARTS.map(createHistogram);
 	let timer = 0;
 	let limit = PAGE;
 	let asked = ''; // the model that a link named
@@ -306,7 +326,7 @@ function create(page) {
 		const createTile = name => h('div', h('dt', name), h('dd'));
 		const updateTile = (node, name) => setText(node.lastChild, all[name]);
 		keyed(tiles, Object.keys(all), createTile, updateTile);
-		updateHistogram(histogram, speedsOf(rows));
+		charts.forEach((figure, i) => updateHistogram(figure, CHARTS[i], CHARTS[i][1](rows)));
 	}
 
 	function update() {
@@ -327,11 +347,11 @@ function create(page) {
 	}
 
 	older.append(...createDays());
-	const caption = h('figcaption.muted', 'generated tokens/s');
 	page.append(
 		h('div.bar', h('h1', 'Activity'), gap(), h('label', 'Model ', model), filter, older,
 			button('', 'CSV', () => save('csv')), button('', 'JSON', () => save('json')), chooser()),
-		h('div.figures', tiles, h('figure', histogram, caption)),
+		h('div.figures', tiles),
+		h('div.figures', charts),
 		busyBox,
 		table('Ended', head, body, { class: 'rows' }),
 		none,

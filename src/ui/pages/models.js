@@ -41,6 +41,7 @@ function createParts(model) {
 		facts: h('p.muted.facts'),
 		failure: h('p.bad', { dir: 'auto' }),
 		busy: h('span.busy'),
+		progress: h('progress', { label: `How far ${id} is loaded, as the last time` }),
 		speed: h('span.speed'),
 		ttl: h('div.ttl', meter, h('span.muted')),
 		actions: createActions(() => id),
@@ -70,7 +71,7 @@ function createModel(model) {
 	node.append(
 		parts.state,
 		h('div.what', title, parts.failure, parts.description, parts.also, parts.facts),
-		h('div.load', parts.busy, parts.speed, parts.ttl),
+		h('div.load', parts.progress, parts.busy, parts.speed, parts.ttl),
 		h('div.actions', ...parts.actions.node.children, parts.more),
 		parts.details,
 	);
@@ -92,6 +93,8 @@ function updateModel(node, model) {
 	show(parts.also, model.aliases.length ? `also ${model.aliases.join(', ')}` : '');
 	setText(parts.facts, factsOf(model));
 	updateWork(parts, model);
+	const loads = model.state === 'starting' && model.load_ms > 0;
+	setHidden(parts.progress, !loads);
 	updateActions(parts.actions, model);
 	const focused = document.activeElement;
 	if (focused.hidden && node.contains(focused)) parts.more.focus();
@@ -134,6 +137,7 @@ function updateClock(node, model) {
 	if (model.peerID) return;
 	const { parts } = node;
 	const passed = Math.max(0, since(model.sinceAt));
+	if (!parts.progress.hidden) parts.progress.value = Math.min(1, passed / model.load_ms);
 	const whole = passed < 60_000 && !LOADING.includes(model.state);
 	const age = whole ? `${Math.floor(passed / 1000)} s` : duration(passed);
 	setText(parts.since, model.state === 'stopped' ? troubleOf(model) : age);

@@ -113,5 +113,8 @@ class CommandTest {
         assertThat(moved.shownCmd()).isEqualTo("x --p=6000");
         assertThat(moved.proxy()).hasToString("http://localhost:6000");
         assertThat(moved.line()).isEqualTo(model.line());
+        Model words = config("models: {a: {cmd: [x, '${PORT}'], env: ['P=${PORT}']}}\n").model("a");
+        assertThat(words.at(6000).cmd()).containsExactly("x", "6000");
+        assertThat(words.line()).isEqualTo("x ${PORT}");
     }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import llmsnap.text.Json;
 import llmsnap.text.Yaml;
@@ -42,7 +43,9 @@ class SchemaTest {
             if (!whole) wrong.add(path + " is " + type(node) + ", not " + rules.at("type"));
         }
         if (rules.at("pattern") instanceof Json.Str pattern && node instanceof Scalar scalar
-            && !scalar.text().contains("${")) wrong.add(path + " has no " + pattern);
+            && !Pattern.compile(pattern.text()).matcher(scalar.text()).find()) {
+            wrong.add(path + " has no " + pattern);
+        }
         if (rules.at("enum") instanceof Json.Arr values && node instanceof Scalar scalar
             && !values.items().contains(new Json.Str(scalar.text()))) wrong.add(path + " is none");
         if (node instanceof Mapping mapping) {
@@ -114,7 +117,8 @@ class SchemaTest {
         }
         for (String yaml : List.of("models: {a: {ttl: '${t}'}}", "discover: [{dir: x, ttl: 3}]",
             "models: {a: {cmd: [x, y]}}", "memory: auto", "memory: {gpu0: 24GB}",
-            "models: {a: ~}", "apiKeys: [x, {key: y}]", "peers: {p: {models: auto}}")) {
+            "models: {a: ~}", "models: {a: {unlisted: Y}}", "apiKeys: [x, {key: y}]",
+            "peers: {p: {models: auto}}")) {
             assertThat(wrong(yaml.getBytes())).as(yaml).isEmpty();
         }
     }

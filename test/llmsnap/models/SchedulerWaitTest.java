@@ -43,7 +43,7 @@ class SchedulerWaitTest extends SchedulerFixture {
         ready("m", 1, "grant 100");
         for (int i = 1; i <= 20; i++) {
             now += 100;
-            scheduler.on(new Event.Request("m" + i, i, i % 3), now);
+            scheduler.on(new Event.Request("m" + i, i, i % 3, false), now);
         }
         List<Effect> end = new ArrayList<>(scheduler.on(new Event.Release("m", 100), now));
         now += 20;
@@ -107,6 +107,23 @@ class SchedulerWaitTest extends SchedulerFixture {
         on(new Event.Resumed());
         request("a", 5, "grant 5");
         assertThat(scheduler.paused()).isNull();
+    }
+
+    @Test void aPauseThatKeepsWhatIsLoadedServesItOn() {
+        aBusy();
+        on(new Event.Paused(new Pause(0, "", false, false), 60_000), "timer 60000");
+        request("b", 2);
+        now = 30_000;       // longer than the grace
+        request("a", 3, "grant 3");
+    }
+
+    @Test void aReloadKeepsNoModelThroughAPause() {
+        aBusy();
+        on(new Event.Paused(new Pause(0, "", true, false), 60_000), "timer 60000");
+        on(new Event.Reconfigure(config));
+        request("a", 2);
+        release("a", 1, "stop a1");
+        on(new Event.Paused(new Pause(0, "", true, true), 60_000), "refuse 2 PAUSED");
     }
 
     @Test void whatTheHookNamesIsLoadedWhenNothingIsAndNothingWasAskedFor() {

@@ -41,14 +41,17 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
-            "build_date", version.getProperty("date"),
-            "history", !pool.config().settings().kept().history().dir().isEmpty()));
+            "build_date", version.getProperty("date")));
     }
 
-    /** What the caller may do. */
+    /** What the caller may do, and what there is for it. */
     public void key(Exchange exchange, String rest) throws Failure {
         exchange.beQuiet();
-        exchange.sendJson(obj("name", exchange.key().name(), "control", exchange.key().control()));
+        boolean history = !pool.config().settings().kept().history().dir().isEmpty();
+        exchange.sendJson(obj(
+            "name", exchange.key().name(),
+            "control", exchange.key().control(),
+            "history", history));
     }
 
     // ---- what there is
@@ -89,15 +92,16 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         }
         Key key = exchange.key();
         boolean limited = !key.models().isEmpty();
-        list.removeIf(each -> limited && names.findOrNull(each.text("id")) instanceof Target target
-            && !target.isAllowed(key));
+        list.removeIf(each -> limited && !(names.findOrNull(each.text("id")) instanceof Target its
+            && its.isAllowed(key)));
         list.sort(Comparator.comparing(entry -> entry.text("id")));
         exchange.sendJson(obj("object", "list", "data", list));
     }
 
     public void one(Exchange exchange, String name) throws Failure {
-        Target found = names.find(name);
-        if (!found.isAllowed(exchange.key())) throw Inference.forbidden(name);
+        boolean limited = !exchange.key().models().isEmpty();
+        Target found = limited ? names.findOrNull(name) : names.find(name);
+        if (found == null || !found.isAllowed(exchange.key())) throw Inference.forbidden(name);
         switch (found) {
             case Target.Remote remote -> exchange.sendJson(ModelJson.listed(name, remote.peer(),
                 names.peers().status(remote.peer(), remote.name())));

@@ -3,12 +3,12 @@ package llmsnap.http.api;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static llmsnap.text.Json.obj;
 
-import java.io.IOException;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.http.proxy.Body;
@@ -28,6 +28,7 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
     private static final Pattern TIME = Pattern.compile("([0-9]{1,6}) ?(s|m|h)");
     private static final long MAX_MS = 30L * 24 * 3_600_000;
     private static final int MAX_REASON = 200;
+    private static final Instant LAST = Instant.parse("9999-01-01T00:00:00Z");
 
     // ---- pause
 
@@ -52,6 +53,10 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
         try (Body body = bodies.read(exchange)) {
             JsonEdit asked = body.json();
             long untilMs = untilMs(asked.text("for"), asked.text("until"));
+            for (String flag : List.of("unload", "refuse")) {
+                if (asked.text(flag) == null) continue;
+                throw new Failure(400, "\"" + flag + "\" is true or false");
+            }
             String reason = asked.text("reason");
             String shown = reason == null ? "" : reason.strip();
             pool.pause(new Pause(untilMs,
@@ -92,18 +97,24 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
         return Long.parseLong(time.group(1)) * seconds * 1000;
     }
 
+    private static Instant sane(Instant time) {
+        boolean odd = time.isBefore(Instant.EPOCH) || time.isAfter(LAST);
+        if (odd) throw new DateTimeException("not in our time");
+        return time;
+    }
+
     /** An ISO 8601 time; one without an offset is local. */
     private static Instant time(String text) throws Failure {
         // In a query a plus is a blank.
         String given = text.strip().replace(' ', '+');
         String whole = given.matches("[0-9]{4}-[0-9]{2}-[0-9]{2}") ? given + "T00:00" : given;
         try {
-            return OffsetDateTime.parse(whole).toInstant();
+            return sane(OffsetDateTime.parse(whole).toInstant());
         } catch (DateTimeException e) {
             // perhaps a local one
         }
         try {
-            return LocalDateTime.parse(whole).atZone(ZoneId.systemDefault()).toInstant();
+            return sane(LocalDateTime.parse(whole).atZone(ZoneId.systemDefault()).toInstant());
         } catch (DateTimeException e) {
             throw new Failure(400, "\"" + Failure.shown(text) + "\" is no time, as"
                 + " 2026-01-31T18:00 and 2026-01-31T18:00:00Z are");
@@ -137,8 +148,6 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
             });
         } catch (Broken e) {
             throw e.why;
-        } catch (IOException e) {
-            throw new Failure(500, "the history cannot be read: " + e.getMessage());
         }
     }
 

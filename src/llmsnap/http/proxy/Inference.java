@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import llmsnap.config.Config.Key;
 import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -38,6 +39,16 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     /** Routes that are also served without their /v1. */
     public static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
         "/responses", "/messages", "/messages/count_tokens", "/embeddings");
+    /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
+    public static final Set<String> MODEL_PATHS = Set.of(
+        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices",
+        "/v1/audio/transcriptions", "/v1/images/generations", "/v1/images/edits", "/v1/rerank",
+        "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion", "/tokenize",
+        "/detokenize",
+        "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img",
+        "/sdapi/v1/img2img");
     private static final Set<String> LOOKS = Set.of("/props", "/slots", "/metrics", "/health");
     private static final Pattern FILE =
         Pattern.compile(".*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
@@ -74,6 +85,24 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
             .as("forbidden", "model");
     }
 
+    /**
+     * What is passed on as it came must not become something else behind: not by dots, and not by
+     * /v/ where more than inference would answer that this key is not for.
+     */
+    private static void checkPath(Exchange exchange, Target to) throws Failure {
+        String path = exchange.plainPath();
+        if (leadsAbove(Query.decodePath(path)) || path.contains("/..")) {
+            throw new Failure(400, "the path has dots in it that lead up");
+        }
+        Key key = exchange.key();
+        boolean free = to instanceof Target.Local && key.control() && key.models().isEmpty();
+        if (free || !path.startsWith("/v/")) return;
+        String its = path.substring("/v".length());
+        if (MODEL_PATHS.contains(its) || VERSIONLESS.contains(its)) return;
+        throw new Failure(403, "with this API key, and for models of peers, /v/ leads to inference"
+            + " only").as("forbidden", null);
+    }
+
     /** A request by the name that it asks for. */
     private record Asked(String name, Function<Target, Outgoing> to) {}
 
@@ -81,6 +110,7 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     private void pass(Exchange exchange, Asked asked, Target found)
             throws Failure, Refused, InterruptedException {
         PeerModels peers = names.peers();
+        if (!exchange.plainPath().startsWith("/upstream/")) checkPath(exchange, found);
         int priority = exchange.key().priority();
         List<Target> targets = found instanceof Target.Any any
             ? new Selection(pool, peers).choose(any, exchange.interruption, priority)
