@@ -11,7 +11,8 @@ out=$PWD/build/release
 work=$(mktemp -d)
 pids=()
 finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  # What runs in namespaces is the first there, and heeds nothing else.
+  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -93,7 +94,7 @@ if [ -n "$isolated" ]; then
   start "$work/bundle.txt"
   await_port "$work/bundle.txt"
   swaps "$port" "$work/bundle.txt"
-  kill "${pids[-1]}" 2>/dev/null || true
+  kill -KILL "${pids[-1]}" 2>/dev/null || true
   wait "${pids[-1]}" 2>/dev/null || true
 else
   echo "skipped: no namespaces here, the bundle and the image are not started in roots of their own"
@@ -153,7 +154,7 @@ if [ -n "$isolated" ]; then
   pids+=($!)
   await_port "$work/image.txt"
   swaps "$port" "$work/image.txt"
-  kill "${pids[-1]}" 2>/dev/null || true
+  kill -KILL "${pids[-1]}" 2>/dev/null || true
 fi
 good "the image's demo swaps: $(du -sm "$image" | cut -f1) MB unpacked," \
   "$(($(stat -c %s "$out/$name-oci.tar") >> 20)) MB packed"

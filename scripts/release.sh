@@ -139,7 +139,7 @@ done
 commit=$(git log -1 --format=%H 2>/dev/null || echo unknown)
 entry='"/opt/llmsnap/runtime/bin/java","-XX:'$kind'=/opt/llmsnap/lib/llmsnap.cache",'
 entry=$entry'"@/opt/llmsnap/lib/java.args","-jar","/opt/llmsnap/lib/llmsnap.jar",'
-entry=$entry'"--listen",":8080",'"--config","/config/config.yaml"'
+entry=$entry'"--listen",":8080","--config","/config/config.yaml"'
 cat >"$out/work/config.json" <<JSON
 {"architecture":"amd64","os":"linux","created":"2020-01-01T00:00:00Z","config":{\
 "User":"65532:65532",\
