@@ -36,6 +36,43 @@ class UiTryTest extends UiFixture {
         }
     }
 
+    @Test void anImageIsSentToAModelThatTakesOne() throws Exception {
+        try (Running llmsnap = Running.start("""
+            models:
+              eyes: {cmd: '${sim}', aliases: [pair], capabilities: {in: [text, image]}}
+              blind: {cmd: '${sim}'}
+            selectors: {either: {targets: [eyes, blind]}}
+            """);
+            Browser.Page page = open(llmsnap, "/ui/chat")) {
+            String model = "document.querySelector('#page-chat select')";
+            page.await("[...%s.options].map(o => o.value).join() === 'blind,eyes,pair,either'"
+                .formatted(model));
+            page.eval(model + ".value = 'eyes'; " + model
+                + ".dispatchEvent(new Event('change'))");
+            page.awaitText("Attach an image");
+            page.eval("""
+                (() => {
+                    const input = document.querySelector('#page-chat input[type=file]');
+                    const all = new DataTransfer();
+                    all.items.add(new File([new Uint8Array([1, 2, 3])], 'x.png',
+                        { type: 'image/png' }));
+                    input.files = all.files;
+                    input.dispatchEvent(new Event('change'));
+                })()""");
+            page.awaitText("Remove the image");
+            page.eval("document.querySelector('#page-chat [aria-label=Message]').value = 'What?'");
+            page.eval("document.querySelector('.compose').requestSubmit()");
+            page.await("document.querySelector('.chat img.attached')?.src"
+                + " === 'data:image/png;base64,AQID'");
+            page.await("document.querySelectorAll('.chat li').length === 2");
+            page.eval(model + ".value = 'blind'; " + model
+                + ".dispatchEvent(new Event('change'))");
+            page.await("document.querySelector('#page-chat button[aria-pressed]').hidden");
+            Running.await("it has ended", () ->
+                llmsnap.get("/api/metrics").body().contains("\"status\":200"));
+        }
+    }
+
     @Test void theFileIsShownWithoutItsKeys() throws Exception {
         try (Running llmsnap = Running.start(
             "peers: {p: {proxy: 'http://127.0.0.1:9', models: [x], apiKey: sekret}}\n" + MODELS

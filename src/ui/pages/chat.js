@@ -28,8 +28,9 @@ const KEPT_MESSAGES = 100;
 const NEAR_END = 80; // pixels
 const CLOCK_MS = 250;
 
-/** Keeps the conversation; the oldest of it goes when there is no room. */
-function keep(messages) {
+/** Keeps the conversation without its images; the oldest of it goes when there is no room. */
+function keep(all) {
+	const messages = all.map(({ image, ...rest }) => (image ? { ...rest, hadImage: true } : rest));
 	for (let n = KEPT_MESSAGES; n && !remember('chat', messages.slice(-n)); n >>= 1);
 }
 
@@ -49,7 +50,11 @@ function createBubble(message, again) {
 	parts.thought = h('details', { open }, h('summary', 'Reasoning'), parts.reasoning);
 	const bar = h('div.bar', parts.figures, gap(), parts.again, copies);
 	const { who, thought, body, error } = parts;
-	return Object.assign(h(`li.${message.role}`, who, thought, body, error, bar), { parts });
+	const alt = 'The attached image';
+	const image = message.image ? h('img.attached', { src: message.image, alt }) : null;
+	const had = message.hadImage ? h('p.muted', 'An image was attached.') : null;
+	const node = h(`li.${message.role}`, who, image, had, thought, body, error, bar);
+	return Object.assign(node, { parts });
 }
 
 function updateBubble({ parts }, message, running, coming) {
@@ -123,7 +128,18 @@ const area = (label, placeholder, props) =>
 	h('textarea', { rows: '3', label, placeholder, ...props });
 
 function create(page) {
-	const model = h('select', { label: 'Model', onchange: () => remember('chatModel', model.value) });
+	const model = h('select', {
+		label: 'Model',
+		onchange: () => {
+			remember('chatModel', model.value);
+			offerImages();
+		},
+	});
+	const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: readImage });
+	const attach = button('', 'Attach an image', () => (attached ? setAttached('') : file.click()));
+	let attached = ''; // an image as a data: URL
+	let selectors = [];
+	let abilities = new Map();
 	const system = area('System prompt', 'System prompt', { onchange: keepSystem });
 	system.value = recall('system', '');
 	const settings = SETTINGS.map(createSetting);
@@ -136,6 +152,19 @@ function create(page) {
 	stop.hidden = true;
 	let messages = recall('chat', []);
 	let running = null; // the AbortController of the answer that comes
+
+	function readImage() {
+		const reader = new FileReader();
+		reader.onload = () => setAttached(reader.result);
+		if (file.files[0]) reader.readAsDataURL(file.files[0]);
+		file.value = '';
+	}
+
+	function setAttached(image) {
+		attached = image;
+		setText(attach, image ? 'Remove the image' : 'Attach an image');
+		attach.ariaPressed = String(Boolean(image));
+	}
 
 	function keepSystem() {
 		remember('system', system.value);
@@ -160,12 +189,31 @@ function create(page) {
 
 	function updateNames() {
 		if (page.hidden) return;
-		const listed = state.models.filter(each => !each.unlisted);
+		const own = state.models.filter(each => !each.unlisted);
+		const aliases = own.flatMap(each => (each.aliases ?? []).map(id => ({ ...each, id })));
+		const listed = [...own, ...aliases, ...selectors];
 		const chosen = model.value || recall('chatModel', '');
 		keyed(model, listed, createName, updateName);
 		const known = listed.find(each => each.id === chosen);
 		const ready = listed.find(each => each.state === 'ready');
 		model.value = (known ?? ready ?? listed[0])?.id ?? '';
+	}
+
+	/** Names that stand for several models, and what each can take. */
+	async function ask() {
+		try {
+			const { data } = await (await call('GET', 'v1/models')).json();
+			selectors = data.filter(each => each.meta?.llamaswap?.type === 'selector');
+			abilities = new Map(data.map(each => [each.id, each.capabilities?.in ?? []]));
+		} catch {
+			// then there are the models that the page knows
+		}
+		updateNames();
+		offerImages();
+	}
+
+	function offerImages() {
+		setHidden(attach, !abilities.get(model.value)?.includes('image'));
 	}
 
 	function update() {
@@ -204,7 +252,8 @@ function create(page) {
 		if (!text || running) return;
 		if (!model.value) return notice('There is no model to talk to.');
 		input.value = '';
-		messages.push({ role: 'user', content: text });
+		messages.push({ role: 'user', content: text, ...(attached && { image: attached }) });
+		setAttached('');
 		keep(messages);
 		answer();
 	}
@@ -213,7 +262,15 @@ function create(page) {
 	function requestBody() {
 		const said = messages
 			.filter((each, i) => each.content && (messages[i + 1]?.content ?? true))
-			.map(({ role, content }) => ({ role, content }));
+			.map(({ role, content, image }) => ({
+				role,
+				content: image
+					? [
+							{ type: 'text', text: content },
+							{ type: 'image_url', image_url: { url: image } },
+						]
+					: content,
+			}));
 		const prompt = { role: 'system', content: system.value };
 		return {
 			model: model.value,
@@ -279,7 +336,7 @@ function create(page) {
 		bar.node,
 		h('details.settings', h('summary', 'System prompt, sampling'), system, h('div.bar', ...fields)),
 		list,
-		h('form.compose', { onsubmit: submit }, input, h('div', send, stop), status),
+		h('form.compose', { onsubmit: submit }, input, h('div', send, stop, attach, file), status),
 	);
 	on('models', updateNames);
 	addEventListener('storage', ({ key }) => {
@@ -291,6 +348,7 @@ function create(page) {
 	return {
 		show() {
 			updateNames();
+			ask();
 			scrollTo(0, 1e9);
 			if (matchMedia('(min-width: 700px)').matches) input.focus();
 		},
