@@ -43,7 +43,13 @@ swaps() { # the demo swaps at port $1; its log is $2
 }
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
-scripts/release.sh >/dev/null
+status=0
+scripts/release.sh >/dev/null || status=$?
+if [ "$status" -eq 3 ]; then
+  echo "skipped: this JDK cannot make a runtime"
+  exit 0
+fi
+[ "$status" -eq 0 ] || fail "release.sh ended with status $status"
 version=$(sed -n 's/^version=//p' build.sh | head -n 1)
 name=llmsnap-$version
 (cd "$out" && sha256sum --quiet -c SHA256SUMS) || fail "the sums are wrong"
@@ -58,7 +64,7 @@ good "the jar starts by its name and with java -jar"
 
 # Where namespaces are forbidden, in some containers, what needs them is left out.
 isolated=yes
-unshare --mount --pid --fork true 2>/dev/null || isolated=
+unshare --mount --pid --fork sh -c 'mount -t proc proc /proc' 2>/dev/null || isolated=
 
 # ---- the bundle, in an empty root
 root=$work/root
@@ -114,7 +120,9 @@ from_start() { # runs the words, prints the ms to its first /health
   before=$(date +%s%N)
   "$@" --demo --listen 127.0.0.1:24999 >"$log" 2>&1 &
   pid=$!
-  until curl -sf http://127.0.0.1:24999/health >/dev/null 2>&1; do :; done
+  until curl -sf http://127.0.0.1:24999/health >/dev/null 2>&1; do
+    kill -0 "$pid" 2>/dev/null || { cat "$log" >&2; fail "it ended at its start"; }
+  done
   now=$(date +%s%N)
   kill "$pid"
   wait "$pid" 2>/dev/null || true
@@ -180,7 +188,7 @@ if command -v systemd-analyze >/dev/null; then
   mkdir -p "$work/units"
   sed "s|ExecStart=/opt|ExecStart=$scratch/opt|" "$unit" >"$work/units/llmsnap.service"
   systemd-analyze verify "$work/units/llmsnap.service" 2>"$work/verify.txt" || true
-  grep "llmsnap.service" "$work/verify.txt" && fail "systemd-analyze finds something"
+  if grep -E 'llmsnap.service:[0-9]+:' "$work/verify.txt"; then fail "systemd-analyze"; fi
 fi
 echo 'models: {mine: {cmd: x, proxy: "http://h"}}' >"$scratch/etc/llmsnap/config.yaml"
 echo '# mine' >>"$unit"

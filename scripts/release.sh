@@ -20,6 +20,7 @@ source=https://example.invalid/llmsnap        # where a packager puts these file
 rm -rf "$out"
 mkdir -p "$bundle/bin" "$bundle/lib"
 
+NO_JLINK=3
 fail() {
   echo "release.sh: $*" >&2
   exit 1
@@ -38,8 +39,9 @@ if [ "$release" -lt 22 ]; then modules=$modules,jdk.crypto.ec; fi
 if ! "$jdk/bin/jlink" --add-modules "$modules" --strip-java-debug-attributes --no-header-files \
   --no-man-pages --compress zip-9 --output "$bundle/runtime" 2>"$out/jlink.txt"; then
   cat "$out/jlink.txt" >&2
-  fail "jlink of $jdk cannot make a runtime: its jmods are missing;" \
-    "Debian: apt-get install openjdk-$release-jdk-headless openjdk-$release-jmods"
+  echo "release.sh: jlink of $jdk cannot make a runtime: its jmods are missing;" \
+    "Debian: apt-get install openjdk-$release-jdk-headless openjdk-$release-jmods" >&2
+  exit "$NO_JLINK"
 fi
 rm -f "$out/jlink.txt" "$bundle/runtime/release"
 cp build/llmsnap.jar "$bundle/lib/llmsnap.jar"
@@ -72,11 +74,13 @@ train() {
   done
   [ -n "$port" ] || { kill "$pid"; cat "$log" >&2; fail "the trained program did not start"; }
   local url=http://127.0.0.1:$port body='{"model":"small","max_tokens":3,"messages":[]'
+  trap 'cat "$log" >&2' ERR
   for ((i = 0; i < 30; i++)); do
     curl -sf "$url/health" "$url/v1/models" "$url/ui/" "$url/running" "$url/metrics" >/dev/null
     curl -sf "$url/v1/chat/completions" -d "$body}" >/dev/null
     curl -sf "$url/v1/chat/completions" -d "$body,\"stream\":true}" >/dev/null
   done
+  trap - ERR
   kill "$pid"
   wait "$pid" || true
   rm -f "$log"
