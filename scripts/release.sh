@@ -14,7 +14,7 @@ release=$("$java" -XshowSettings:properties -version 2>&1 \
   | sed -n 's/^ *java.specification.version = //p')
 out=build/release
 name=llmsnap-$version
-bundle=$out/work/$name
+bundle=$out/parts/$name
 date='2020-01-01 00:00:00 UTC'
 source=https://example.invalid/llmsnap        # where a packager puts these files
 rm -rf "$out"
@@ -88,11 +88,11 @@ train() {
   touch -d "$date" "$bundle/lib/llmsnap.cache"
 }
 train
-(cd "$out/work" && pack -c "$name") | gzip -9n >"$out/$name-linux-x64.tar.gz"
+(cd "$out/parts" && pack -c "$name") | gzip -9n >"$out/$name-linux-x64.tar.gz"
 
 # ---- the image, from nothing: what glibc needs, the bundle, and its cache
-image=$out/work/image
-layers=$out/work/layers
+image=$out/parts/image
+layers=$out/parts/layers
 mkdir -p "$image/blobs/sha256" "$layers/base/etc" "$layers/base/tmp" "$layers/base/config" \
   "$layers/base/home/llmsnap" "$layers/program/opt" "$layers/cache/opt/llmsnap/lib"
 libraries() {
@@ -124,7 +124,7 @@ blob() { # moves a file to its place by its sum, prints "sum size"
 }
 diffs= described= paths=
 for layer in base program cache; do
-  tar=$out/work/$layer.tar
+  tar=$out/parts/$layer.tar
   if [ $layer = base ]; then
     (cd "$layers/$layer" && pack -cf "$OLDPWD/$tar" --exclude ./home/llmsnap . \
       && tar --mtime="$date" --owner=65532 --group=65532 --numeric-owner --format=gnu \
@@ -144,7 +144,7 @@ commit=$(git log -1 --format=%H 2>/dev/null || echo unknown)
 entry='"/opt/llmsnap/runtime/bin/java","-XX:'$kind'=/opt/llmsnap/lib/llmsnap.cache",'
 entry=$entry'"@/opt/llmsnap/lib/java.args","-jar","/opt/llmsnap/lib/llmsnap.jar",'
 entry=$entry'"--listen",":8080","--config","/config/config.yaml"'
-cat >"$out/work/config.json" <<JSON
+cat >"$out/parts/config.json" <<JSON
 {"architecture":"amd64","os":"linux","created":"2020-01-01T00:00:00Z","config":{\
 "User":"65532:65532",\
 "Env":["PATH=/opt/llmsnap/runtime/bin:/usr/bin:/bin","HOME=/home/llmsnap","LANG=C.UTF-8"],\
@@ -154,13 +154,13 @@ cat >"$out/work/config.json" <<JSON
 "org.opencontainers.image.revision":"$commit"}},"rootfs":{"type":"layers","diff_ids":[${diffs#,}]},\
 "history":[{"created_by":"glibc"},{"created_by":"llmsnap"},{"created_by":"cache of classes"}]}
 JSON
-read -r config size < <(blob "$out/work/config.json")
-cat >"$out/work/manifest.json" <<JSON
+read -r config size < <(blob "$out/parts/config.json")
+cat >"$out/parts/manifest.json" <<JSON
 {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{\
 "mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:$config","size":$size},\
 "layers":[${described#,}]}
 JSON
-read -r manifest size < <(blob "$out/work/manifest.json")
+read -r manifest size < <(blob "$out/parts/manifest.json")
 printf '{"imageLayoutVersion":"1.0.0"}' >"$image/oci-layout"
 cat >"$image/index.json" <<JSON
 {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{\
@@ -202,6 +202,6 @@ cat >"$out/$name.spdx.json" <<JSON
 {"spdxElementId":"SPDXRef-java","relationshipType":"DEPENDS_ON",
 "relatedSpdxElement":"SPDXRef-glibc"}]}
 JSON
-rm -rf "$out/work"
+rm -rf "$out/parts"
 (cd "$out" && sha256sum -- * >SHA256SUMS)
 (cd "$out" && ls -l)
