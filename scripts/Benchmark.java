@@ -17,6 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.Machine;
 import llmsnap.models.Effect;
 import llmsnap.models.Event;
 import llmsnap.models.Scheduler;
@@ -797,14 +798,15 @@ class Benchmark {
             yaml.append("  m" + i + ": {cmd: x" + i + ", proxy: 'http://h', memory: 1GB}\n");
         }
         var config = ConfigReader.read(yaml.toString().getBytes(StandardCharsets.UTF_8),
-            name -> null, Map.of(), port -> false).config();
+            name -> null, Map.of(), Machine.NONE).config();
         var scheduler = new Scheduler(config);
         List<Double> micros = new ArrayList<>();
         for (int i = 0; i < 30_000; i++) {
             String id = "m" + i % 300;
             int run = i / 300 + 1;
             long before = System.nanoTime();
-            List<Effect> effects = scheduler.on(new Event.Request(id, i), i * 1000L);
+            List<Effect> effects = scheduler.on(new Event.Request(id, i, 0, true),
+                i * 1000L);
             if (i > 20_000) micros.add((System.nanoTime() - before) / 1000.0);
             for (Effect effect : effects) {
                 if (!(effect instanceof Effect.Stop stop)) continue;

@@ -2,6 +2,7 @@ package llmsnap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -13,7 +14,9 @@ import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Which room may know which, and what only one of them may do: read from the sources. */
 class ArchitectureTest {
@@ -53,6 +56,15 @@ class ArchitectureTest {
                 .map(name -> name.substring(0, name.length() - 1).replace('.', '/')))
                 .as(file.toString()).isSubsetOf(allowed);
         }
+    }
+
+    /** It is compiled only when it is run, by hand: what it calls must not have gone meanwhile. */
+    @Test void theBenchmarkCompiles(@TempDir Path folder) {
+        var said = new ByteArrayOutputStream();
+        int status = ToolProvider.getSystemJavaCompiler().run(null, said, said, "-proc:none", "-cp",
+            Path.of("build", "classes").toString(), "-d", folder.toString(),
+            Path.of("scripts", "Benchmark.java").toString());
+        assertThat(status).as(said.toString()).isZero();
     }
 
     @Test void everyRoomIsListed() {
