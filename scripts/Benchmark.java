@@ -1,9 +1,12 @@
 import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -627,17 +630,51 @@ class Benchmark {
         }
     }
 
-    /** One stream as fast as the model can. */
+    /** One stream of 32 MB of events, written as fast as a socket takes them. */
     static void burst() throws Exception {
-        try (Server llmsnap = llmsnap("models:\n  a: {cmd: '${sim}'}\n");
+        byte[] events = ("data: {\"id\":\"chatcmpl-5f0a\",\"object\":\"chat.completion.chunk\","
+            + "\"created\":1700000000,\"model\":\"a\",\"choices\":[{\"index\":0,\"delta\":"
+            + "{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n")
+            .repeat(80).getBytes(StandardCharsets.US_ASCII);
+        int pieces = (32 << 20) / events.length;
+        double mb = events.length * (double) pieces / (1 << 20);
+        try (var listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+                Server llmsnap = llmsnap("peers:\n  p: {models: [a], proxy: 'http://127.0.0.1:"
+                    + listener.getLocalPort() + "'}\n");
                 Connection connection = new Connection(llmsnap.port)) {
-            int tokens = 40_000;
-            byte[] body = chat("a", ",\"stream\":true,\"sim\":{\"tokens\":" + tokens + "}");
-            for (int i = 0; i < 8; i++) connection.call("/v1/chat/completions", body);
+            Thread.ofPlatform().daemon().start(() -> writeEvents(listener, events, pieces));
+            byte[] body = "{\"model\":\"a\",\"stream\":true}".getBytes();
+            for (int i = 0; i < 10; i++) connection.call("/v1/chat/completions", body);
             double cpu = llmsnap.cpu();
-            for (int i = 0; i < 4; i++) connection.call("/v1/chat/completions", body);
-            row("one stream without a pause: CPU per token",
-                f("%.2f us", (llmsnap.cpu() - cpu) / 4 / tokens * 1e6), "-", "-");
+            long start = System.nanoTime();
+            for (int i = 0; i < 10; i++) connection.call("/v1/chat/completions", body);
+            double each = ms(start, System.nanoTime()) / 10;
+            row("one stream of 32 MB without a pause: MB/s",
+                f("%.0f", mb / each * 1000), "-", "-");
+            row("  CPU of llmsnap per MB",
+                f("%.2f ms", (llmsnap.cpu() - cpu) * 1000 / 10 / mb), "-", "-");
+        }
+    }
+
+    /** Answers every request with that many chunks. */
+    static void writeEvents(ServerSocket listener, byte[] events, int pieces) {
+        byte[] before = (Integer.toHexString(events.length) + "\r\n").getBytes();
+        while (true) {
+            try (Socket socket = listener.accept()) {
+                while (socket.getInputStream().read() != '}') continue;     // the body's end
+                var out = new BufferedOutputStream(socket.getOutputStream(), 1 << 16);
+                out.write(("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    + "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n").getBytes());
+                for (int i = 0; i < pieces; i++) {
+                    out.write(before);
+                    out.write(events);
+                    out.write("\r\n".getBytes());
+                }
+                out.write("0\r\n\r\n".getBytes());
+                out.flush();
+            } catch (IOException e) {
+                if (listener.isClosed()) return;
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 package llmsnap.record;
 
 import static java.lang.Math.max;
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import java.util.Arrays;
@@ -29,7 +30,6 @@ public final class Usage {
     private static final int MAX_KEPT_BYTES = 16 * 1024;
     private static final long MAX_NUMBER = 1_000_000_000_000L;      // beyond it it is no count
     private static final byte[] DATA = "data:".getBytes(US_ASCII);
-    private static final int MAX_TEXT_DEPTH = 9;
     private static final int MAX_KEY_BYTES = 20;
 
     /** Keys of what counts, and of pieces of generated text. */
@@ -136,19 +136,13 @@ public final class Usage {
     private void lines(byte[] bytes, int from, int to) {
         int at = from;
         while (at < to) {
-            byte b = bytes[at];
-            if (lineAt == DATA.length && b != '\n' && b != '\r') {
-                int end = at;
-                while (end < to && bytes[end] != '\n' && bytes[end] != '\r') end++;
-                scanner.read(bytes, at, end);
-                at = end;
-                continue;
-            }
+            if (lineAt == DATA.length) at = scanner.read(bytes, at, to);
+            if (at == to) return;
+            byte b = bytes[at++];
             boolean secondHalf = b == '\n' && afterReturn;
             afterReturn = b == '\r';
-            at++;
             if (secondHalf) continue;
-            if (b == '\n' || b == '\r') {
+            if (isLineEnd(b)) {
                 if (lineAt == 0) scanner.reset();       // a blank line ends the event
                 lineAt = 0;
             } else {
@@ -157,46 +151,49 @@ public final class Usage {
         }
     }
 
-    /** Finds the objects that count, and the pieces of text. */
-    private final class Scanner extends JsonScanner {
+    private static boolean isLineEnd(byte b) {
+        return b == '\n' || b == '\r';
+    }
+
+    /**
+     * Finds the objects that count, and the pieces of text. It looks for quotes, brackets, colons
+     * and commas, and checks nothing else: what is no JSON leads to no count, or to a wrong one.
+     */
+    private final class Scanner {
         private byte[] piece;
-        private boolean broken;             // no JSON: passed over up to the next event
+        private boolean inString;
+        private boolean escaped;            // the last byte was a backslash
+        private boolean empty;              // nothing of the string has come
+        private boolean afterColon;         // what comes is a value, else a key or an item
+        private int depth;
         private int base;                   // 1 in an array of answers (/infill), else 0
         private String root = "";           // the key at the first depth that we are under
         private String key = "";            // the last key; "" for one that is too long
         private boolean textSeen;           // in this event
-        private long textStart;
         // where in this piece what is kept begins; -1: nothing is
         private int keptFrom = -1;
         private byte[] kept = {};           // the part of it in earlier pieces
         private int keptLength;
         private int countedDepth = -1;      // of the object that is kept; -1: none is
 
-        Scanner() {
-            super(MAX_TEXT_DEPTH);
-        }
-
         void reset() {
-            restart();
-            broken = false;
+            inString = false;
+            escaped = false;
+            depth = 0;
             keptFrom = -1;
             countedDepth = -1;
         }
 
-        void read(byte[] bytes, int from, int to) {
+        /** @return where the line ends, in a stream; else {@code to} */
+        int read(byte[] bytes, int from, int to) {
             piece = bytes;
             if (keptFrom >= 0) keptFrom = from;
-            try {
-                int at = from;
-                while (at < to && !broken) {
-                    at = scan(bytes, at, to);
-                    if (isDone()) restart();
-                }
-            } catch (Malformed e) {
-                broken = true;
-                keptFrom = -1;
+            int at = from;
+            while (at < to && !(stream && isLineEnd(bytes[at]))) {
+                at = inString ? string(at, to) : structure(at, to);
             }
-            if (keptFrom >= 0) keep(to);
+            if (keptFrom >= 0) keep(at);
+            return at;
         }
 
         private void keep(int to) {
@@ -213,69 +210,117 @@ public final class Usage {
             keptLength += length;
         }
 
-        @Override protected void begin(Token token, int at) {
-            if (depth() == 0) {
-                base = token == Token.ARRAY ? 1 : 0;
-                root = "";
-                key = "";
-                textSeen = false;
-            }
-            if (countedDepth >= 0) return;
-            boolean counted = token == Token.OBJECT && isCounted()
-                || token == Token.STRING && key.equals("error") && isCounted();
-            if (counted) countedDepth = depth();
-            if (counted || token == Token.KEY) {
-                keptFrom = at;
-                keptLength = 0;
-            }
-            textStart = offset(at);
+        private void keepFrom(int at) {
+            keptFrom = at;
+            keptLength = 0;
         }
 
-        @Override protected void end(Token token, int at) {
+        /** Goes on up to a string, the end of the line or of the piece. */
+        private int structure(int from, int to) {
+            for (int at = from; at < to; at++) {
+                byte b = piece[at];
+                switch (b) {
+                    case '"' -> {
+                        beginString(at);
+                        return at + 1;
+                    }
+                    case ':' -> colon();
+                    case ',' -> afterColon = false;
+                    case '{', '[' -> open(b, at);
+                    case '}', ']' -> close(at);
+                    case '\n', '\r' -> {
+                        if (stream) return at;
+                    }
+                    default -> { }
+                }
+            }
+            return to;
+        }
+
+        private int string(int from, int to) {
+            if (piece[from] != '"') empty = false;
+            for (int at = from; at < to; at++) {
+                if (!escaped) at = JsonScanner.plainEnd(piece, at, to);
+                if (at == to || stream && isLineEnd(piece[at])) return at;
+                if (piece[at] == '"' && !escaped) {
+                    endString(at);
+                    return at + 1;
+                }
+                escaped = piece[at] == '\\' && !escaped;
+            }
+            return to;
+        }
+
+        private void beginString(int at) {
+            inString = true;
+            empty = true;
+            if (countedDepth >= 0) return;
+            if (!afterColon) keepFrom(at + 1);
+            else if (key.equals("error")) value(at);
+        }
+
+        private void endString(int at) {
+            inString = false;
             if (countedDepth >= 0) {
-                if (depth() != countedDepth) return;
+                if (depth == countedDepth) take(at + 1);
+            } else if (!afterColon) {
                 keep(at);
                 keptFrom = -1;
-                countedDepth = -1;
-                if (keptLength <= MAX_KEPT_BYTES) take();
-            } else if (token == Token.KEY) {
-                keep(at);
-                keptFrom = -1;
-                key = key();
-                if (depth() == base + 1) root = key;
-            } else if (token == Token.STRING && !textSeen && isText(offset(at) - textStart)) {
+            } else if (!empty && !textSeen && isText()) {
                 textSeen = true;
                 if (stream) textPieces++;
             }
         }
 
-        /**
-         * Whether the object under the last key counts: at the top, or inside what wraps an answer.
-         */
-        private boolean isCounted() {
-            if (!COUNTED.contains(key)) return false;
+        private void colon() {
+            afterColon = true;
+            if (countedDepth >= 0) return;
+            boolean known = keptLength <= MAX_KEY_BYTES;
+            key = known ? new String(kept, 0, keptLength, ISO_8859_1) : "";
+            if (depth == base + 1) root = key;
+        }
+
+        private void open(byte bracket, int at) {
+            if (depth == 0) {
+                base = bracket == '[' ? 1 : 0;
+                root = "";
+                key = "";
+                textSeen = false;
+            }
+            if (bracket == '{') value(at);
+            depth++;
+            afterColon = false;
+        }
+
+        private void close(int at) {
+            depth = max(0, depth - 1);
+            if (depth == countedDepth) take(at + 1);
+        }
+
+        /** A value begins. It counts at the top, or inside what wraps an answer. */
+        private void value(int at) {
+            if (countedDepth >= 0 || !COUNTED.contains(key)) return;
             boolean wrapped = root.equals("response") || root.equals("message");
-            return depth() == base + 1 || depth() == base + 2 && wrapped;
+            if (depth != base + 1 && !(depth == base + 2 && wrapped)) return;
+            countedDepth = depth;
+            keepFrom(at);
         }
 
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
-        private boolean isText(long length) {
-            if (length <= 2) return false;      // nothing but its quotes
-            boolean text = TEXT.contains(key);
+        private boolean isText() {
             return switch (root) {
-                case "choices" -> text;
-                case "delta" -> depth() == base + 1 || text;
-                case "content" -> depth() == base + 1;      // llama.cpp's own /completion
+                case "choices" -> TEXT.contains(key);
+                case "delta" -> depth == base + 1 || TEXT.contains(key);
+                case "content" -> depth == base + 1;        // llama.cpp's own /completion
                 default -> false;
             };
         }
 
-        private String key() {
-            boolean known = keptLength <= MAX_KEY_BYTES;
-            return known ? new String(kept, 1, keptLength - 2, US_ASCII) : "";
-        }
-
-        private void take() {
+        private void take(int to) {
+            keep(to);
+            keptFrom = -1;
+            countedDepth = -1;
+            if (keptLength > MAX_KEPT_BYTES) return;
             try {
                 Json value = Json.parse(kept, keptLength);
                 switch (key) {

@@ -185,7 +185,7 @@ public sealed interface Json {
     /** Reads one JSON value from the first bytes. @throws Malformed as for a text */
     static Json parse(byte[] bytes, int length) {
         var tree = new Tree(bytes);
-        tree.scanAll(bytes, 0, length);
+        tree.scan(0, length);
         return tree.root;
     }
 
@@ -198,14 +198,12 @@ public sealed interface Json {
             String key;
         }
 
-        private final byte[] bytes;
         private final Deque<Level> open = new ArrayDeque<>();
         private int start;
         private Json root;
 
         private Tree(byte[] bytes) {
-            super(MAX_DEPTH + 1);
-            this.bytes = bytes;
+            super(bytes, MAX_DEPTH + 1);
         }
 
         @Override protected void begin(Token token, int at) {

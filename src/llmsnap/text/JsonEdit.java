@@ -54,16 +54,14 @@ public final class JsonEdit {
     /** Finds the members of the object that is all of from..to. */
     private static final class Members extends JsonScanner {
         private final List<Member> list = new ArrayList<>();
-        private final byte[] bytes;
         private int open;
         private int keyStart;
         private String key;
         private int valueStart;
 
         Members(byte[] bytes, int from, int to) {
-            super(1);
-            this.bytes = bytes;
-            scanAll(bytes, from, to);
+            super(bytes, 1);
+            scan(from, to);
         }
 
         @Override protected void begin(Token token, int at) {

@@ -1,18 +1,6 @@
 package llmsnap.text;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static llmsnap.text.JsonScanner.State.COLON;
-import static llmsnap.text.JsonScanner.State.COMMA;
-import static llmsnap.text.JsonScanner.State.DONE;
-import static llmsnap.text.JsonScanner.State.ESCAPE;
-import static llmsnap.text.JsonScanner.State.FIRST_ITEM;
-import static llmsnap.text.JsonScanner.State.FIRST_KEY;
-import static llmsnap.text.JsonScanner.State.HEX;
-import static llmsnap.text.JsonScanner.State.NEXT_KEY;
-import static llmsnap.text.JsonScanner.State.NUMBER;
-import static llmsnap.text.JsonScanner.State.STRING;
-import static llmsnap.text.JsonScanner.State.VALUE;
-import static llmsnap.text.JsonScanner.State.WORD;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -20,56 +8,37 @@ import java.nio.ByteOrder;
 import java.util.BitSet;
 
 /**
- * Checks JSON in pieces of bytes that may end anywhere, and tells its subclass where tokens begin
- * and end. Nothing is copied and nothing recurses: open brackets are bits in an array, so that
- * depth is no limit. Bytes that are no UTF-8 pass inside strings. For one thread at a time.
+ * Checks JSON, and tells its subclass where tokens begin and end. Nothing is copied and nothing
+ * recurses: open brackets are bits in an array, so that depth is no limit. Bytes that are no UTF-8
+ * pass inside strings. For one thread at a time.
  */
 public abstract class JsonScanner {
     /** A token; OBJECT and ARRAY reach from bracket to bracket, WORD is true, false or null. */
     public enum Token { OBJECT, ARRAY, KEY, STRING, NUMBER, WORD }
 
-    /** What comes next, or what we are in the middle of. */
-    enum State {
-        VALUE, FIRST_ITEM, FIRST_KEY, NEXT_KEY, COLON, COMMA, STRING, ESCAPE, HEX, NUMBER, WORD,
-            DONE
-    }
-
-    /**
-     * Numbers (RFC 8259, 6). Rows: behind a minus, a leading 0, other digits, the point, digits
-     * behind it, an e, its sign, its digits. Columns: what a 0, another digit, a point, an e or a
-     * sign leads to; a blank does not belong to the number.
-     */
-    private static final String[] NUMBER_ROWS =
-        {"12   ", "  35 ", "2235 ", "44   ", "44 5 ", "77  6", "77   ", "77   "};
-    private static final String NUMBER_ENDS = "1247";
-    private static final String NUMBER_SIGNS = "0123456789.eE+-";
-    private static final String NUMBER_COLUMNS = "011111111123344";
-
     private static final int MAX_DEPTH = 10_000_000;    // a bit for each
     private static final VarHandle LONGS =
-        MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+        MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final long ONES = 0x0101010101010101L;
-    private static final long HIGH_BITS = ONES << 7;
 
+    protected final byte[] bytes;
     private final int reportedDepth;
-    private State state = VALUE;
+    private int from;
+    private int to;
+    private int at;                             // what is read next
     private int depth;
     private final BitSet arrays = new BitSet(); // bit d: the bracket open at depth d is a '['
-    private Token quoted;                       // KEY or STRING
-    private char number;                        // the row of NUMBER_ROWS that we are in
-    private String word;
-    private int wordAt;                         // how much of it has come; of \\u: how many digits
-    private long earlier;                       // bytes of earlier pieces, less this one's offset
 
     /** @param reportedDepth tokens inside more brackets than that are checked, but not told of */
-    protected JsonScanner(int reportedDepth) {
+    protected JsonScanner(byte[] bytes, int reportedDepth) {
+        this.bytes = bytes;
         this.reportedDepth = reportedDepth;
     }
 
-    /** A token begins at that index of the piece, inside {@link #depth} brackets. */
+    /** A token begins at that index, inside {@link #depth} brackets. */
     protected abstract void begin(Token token, int at);
 
-    /** A token has ended before that index of the piece, inside {@link #depth} brackets. */
+    /** A token has ended before that index, inside {@link #depth} brackets. */
     protected abstract void end(Token token, int at);
 
     /** How many brackets are open around the token that is being told of. */
@@ -77,215 +46,177 @@ public abstract class JsonScanner {
         return depth;
     }
 
-    /** How many bytes have come before that index of the piece, since the first one. */
-    protected final long offset(int at) {
-        return earlier + at;
-    }
-
-    /** Whether a value is complete. */
-    protected final boolean isDone() {
-        return state == DONE;
-    }
-
-    /** From now on another value is read. */
-    protected final void restart() {
-        state = VALUE;
-        depth = 0;
-    }
-
-    /** What is wrong at that index of the piece. */
+    /** What is wrong at that index. */
     protected final Malformed wrong(String what, int at) {
-        return new Malformed(what + " at offset " + offset(at), null);
+        return new Malformed(what + " at offset " + (at - from), null);
     }
 
     /** Reads one value and the white space around it, which have to be all of from..to. */
-    protected final void scanAll(byte[] bytes, int from, int to) {
-        int at = scan(bytes, from, to);
-        if (state == NUMBER && depth == 0 && isNumberComplete()) ended(Token.NUMBER, to);
-        earlier = -from;
-        if (state != DONE) throw wrong("the text ends too early", to);
-        for (; at < to; at++) {
-            if (!isSpace(bytes[at])) throw wrong("more text after the value", at);
-        }
+    protected final void scan(int from, int to) {
+        this.from = from;
+        this.to = to;
+        at = from;
+        boolean value = true;               // one comes next
+        do {
+            byte b = next();
+            value = value ? value(b) : after(b);
+        } while (value || depth > 0);
+        skipBlanks();
+        if (at < to) throw wrong("more text after the value", at);
     }
 
-    /** Goes on in a piece. @return where the value ended, or {@code to} */
-    protected final int scan(byte[] bytes, int from, int to) {
-        earlier -= from;
-        int at = from;
-        while (at < to && state != DONE) {
-            at = switch (state) {
-                case STRING -> string(bytes, at, to);
-                case ESCAPE, HEX -> escape(bytes[at], at);
-                case NUMBER -> number(bytes, at, to);
-                case WORD -> word(bytes[at], at);
-                default -> structure(bytes[at], at);
-            };
-        }
-        earlier += at;
-        return at;
+    private void skipBlanks() {
+        while (at < to && (bytes[at] == ' ' || bytes[at] == '\n' || bytes[at] == '\r'
+            || bytes[at] == '\t')) at++;
     }
 
-    private static boolean isSpace(byte b) {
-        return b == ' ' || b == '\n' || b == '\r' || b == '\t';
+    private byte next() {
+        skipBlanks();
+        return take();
     }
 
-    private int structure(byte b, int at) {
-        if (isSpace(b)) return at + 1;
-        switch (state) {
-            case FIRST_ITEM -> {
-                if (b == ']') close(at);
-                else value(b, at);
-            }
-            case FIRST_KEY -> {
-                if (b == '}') close(at);
-                else key(b, at);
-            }
-            case NEXT_KEY -> key(b, at);
-            case COLON -> {
-                if (b != ':') throw wrong("expected ':'", at);
-                state = VALUE;
-            }
-            case COMMA -> {
-                char close = inArray() ? ']' : '}';
-                if (b == close) close(at);
-                else if (b != ',') throw wrong("expected ',' or '" + close + "'", at);
-                else state = inArray() ? VALUE : NEXT_KEY;
-            }
-            default -> value(b, at);
-        }
-        return at + 1;
+    private byte take() {
+        if (at == to) throw wrong("the text ends too early", at);
+        return bytes[at++];
     }
 
-    private void value(byte b, int at) {
+    /** @return whether another value comes next: the first one of what was opened */
+    private boolean value(byte b) {
         switch (b) {
-            case '{' -> open(Token.OBJECT, FIRST_KEY, at);
-            case '[' -> open(Token.ARRAY, FIRST_ITEM, at);
-            case '"' -> beginString(Token.STRING, at);
-            case 't' -> beginWord("true", at);
-            case 'f' -> beginWord("false", at);
-            case 'n' -> beginWord("null", at);
-            default -> {
-                number = b == '-' ? '0' : numberAfter('0', b);
-                if (number == ' ') throw wrong("expected a value", at);
-                began(Token.NUMBER, NUMBER, at);
+            case '{' -> {
+                return open(Token.OBJECT, '}');
             }
+            case '[' -> {
+                return open(Token.ARRAY, ']');
+            }
+            case '"' -> string(Token.STRING);
+            case 't' -> word("true");
+            case 'f' -> word("false");
+            case 'n' -> word("null");
+            default -> number(b);
         }
+        return false;
     }
 
-    private void key(byte b, int at) {
-        if (b != '"') throw wrong("expected a key in quotes", at);
-        beginString(Token.KEY, at);
+    /** @return as {@link #value} */
+    private boolean after(byte b) {
+        char close = arrays.get(depth - 1) ? ']' : '}';
+        if (b == close) close();
+        else if (b != ',') throw wrong("expected ',' or '" + close + "'", at - 1);
+        else if (close == '}') key();
+        return b == ',';
     }
 
-    private void beginString(Token token, int at) {
-        quoted = token;
-        began(token, STRING, at);
-    }
-
-    private void beginWord(String which, int at) {
-        word = which;
-        wordAt = 1;
-        began(Token.WORD, WORD, at);
-    }
-
-    private void began(Token token, State next, int at) {
-        if (depth <= reportedDepth) begin(token, at);
-        state = next;
-    }
-
-    private void ended(Token token, int end) {
-        state = depth == 0 ? DONE : COMMA;
-        if (token == Token.KEY) state = COLON;
-        if (depth <= reportedDepth) end(token, end);
-    }
-
-    private void open(Token token, State next, int at) {
-        began(token, next, at);
-        if (depth == MAX_DEPTH) throw wrong("more open brackets than " + MAX_DEPTH, at);
+    private boolean open(Token token, char close) {
+        began(token);
+        if (depth == MAX_DEPTH) throw wrong("more open brackets than " + MAX_DEPTH, at - 1);
         arrays.set(depth++, token == Token.ARRAY);
-    }
-
-    private void close(int at) {
-        Token token = inArray() ? Token.ARRAY : Token.OBJECT;
-        depth--;
-        ended(token, at + 1);
-    }
-
-    private boolean inArray() {
-        return arrays.get(depth - 1);
-    }
-
-    private int string(byte[] bytes, int from, int to) {
-        int at = from;
-        while (at < to) {
-            while (at + 8 <= to && !hasSpecial((long) LONGS.get(bytes, at))) at += 8;
-            if (at == to) return at;
-            byte b = bytes[at++];
-            if (b == '"') {
-                ended(quoted, at);
-                return at;
-            }
-            if (b == '\\') {
-                state = ESCAPE;
-                if (at < to) at = escape(bytes[at], at);
-                if (state != STRING) return at;
-            } else if (b >= 0 && b < ' ') {
-                throw wrong("control character in a string", at - 1);
-            }
+        skipBlanks();
+        boolean empty = at < to && bytes[at] == close;
+        if (empty) {
+            at++;
+            close();
+        } else if (token == Token.OBJECT) {
+            key();
         }
-        return at;
+        return !empty;
+    }
+
+    private void close() {
+        depth--;
+        ended(arrays.get(depth) ? Token.ARRAY : Token.OBJECT);
+    }
+
+    /** The byte before {@link #at} is its first. */
+    private void began(Token token) {
+        if (depth <= reportedDepth) begin(token, at - 1);
+    }
+
+    private void ended(Token token) {
+        if (depth <= reportedDepth) end(token, at);
+    }
+
+    private void key() {
+        if (next() != '"') throw wrong("expected a key in quotes", at - 1);
+        string(Token.KEY);
+        if (next() != ':') throw wrong("expected ':'", at - 1);
+    }
+
+    private void string(Token token) {
+        began(token);
+        while (true) {
+            at = plainEnd(bytes, at, to);
+            byte b = take();
+            if (b == '"') break;
+            if (b != '\\') throw wrong("control character in a string", at - 1);
+            escape(take());
+        }
+        ended(token);
+    }
+
+    private void escape(byte b) {
+        if ("\"\\/bfnrtu".indexOf(b) < 0) throw wrong("unknown escape", at - 1);
+        for (int i = 0; b == 'u' && i < 4; i++) {
+            if (Character.digit(take(), 16) < 0) throw wrong("expected four hex digits", at - 1);
+        }
+    }
+
+    private void word(String word) {
+        began(Token.WORD);
+        for (int i = 1; i < word.length(); i++) {
+            if (take() != word.charAt(i)) throw wrong("expected a value", at - 1);
+        }
+        ended(Token.WORD);
+    }
+
+    private void number(byte first) {
+        if (first != '-' && !isDigit(first)) throw wrong("expected a value", at - 1);
+        began(Token.NUMBER);
+        byte digit = first == '-' ? take() : first;
+        at--;
+        if (digit == '0') at++;         // nothing may follow it before the point
+        else digits();
+        if (isNext('.', '.')) digits();
+        if (isNext('e', 'E')) {
+            isNext('+', '-');
+            digits();
+        }
+        ended(Token.NUMBER);
+    }
+
+    /** Takes one of the two, if it is what comes. */
+    private boolean isNext(char one, char other) {
+        boolean comes = at < to && (bytes[at] == one || bytes[at] == other);
+        if (comes) at++;
+        return comes;
+    }
+
+    private void digits() {
+        if (!isDigit(take())) throw wrong("expected a value", at - 1);
+        while (at < to && isDigit(bytes[at])) at++;
+    }
+
+    private static boolean isDigit(byte b) {
+        return b >= '0' && b <= '9';
     }
 
     /**
-     * Whether one of eight bytes is a quote, a backslash or below a blank, or perhaps above 0x7f.
+     * Where in a string the text without a quote, a backslash or a control character that begins
+     * at {@code from} ends.
      */
-    private static boolean hasSpecial(long eight) {
-        long quote = (eight ^ ONES * '"') - ONES;
-        long backslash = (eight ^ ONES * '\\') - ONES;
-        return ((quote | backslash | eight - ONES * ' ') & HIGH_BITS) != 0;
-    }
-
-    private int escape(byte b, int at) {
-        if (state == HEX) {
-            if (b < 0 || Character.digit(b, 16) < 0) throw wrong("expected four hex digits", at);
-            if (++wordAt == 4) state = STRING;
-        } else if (b == 'u') {
-            state = HEX;
-            wordAt = 0;
-        } else {
-            if ("\"\\/bfnrt".indexOf(b) < 0) throw wrong("unknown escape", at);
-            state = STRING;
+    public static int plainEnd(byte[] bytes, int from, int to) {
+        int at = from;
+        for (; at + 8 <= to; at += 8) {
+            long eight = (long) LONGS.get(bytes, at);
+            long quote = (eight ^ ONES * '"') - ONES;
+            long backslash = (eight ^ ONES * '\\') - ONES;
+            // Bytes above 0x7f are none of these; the lowest bit that is left is right.
+            long special = (quote | backslash | eight - ONES * ' ') & ~eight & ONES << 7;
+            if (special != 0) return at + Long.numberOfTrailingZeros(special) / 8;
         }
-        return at + 1;
-    }
-
-    private int word(byte b, int at) {
-        if (b != word.charAt(wordAt++)) throw wrong("expected a value", at);
-        if (wordAt == word.length()) ended(Token.WORD, at + 1);
-        return at + 1;
-    }
-
-    private static char numberAfter(char row, byte b) {
-        int sign = NUMBER_SIGNS.indexOf(b);
-        return sign < 0 ? ' ' : NUMBER_ROWS[row - '0'].charAt(NUMBER_COLUMNS.charAt(sign) - '0');
-    }
-
-    private boolean isNumberComplete() {
-        return NUMBER_ENDS.indexOf(number) >= 0;
-    }
-
-    private int number(byte[] bytes, int from, int to) {
-        for (int at = from; at < to; at++) {
-            char next = numberAfter(number, bytes[at]);
-            if (next == ' ') {
-                if (!isNumberComplete()) throw wrong("expected a value", at);
-                ended(Token.NUMBER, at);
-                return at;
-            }
-            number = next;
-        }
-        return to;
+        while (at < to && bytes[at] != '"' && bytes[at] != '\\'
+            && (bytes[at] < 0 || bytes[at] >= ' ')) at++;
+        return at;
     }
 
     /** The text of a string that was scanned: from..to, quotes included. */
