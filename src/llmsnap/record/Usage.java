@@ -1,10 +1,10 @@
 package llmsnap.record;
 
 import static java.lang.Math.max;
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 import llmsnap.text.Json;
@@ -30,12 +30,36 @@ public final class Usage {
     private static final int MAX_KEPT_BYTES = 16 * 1024;
     private static final long MAX_NUMBER = 1_000_000_000_000L;      // beyond it it is no count
     private static final byte[] DATA = "data:".getBytes(US_ASCII);
-    private static final int MAX_KEY_BYTES = 20;
 
-    /** Keys of what counts, and of pieces of generated text. */
-    private static final Set<String> COUNTED = Set.of("usage", "timings", "metrics", "error");
-    private static final Set<String> TEXT = Set.of("content", "text", "thinking", "reasoning",
-        "reasoning_content", "partial_json", "arguments");
+    /** Keys that say what their value is. */
+    private enum Key {
+        OTHER, USAGE, TIMINGS, METRICS, ERROR, RESPONSE, MESSAGE, CHOICES, DELTA, CONTENT, TEXT,
+        THINKING, REASONING, REASONING_CONTENT, PARTIAL_JSON, ARGUMENTS;
+
+        private static final Set<Key> COUNTED = EnumSet.of(USAGE, TIMINGS, METRICS, ERROR);
+        private static final Set<Key> TEXTS = EnumSet.of(CONTENT, TEXT, THINKING, REASONING,
+            REASONING_CONTENT, PARTIAL_JSON, ARGUMENTS);
+
+        /** By length and third byte, which tell them apart. */
+        private static final Key[] TABLE = new Key[18 * 32];
+
+        static {
+            for (Key key : values()) TABLE[slot(key.bytes, key.bytes.length)] = key;
+        }
+
+        private final byte[] bytes = name().toLowerCase(Locale.ROOT).getBytes(US_ASCII);
+
+        private static int slot(byte[] name, int length) {
+            return length * 32 + (name[2] & 31);
+        }
+
+        static Key of(byte[] name, int length) {
+            if (length < 3 || length > 17) return OTHER;
+            Key key = TABLE[slot(name, length)];
+            boolean same = key != null && Arrays.equals(key.bytes, 0, length, name, 0, length);
+            return same ? key : OTHER;
+        }
+    }
 
     /**
      * What the server said so far; -1 for what it did not say.
@@ -167,8 +191,8 @@ public final class Usage {
         private boolean afterColon;         // what comes is a value, else a key or an item
         private int depth;
         private int base;                   // 1 in an array of answers (/infill), else 0
-        private String root = "";           // the key at the first depth that we are under
-        private String key = "";            // the last key; "" for one that is too long
+        private Key root = Key.OTHER;       // the key at the first depth that we are under
+        private Key key = Key.OTHER;        // the last one
         private boolean textSeen;           // in this event
         // where in this piece what is kept begins; -1: nothing is
         private int keptFrom = -1;
@@ -256,7 +280,7 @@ public final class Usage {
             empty = true;
             if (countedDepth >= 0) return;
             if (!afterColon) keepFrom(at + 1);
-            else if (key.equals("error")) value(at);
+            else if (key == Key.ERROR) value(at);
         }
 
         private void endString(int at) {
@@ -275,16 +299,15 @@ public final class Usage {
         private void colon() {
             afterColon = true;
             if (countedDepth >= 0) return;
-            boolean known = keptLength <= MAX_KEY_BYTES;
-            key = known ? new String(kept, 0, keptLength, ISO_8859_1) : "";
+            key = Key.of(kept, keptLength);
             if (depth == base + 1) root = key;
         }
 
         private void open(byte bracket, int at) {
             if (depth == 0) {
                 base = bracket == '[' ? 1 : 0;
-                root = "";
-                key = "";
+                root = Key.OTHER;
+                key = Key.OTHER;
                 textSeen = false;
             }
             if (bracket == '{') value(at);
@@ -299,8 +322,8 @@ public final class Usage {
 
         /** A value begins. It counts at the top, or inside what wraps an answer. */
         private void value(int at) {
-            if (countedDepth >= 0 || !COUNTED.contains(key)) return;
-            boolean wrapped = root.equals("response") || root.equals("message");
+            if (countedDepth >= 0 || !Key.COUNTED.contains(key)) return;
+            boolean wrapped = root == Key.RESPONSE || root == Key.MESSAGE;
             if (depth != base + 1 && !(depth == base + 2 && wrapped)) return;
             countedDepth = depth;
             keepFrom(at);
@@ -309,9 +332,9 @@ public final class Usage {
         /** Whether a string here is a piece of the generated text, in the streams that we know. */
         private boolean isText() {
             return switch (root) {
-                case "choices" -> TEXT.contains(key);
-                case "delta" -> depth == base + 1 || TEXT.contains(key);
-                case "content" -> depth == base + 1;        // llama.cpp's own /completion
+                case CHOICES -> Key.TEXTS.contains(key);
+                case DELTA -> depth == base + 1 || Key.TEXTS.contains(key);
+                case CONTENT -> depth == base + 1;        // llama.cpp's own /completion
                 default -> false;
             };
         }
@@ -324,9 +347,9 @@ public final class Usage {
             try {
                 Json value = Json.parse(kept, keptLength);
                 switch (key) {
-                    case "error" -> fault(value);
-                    case "timings" -> timings((Json.Obj) value);
-                    case "metrics" -> metrics((Json.Obj) value);
+                    case ERROR -> fault(value);
+                    case TIMINGS -> timings((Json.Obj) value);
+                    case METRICS -> metrics((Json.Obj) value);
                     default -> usage((Json.Obj) value);
                 }
             } catch (Malformed e) {

@@ -474,4 +474,15 @@ class UsageTest {
         usage.read(bytes, 0, bytes.length);
         assertThat(usage.counts()).isEqualTo(counts(-1, -1, -1));
     }
+
+    @Test void everyKindOfTextIsCounted() {
+        for (String key : List.of("content", "text", "thinking", "reasoning", "reasoning_content",
+                "partial_json", "arguments")) {
+            var usage = new Usage(true);
+            byte[] event = ("data: {\"choices\":[{\"delta\":{\"other\":\"a\",\"" + key
+                + "\":\"x\"}}]}\n\n").getBytes(StandardCharsets.UTF_8);
+            usage.read(event, 0, event.length);
+            assertThat(usage.textPieces()).as(key).isEqualTo(1);
+        }
+    }
 }
