@@ -25,13 +25,25 @@ public record Capture(long id, String rawPath, Said request, Said response, long
         Pattern.compile("key|token|secret|auth|cookie|passw", Pattern.CASE_INSENSITIVE);
     private static final String REDACTED = "[REDACTED]";
 
-    /** One side of it: its headers as they came, and what is kept of its body, see {@link #of}. */
-    public record Said(Map<String, List<String>> rawHeaders, byte[] kept, boolean packed) {
+    /**
+     * One side of it: its headers, each a line, see {@link #head}; and what is kept of its body.
+     * Both are as few objects as can be: they live long enough to be a burden to every collection.
+     */
+    public record Said(String head, byte[] kept, boolean packed) {
         private static final int MIN_PACKED_BYTES = 16 * 1024;
 
-        /** The same, the body of a long text packed: {@code body} must not change any more. */
-        static Said of(Map<String, List<String>> rawHeaders, byte[] body) {
-            if (body.length < MIN_PACKED_BYTES) return new Said(rawHeaders, body, false);
+        /** Headers as they came, in one text. */
+        static String head(Map<String, List<String>> headers) {
+            var head = new StringBuilder(512);
+            headers.forEach((name, values) -> {
+                for (String value : values) head.append(name).append(':').append(value).append('\n');
+            });
+            return head.toString();
+        }
+
+        /** The body of a long text is packed: {@code body} must not change any more. */
+        static Said of(String head, byte[] body) {
+            if (body.length < MIN_PACKED_BYTES) return new Said(head, body, false);
             var out = new ByteArrayOutputStream(body.length / 4);
             var fast = new Deflater(Deflater.BEST_SPEED);
             try (var packing = new DeflaterOutputStream(out, fast)) {
@@ -41,7 +53,7 @@ public record Capture(long id, String rawPath, Said request, Said response, long
             } finally {
                 fast.end();
             }
-            return new Said(rawHeaders, out.toByteArray(), true);
+            return new Said(head, out.toByteArray(), true);
         }
 
         /** What is kept of the body: a text as it came, data described. */
@@ -57,8 +69,12 @@ public record Capture(long id, String rawPath, Said request, Said response, long
         /** Several values joined, secrets taken out. */
         public Map<String, String> headers() {
             Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
-            rawHeaders.forEach((name, values) ->
-                headers.put(name, isSecret(name) ? REDACTED : String.join(", ", values)));
+            head.lines().forEach(line -> {
+                int colon = line.indexOf(':');
+                String name = line.substring(0, colon);
+                if (isSecret(name)) headers.put(name, REDACTED);
+                else headers.merge(name, line.substring(colon + 1), (one, next) -> one + ", " + next);
+            });
             return headers;
         }
     }

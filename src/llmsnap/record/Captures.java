@@ -15,9 +15,8 @@ import llmsnap.record.Capture.Said;
  * of their own, the same: what may come to nothing makes no other go.
  */
 final class Captures {
-    /** What a capture and each of its headers cost beside their text. */
-    private static final int COST_BYTES = 300;
-    private static final int HEADER_COST_BYTES = 150;
+    /** What a capture costs beside its texts. */
+    private static final int COST_BYTES = 400;
     private static final int MAX_BYTES = 1 << 30;
 
     // These two are guarded by who owns the captures: Activity.
@@ -60,15 +59,6 @@ final class Captures {
         if (capture != null) bytes -= capture.bytes();
     }
 
-    private static long size(Map<String, List<String>> headers) {
-        long size = 0;
-        for (Map.Entry<String, List<String>> header : headers.entrySet()) {
-            size += HEADER_COST_BYTES + header.getKey().length();
-            for (String value : header.getValue()) size += value.length();
-        }
-        return size;
-    }
-
     private static String type(Map<String, List<String>> headers) {
         List<String> types = headers.get("content-type");
         if (types == null) types = headers.getOrDefault("Content-type", List.of());
@@ -78,7 +68,8 @@ final class Captures {
     /** A capture that is being made: it is kept whole or not at all. For one thread at a time. */
     final class Draft {
         private Said request;       // null: none is made
-        private Map<String, List<String>> headers = Map.of();
+        private String head = "";           // of the answer
+        private String type = "";
         private ByteArrayOutputStream body = new ByteArrayOutputStream(0);
         private MessageDigest data;         // of a body that is only described; else null
         private long dataBytes;
@@ -87,21 +78,23 @@ final class Captures {
         /** Begins with what was asked, if there is room. It must not change any more. */
         void begin(String path, Map<String, List<String>> asked, byte[] bytes, int count) {
             if (maxBytes == 0) return;
+            String asking = Said.head(asked);
             try {
-                request = Said.of(asked, Condensed.of(type(asked), bytes, count));
+                request = Said.of(asking, Condensed.of(type(asked), bytes, count));
             } catch (OutOfMemoryError e) {
                 return;
             }
-            grow(COST_BYTES + path.length() + size(asked) + request.kept().length);
+            grow(COST_BYTES + path.length() + asking.length() + request.kept().length);
         }
 
         /** The answer's head has come. @param expected bytes of its body, -1 when not known */
         void answer(Map<String, List<String>> answered, long expected) {
             if (request == null) return;
-            headers = answered;
-            if (Condensed.isData(type(answered))) data = Condensed.digest();
+            head = Said.head(answered);
+            type = type(answered);
+            if (Condensed.isData(type)) data = Condensed.digest();
             if (data == null && reserved + expected > maxBytes) drop();
-            else grow(size(answered));
+            else grow(head.length());
         }
 
         void add(byte[] bytes, int offset, int count) {
@@ -129,7 +122,8 @@ final class Captures {
             grow(-body.size());
             body.reset();
             data = null;
-            headers = Map.of();
+            head = "";
+            type = "";
         }
 
         private void drop() {
@@ -144,10 +138,9 @@ final class Captures {
         Capture finish(long id, String path) {
             if (request == null) return null;
             try {
-                String type = type(headers);
                 byte[] said = data != null ? Condensed.described(type, dataBytes, data.digest())
                     : Condensed.of(type, body.toByteArray(), body.size());
-                Said response = Said.of(headers, said);
+                Said response = Said.of(head, said);
                 long size = reserved - body.size() + response.kept().length;
                 return new Capture(id, path, request, response, size);
             } catch (OutOfMemoryError e) {

@@ -257,8 +257,8 @@ class ActivityTest {
             new Activity(config("metricsMaxInMemory: 100000\ncaptureBuffer: 1"), row -> {});
         for (int i = 0; i < 5_000; i++) ended(many, 1, 1);
         assertThat(captured(many))
-            .as("1 MB of captures that take 300 bytes each beside their text")
-            .hasSizeBetween(3_000, 3_500);
+            .as("1 MB of captures that take 400 bytes each beside their text")
+            .hasSizeBetween(2_300, 2_700);
     }
 
     @Test void aCaptureThatWasBegunBeforeCapturesWereTurnedOffIsNotKept() {
