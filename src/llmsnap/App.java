@@ -82,7 +82,7 @@ final class App {
         this.leftovers = new Leftovers(files.identity() + " " + arguments.listen());
         this.version = given.version;
         this.log = new Log(config.settings().logging(), Proc.isTerminal());
-        this.metrics = new Metrics(version.getProperty("version"), RouteTable.MODEL_PATHS);
+        this.metrics = new Metrics(version.getProperty("version"), Inference.MODEL_PATHS);
         this.history = new History(log);
         this.activity = new Activity(config.settings().kept(), row -> {
             metrics.count(row);
@@ -153,7 +153,7 @@ final class App {
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
             new ModelRoutes(pool, names, bodies, version),
             new RouteTable.Operating(new OperateRoutes(pool, bodies, history),
-                new ConfigRoutes(reload, bodies)), new Events(pool, peers, activity, logs),
+                new ConfigRoutes(reload, bodies)), new Events(pool, names, activity, logs),
             new ActivityRoutes(pool, activity, metrics), logs);
         peers.start(clients::join);
         try {

@@ -362,6 +362,7 @@ final class Reload implements ConfigRoutes.Editor {
         private final Supplier<List<String>> looking;
         private List<String> known;
         private List<String> before;
+        private boolean whole = true;
         private boolean gone;
 
         Watched(List<String> known, Supplier<List<String>> looking) {
@@ -370,12 +371,19 @@ final class Reload implements ConfigRoutes.Editor {
             this.looking = looking;
         }
 
-        /** Whether they are others than were known, and have come to rest. */
+        /**
+         * Whether they are others than were known, and have come to rest. What is not there is
+         * taken to be as it was: a disk that is away for a moment takes no models with it.
+         */
         boolean hasChanged() {
-            List<String> now = looking.get();
-            boolean whole = !now.contains("");
-            gone = !whole && !before.contains("");
-            boolean settled = whole && now.equals(before) && !now.equals(known);
+            List<String> now = new ArrayList<>(looking.get());
+            boolean all = !now.contains("");
+            gone = whole && !all;
+            whole = all;
+            for (int i = 0; i < now.size() && i < before.size(); i++) {
+                if (now.get(i).isEmpty()) now.set(i, before.get(i));
+            }
+            boolean settled = now.equals(before) && !now.equals(known);
             before = now;
             if (settled) known = now;
             return settled;

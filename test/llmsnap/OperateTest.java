@@ -149,7 +149,8 @@ class OperateTest {
                 llmsnap.get("/api/pause").body().equals("{\"paused\":false}"));
             for (String odd : List.of("{}", "{\"for\":\"soon\"}", "{\"until\":\"then\"}", "[]",
                 "{\"until\":\"2001-01-01\"}", "{\"for\":\"1h\",\"until\":\"2099-01-01\"}",
-                "{\"for\":\"0s\"}", "{\"for\":\"999999h\"}")) {
+                "{\"for\":\"0s\"}", "{\"for\":\"999999h\"}", "{\"for\":\"1h\",\"unload\":0}",
+                "{\"for\":\"1h\",\"refuse\":\"no\"}")) {
                 assertThat(llmsnap.post("/api/pause", odd).statusCode()).as(odd).isEqualTo(400);
             }
         }
@@ -251,7 +252,9 @@ class OperateTest {
         Files.createSymbolicLink(top.resolve("same.gguf"), top.resolve("chat.gguf"));
         Path config = folder.resolve("c.yaml");
         Files.writeString(config, "startPort: " + Running.freePorts(8) + "\n" + Running.SIM
-            + "discover: [{dir: " + top + ", cmd: '${sim} --file ${FILE} ${MMPROJ}', ttl: 60}]\n"
+            + "  top: " + top + "\n  kind: gguf\n"
+            + "discover:\n  - {dir: '${top}', match: '*.${kind}', ttl: 60,"
+            + " cmd: '${sim} --file ${FILE} ${MMPROJ}'}\n  - {dir: /no/such/folder}\n"
             + "models: {chat: {cmd: '${sim}', description: mine}}\n"
             + "selectors: {picked: {targets: [chat]}}\n");
         String checked = Running.run(Running.JAVA, "--config", config.toString(),

@@ -132,6 +132,8 @@ class PeersTest {
                 Running.await("b is known", () -> served(llmsnap.chat("b")).equals("p/b"));
                 Running.await("a is known", () -> served(other.chat("a")).equals("p/a"));
                 Running.await("it goes round", () -> served(llmsnap.chat("s")).equals("508"));
+                assertThat(llmsnap.raw("GET /v1/realtime?model=s HTTP/1.1\r\nHost: x\r\n"
+                    + TunnelTest.HANDSHAKE + "\r\n")).as("a WebSocket, too").contains("508");
             }
             Running.await("it is said", () -> llmsnap.get("/v1/models").body()
                 .contains("\"value\":\"unreachable\""));

@@ -436,6 +436,9 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
             if (port < 1 || port > MAX_PORT) throw refused(url, " has no valid port");
             String host = parts.group(2);
             if (!HOST.matcher(host).matches()) throw refused(url, " has no valid host name");
+            if (host.contains("_") && scheme.equals("https")) {
+                throw refused(url, ": no certificate is for a host name with an underscore");
+            }
             String path = parts.group(4).replaceAll("/+$", "");
             if (path.matches(".*[\\s?#\"<>\\\\^`{|}].*")) {
                 throw refused(url, ": a base path takes no query and no blanks");

@@ -2,8 +2,6 @@ package llmsnap.config;
 
 import static java.util.Objects.requireNonNullElse;
 import static llmsnap.config.KeyReader.KEYS;
-import static llmsnap.config.KeyReader.ODD;
-import static llmsnap.config.KeyReader.isOdd;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -58,9 +56,9 @@ public final class ConfigReader {
     private final Problems problems = new Problems();
     private final Environment environment;
     private final Map<String, Integer> keptPorts;
-    private final Machine machine;
     private final MemoryReader memory;
     private PromptCache prompts;
+    private final Discovery discovery;
     private Map<String, Discovery.Found> found;
     private List<KeyReader.Given> keys;
     private final Map<String, ModelReader> readers = new LinkedHashMap<>();
@@ -73,7 +71,7 @@ public final class ConfigReader {
 
     private ConfigReader(UnaryOperator<String> environment, Map<String, Integer> keptPorts,
             Machine machine) {
-        this.machine = machine;
+        this.discovery = new Discovery(machine, problems);
         this.memory = new MemoryReader(machine, problems);
         this.environment = new Environment(environment, problems, new TreeMap<>());
         this.keptPorts = keptPorts;
@@ -138,9 +136,9 @@ public final class ConfigReader {
         Fields top = file.of(MacroTree.known(expanded, 0, problems));
         top.has("macros");
         checkNames(file.mapping());
-        found = new Discovery(machine, problems).read(top, dir ->
-            new Scalar(global.expand(dir.text(), (name, why) ->
-                problems.error(dir.place(), "dir: " + why)), dir.plain(), dir.place()));
+        found = discovery.read(top, text ->
+            new Scalar(global.expand(text.text(), (name, why) ->
+                problems.error(text.place(), "discover: " + why)), text.plain(), text.place()));
         keys = new KeyReader(problems).read(top);
         readPeers(top);
         Memory pools = memory.read(top);
@@ -264,9 +262,7 @@ public final class ConfigReader {
             if (!asked && provided.isEmpty()) {
                 problems.error(each.place(), "the peer \"" + id + "\" lists no models");
             }
-            String key = fields.text("apiKey", "");
-            if (isOdd(key)) fields.error("apiKey", "the peer's apiKey " + ODD);
-            peers.put(id, new Peer(id, proxy, provided, key,
+            peers.put(id, new Peer(id, proxy, provided, fields.header("apiKey"),
                 FilterReader.read(fields, "", problems), fields.reach(asked ? refresh : 0)));
             fields.close();
         }
@@ -307,18 +303,12 @@ public final class ConfigReader {
 
     private Config.History history(Fields top) {
         try (Fields history = top.fields("history")) {
-            String dir = history.text("dir", "").strip();
+            String dir = folder(history, "");
             if (top.has("history") && dir.isEmpty()) {
                 top.error("history", "history needs dir, the folder for its files");
             }
-            return new Config.History(fromHome(dir), history.whole("keepDays", 30, 1));
+            return new Config.History(dir, history.whole("keepDays", 30, 1));
         }
-    }
-
-    private List<String> folders(Fields top) {
-        List<String> folders = new ArrayList<>();
-        for (Fields each : top.list(Discovery.KEY)) folders.add(each.text("dir", ""));
-        return folders;
     }
 
     private Settings settings(Fields top, Set<String> secrets) {
@@ -339,7 +329,7 @@ public final class ConfigReader {
             prompts, history(top));
         return new Settings(hooks(top), entry, top.whole("swapGrace", 2, 0), logging, kept,
             new Config.Lists(top.flag("includeAliasesInList", false),
-            top.flag("includeBareNames", true), folders(top)));
+            top.flag("includeBareNames", true), discovery.folders()));
     }
 
     private List<Pattern> looks(Fields upstream) {
@@ -357,21 +347,21 @@ public final class ConfigReader {
     }
 
     private PromptCache prompts(Fields top) {
-        UnaryOperator<String> variables = environment.variables();
-        String home = requireNonNullElse(variables.apply("HOME"), "/tmp");
-        String caches = requireNonNullElse(variables.apply("XDG_CACHE_HOME"), home + "/.cache");
+        String caches = environment.variables().apply("XDG_CACHE_HOME");
         try (Fields given = top.fields("promptCache")) {
-            String dir = given.text("dir", caches + "/llmsnap/prompts").strip();
-            return new PromptCache(fromHome(dir),
+            return new PromptCache(
+                folder(given, requireNonNullElse(caches, "~/.cache") + "/llmsnap/prompts"),
                 memory.size(given, "limit", PROMPTS_BYTES),
                 given.whole("minTokens", 256, 0), given.atLeast(1, "timeout", 30));
         }
     }
 
-    /** A folder's name, where ~/ stands for the home folder. */
-    private String fromHome(String dir) {
+    /** The folder that {@code dir} names, where ~/ stands for the home folder. */
+    private String folder(Fields fields, String otherwise) {
         String home = requireNonNullElse(environment.variables().apply("HOME"), "/tmp");
+        String dir = fields.text("dir", otherwise).strip();
         String whole = dir.startsWith("~/") ? home + dir.substring(1) : dir;
+        problems.checkFile(whole, fields.place("dir"));
         return whole.replaceFirst("/+$", "");
     }
 

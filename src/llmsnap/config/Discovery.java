@@ -88,6 +88,7 @@ final class Discovery {
     private final Machine machine;
     private final Problems problems;
     private final Map<String, Found> found = new LinkedHashMap<>();
+    private final List<String> folders = new ArrayList<>();
     private final Set<Path> seen = new HashSet<>();
     private final Map<String, String> projectors = new HashMap<>();
 
@@ -105,7 +106,10 @@ final class Discovery {
                 continue;
             }
             String folder = expanding.apply(dir).text();
-            Pattern match = glob(each.text("match", "*" + ENDING));
+            if (!problems.checkFile(folder, dir.place())) continue;
+            folders.add(folder);
+            Pattern match = each.take("match", Kind.SCALAR) instanceof Scalar glob
+                ? glob(expanding.apply(glob).text()) : glob("*" + ENDING);
             try {
                 List<String> files = machine.models(folder);
                 noteProjectors(files);
@@ -122,6 +126,11 @@ final class Discovery {
             }
         }
         return found;
+    }
+
+    /** Where was looked, in order. */
+    List<String> folders() {
+        return folders;
     }
 
     /** The first of each folder is for the models beside it. */

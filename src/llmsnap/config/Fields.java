@@ -32,13 +32,14 @@ final class Fields implements AutoCloseable {
     private static final Map<String, String> ELSEWHERE = Map.ofEntries(
         entry("timeouts", "requestTimeout bounds the longest silence of a model's server,"
             + " healthCheckTimeout its start; peers and models have timeouts of their own"),
-        entry("scheduler", "waiting requests are served in the order of their arrival, see"
-            + " swapGrace"),
+        entry("scheduler", "waiting requests are served by the priority of their key, then in the"
+            + " order of their arrival, see swapGrace"),
         entry("logRequests", "every request is logged at level info"),
         entry("compat", "requests are passed on as they came"),
         entry("performance", "there is nothing to tune here"),
         entry("ui", "the UI needs no settings"),
-        entry("store", "activity is kept in memory, see metricsMaxInMemory"));
+        entry("store", "activity is kept in memory, see metricsMaxInMemory, and in files, see"
+            + " history"));
     private static final Pattern NO_JSON =
         Pattern.compile("[-+]?\\.(inf|Inf|INF)|\\.(nan|NaN|NAN)");
     /** Keys for what the command line says. */
@@ -143,6 +144,15 @@ final class Fields implements AutoCloseable {
     String text(String key, String otherwise) {
         schema.key(key).is(Kind.SCALAR);
         return read(key, otherwise, "text", Scalar::text);
+    }
+
+    static final String ODD = "has a character in it that no header can have, like a blank";
+
+    /** What a header can have: no blank, nothing beyond ASCII; "" where it is not given. */
+    String header(String key) {
+        String text = text(key, "");
+        if (!text.matches("[!-~]*")) error(key, key + " " + ODD);
+        return text;
     }
 
     /** The URL of a server. */

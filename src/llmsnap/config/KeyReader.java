@@ -15,7 +15,6 @@ import llmsnap.text.YamlNode.Seq;
 /** Reads {@code apiKeys}: texts, or mappings that say what a key may. */
 final class KeyReader {
     static final String KEYS = "apiKeys";
-    static final String ODD = "has a space or control character in it";
 
     private final Problems problems;
     private final Set<String> texts = new HashSet<>();
@@ -51,13 +50,9 @@ final class KeyReader {
 
     private void check(String key, Place place) {
         if (!texts.add(key)) problems.error(place, "an API key is there twice");
-        boolean odd = isOdd(key);
-        if (odd || key.isEmpty()) problems.error(place, "an API key " + (odd ? ODD : "is empty"));
-    }
-
-    /** Whether no header can have it. */
-    static boolean isOdd(String key) {
-        return key.chars().anyMatch(c -> c <= ' ' || c == 0x7f);
+        boolean odd = key.chars().anyMatch(c -> c <= ' ' || c == 0x7f);
+        if (odd) problems.error(place, "an API key " + Fields.ODD);
+        if (key.isEmpty()) problems.error(place, "an API key is empty");
     }
 
     private Given key(Fields fields, Set<String> names) {

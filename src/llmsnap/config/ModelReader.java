@@ -210,22 +210,13 @@ final class ModelReader {
         }
         return new Life(calls("afterStart", defaults.calls.wake),
             calls("beforeStop", defaults.calls.sleep), keeps ? cacheDir : "",
-            fields.positive("unloadTimeout", defaults.unload), itsKey());
+            fields.positive("unloadTimeout", defaults.unload),
+            fields.header("apiKey"));
     }
 
     /** The key that its server wants, not checked so far; "" for none. */
     String apiKey() {
-        boolean given = fields.take("apiKey", Kind.SCALAR) instanceof Scalar;
-        return given ? fields.text("apiKey", "").strip() : "";
-    }
-
-    private String itsKey() {
-        String key = fields.text("apiKey", "").strip();
-        boolean odd = key.chars().anyMatch(c -> c <= ' ' || c >= 0x7f);
-        if (odd) {
-            fields.error("apiKey", "the model's apiKey has a space or control character in it");
-        }
-        return key;
+        return fields.take("apiKey", Kind.SCALAR) instanceof Scalar text ? text.text() : "";
     }
 
     /** Its other names. */

@@ -3,6 +3,8 @@ package llmsnap.config;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toList;
 
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -39,6 +41,18 @@ public final class Problems {
 
     void warn(Place place, String message) {
         warnings.add(new Problem(place, message));
+    }
+
+    /** Whether a file can be called so; else that is an error. */
+    boolean checkFile(String name, Place place) {
+        try {
+            Path.of(name);
+            return true;
+        } catch (InvalidPathException e) {
+            error(place, "no file can be called that; if it has other letters than English has,"
+                + " set LANG=C.UTF-8 in the environment of llmsnap");
+            return false;
+        }
     }
 
     /** The errors, in file order; {@link #warnings} likewise. */

@@ -1,6 +1,5 @@
 package llmsnap.http;
 
-import java.util.Set;
 import llmsnap.http.api.ActivityRoutes;
 import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.api.Events;
@@ -22,12 +21,10 @@ public record RouteTable(Inference inference, ModelRoutes models, Operating oper
     public record Operating(OperateRoutes operate, ConfigRoutes config) {}
 
     private static final StaticFiles FILES = new StaticFiles();
-    /** See {@link Inference#MODEL_PATHS}. */
-    public static final Set<String> MODEL_PATHS = Inference.MODEL_PATHS;
 
     @Override public Route at(String path) {
         if (path.equals("/v1/audio/voices")) return Route.use(inference::get, inference::post);
-        boolean model = MODEL_PATHS.contains(path) || Inference.VERSIONLESS.contains(path);
+        boolean model = Inference.MODEL_PATHS.contains(path);
         return model ? Route.use(null, inference::post) : other(path);
     }
 
@@ -36,7 +33,7 @@ public record RouteTable(Inference inference, ModelRoutes models, Operating oper
             throws Failure, Refused, InterruptedException {
         String path = exchange.plainPath();
         if (exchange.isWebSocket()) inference.get(exchange, rest);
-        else if (MODEL_PATHS.contains(path)) throw Failure.notTaken(path, "POST", "GET");
+        else if (Inference.MODEL_PATHS.contains(path)) throw Failure.notTaken(path, "POST", "GET");
         else throw Failure.noPath(path);
     }
 

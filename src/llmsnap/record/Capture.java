@@ -36,7 +36,7 @@ public record Capture(long id, String rawPath, Said request, Said response, long
         static String head(Map<String, List<String>> headers) {
             var head = new StringBuilder(512);
             headers.forEach((name, values) -> {
-                for (String value : values) head.append(name).append(':').append(value).append('\n');
+                for (String each : values) head.append(name).append(':').append(each).append('\n');
             });
             return head.toString();
         }
@@ -72,8 +72,8 @@ public record Capture(long id, String rawPath, Said request, Said response, long
             head.lines().forEach(line -> {
                 int colon = line.indexOf(':');
                 String name = line.substring(0, colon);
-                if (isSecret(name)) headers.put(name, REDACTED);
-                else headers.merge(name, line.substring(colon + 1), (one, next) -> one + ", " + next);
+                String value = isSecret(name) ? REDACTED : line.substring(colon + 1);
+                headers.merge(name, value, (one, next) -> one + ", " + next);
             });
             return headers;
         }

@@ -22,6 +22,8 @@ final class Condensed {
     private static final int STEP_BYTES = 512;
     private static final Pattern DATA =
         Pattern.compile("(image|audio|video)/.*|application/(octet-stream|pdf|zip)\\b.*");
+    private static final Pattern FORM =
+        Pattern.compile("(?i) *multipart/[^;]*;.*?\\bboundary *= *\"?([^\";]+)");
     private static final Pattern PART_TYPE =
         Pattern.compile("content-type:([^\r\n]*)", Pattern.CASE_INSENSITIVE);
     private static final int MAX_HEAD_BYTES = 16 * 1024;
@@ -65,13 +67,13 @@ final class Condensed {
     static byte[] of(String type, byte[] bytes, int length) {
         byte[] exact = bytes.length == length ? bytes : Arrays.copyOf(bytes, length);
         if (isData(type)) return described(type, exact);
-        int boundary = type.startsWith("multipart/") ? type.indexOf("boundary=") : -1;
-        return boundary < 0 ? text(exact) : form(exact, type.substring(boundary + 9));
+        Matcher form = FORM.matcher(type);
+        return form.lookingAt() ? form(exact, form.group(1)) : text(exact);
     }
 
     /** A form, its files described. */
-    private static byte[] form(byte[] bytes, String parameter) {
-        String boundary = "--" + parameter.split(";", 2)[0].replace("\"", "").strip();
+    private static byte[] form(byte[] bytes, String boundaryText) {
+        String boundary = "--" + boundaryText.strip();
         var out = new ByteArrayOutputStream();
         var form = new String(bytes, ISO_8859_1);
         for (int from = 0, to; from < form.length(); from = to) {

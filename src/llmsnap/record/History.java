@@ -21,6 +21,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -142,8 +143,8 @@ public final class History {
     private void append(Kind kind, String text, int lines) {
         if (!isOn()) return;
         LocalDate today = LocalDate.now();
-        Path file = Path.of(settings.dir()).resolve(kind.name().toLowerCase() + "-" + today
-            + ".jsonl");
+        String name = kind.name().toLowerCase(Locale.ROOT) + "-" + today + ".jsonl";
+        Path file = Path.of(settings.dir(), name);
         try {
             if (!today.equals(sweptOn)) sweep(today);
             Files.createDirectories(file.getParent());

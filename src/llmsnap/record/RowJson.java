@@ -4,6 +4,7 @@ import static java.lang.Math.max;
 import static llmsnap.text.Json.obj;
 
 import java.time.Instant;
+import java.util.Locale;
 import llmsnap.text.Json;
 
 /** Rows as JSON, for those who look and for files, and back again. */
@@ -67,7 +68,7 @@ public final class RowJson {
             new Row.Asked(text(json, "model"), text(json, "path"), text(json, "requested_model"),
                 text(json, "key")),
             new Row.Outcome((int) whole(json, "status"),
-                cause.isEmpty() ? Cause.ANSWERED : Cause.valueOf(cause.toUpperCase()),
+                cause.isEmpty() ? Cause.ANSWERED : Cause.valueOf(cause.toUpperCase(Locale.ROOT)),
                 text(json, "error")),
             new Row.Tokens(counts, json.at("estimated") == Json.TRUE),
             new Row.Times(Instant.parse(text(json, "timestamp")).toEpochMilli(),

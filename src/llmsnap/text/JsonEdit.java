@@ -117,10 +117,16 @@ public final class JsonEdit {
         return member != null && bytes[member.valueStart] == 't';
     }
 
-    /** Whether it is {@code false}. */
-    public boolean isFalse(String key) {
+    /**
+     * The same, {@code otherwise} where the key is not there.
+     *
+     * @throws Malformed when it is something else than true or false
+     */
+    public boolean flag(String key, boolean otherwise) {
         Member member = first(key);
-        return member != null && bytes[member.valueStart] == 'f';
+        if (member == null) return otherwise;
+        if (isTrue(key) || bytes[member.valueStart] == 'f') return isTrue(key);
+        throw new Malformed("\"" + key + "\" is true or false", null);
     }
 
     private Member first(String key) {

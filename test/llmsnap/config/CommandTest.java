@@ -94,7 +94,7 @@ class CommandTest {
     @Test void aPeersKeyThatNoHeaderCanHaveIsAnErrorThatDoesNotQuoteIt() {
         assertThat(read("models: {}\npeers: {p: {proxy: 'http://h', models: [m],"
             + " apiKey: \"se-cret\\n\"}}\n").errors().getFirst().message())
-            .isEqualTo("the peer's apiKey has a space or control character in it");
+            .isEqualTo("apiKey has a character in it that no header can have, like a blank");
         assertThat(read("apikey: [x]\nmodels: {}\n").errors().getFirst().message())
             .isEqualTo("the key \"apikey\" protects nothing; did you mean \"apiKeys\"?");
     }

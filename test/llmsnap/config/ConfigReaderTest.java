@@ -462,7 +462,7 @@ class ConfigReaderTest {
             .containsExactly(
                 "f:1:12: startPort has to be a whole number from 1, this is \"0\"",
                 "f:2:21: healthCheckTimeout has to be a whole number, this is \"soon\"",
-                "f:3:11: an API key has a space or control character in it",
+                "f:3:11: an API key has a character in it that no header can have, like a blank",
                 "f:3:16: an API key is empty",
                 "f:6:10: cmd: unclosed ' that opens at: run 'x",
                 "f:7:12: proxy: \"ftp://x\" is no URL; it has to start with http:// or"

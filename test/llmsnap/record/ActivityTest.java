@@ -135,7 +135,7 @@ class ActivityTest {
         String text = "a sentence, and another one. ".repeat(100_000);
         InFlight request = activity.begin("m", "/v1/x", () -> {});
         byte[] asked = form.getBytes(UTF_8);
-        request.keepRequest(type("multipart/form-data; boundary=b"), asked, asked.length);
+        request.keepRequest(type("Multipart/Form-Data; Boundary=\"b\""), asked, asked.length);
         request.answerBegins(type("text/plain"), -1);
         byte[] answer = text.substring(0, 900_000).getBytes(UTF_8);
         request.pass(answer, 0, answer.length);

@@ -18,6 +18,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Peer;
 import llmsnap.config.Config;
+import llmsnap.http.proxy.Names;
 import llmsnap.http.proxy.PeerModels;
 import llmsnap.http.proxy.Query;
 import llmsnap.http.server.Exchange;
@@ -56,21 +57,21 @@ public final class Events {
     private static final int LOG_BYTES = 16 * 1024;
 
     private final ModelPool pool;
-    private final PeerModels peers;
+    private final Names names;
     private final Activity activity;
     private final LogRoutes logs;
     private final Timeline timeline;
     private final List<Inbox> readers = new CopyOnWriteArrayList<>();
 
-    public Events(ModelPool pool, PeerModels peers, Activity activity, LogRoutes logs) {
+    public Events(ModelPool pool, Names names, Activity activity, LogRoutes logs) {
         this.pool = pool;
-        this.peers = peers;
+        this.names = names;
         this.activity = activity;
         this.logs = logs;
         timeline = new Timeline(pool);
         pool.onChange(timeline);
         pool.onChange(this::modelsChanged);
-        peers.onChange(() -> pool.inOneStep(() -> {
+        names.peers().onChange(() -> pool.inOneStep(() -> {
             if (!readers.isEmpty()) tell(pool.statuses(), null);
             return null;
         }));
@@ -105,10 +106,10 @@ public final class Events {
     private List<Json.Obj> json(List<ModelStatus> models, Config config) {
         List<Json.Obj> list = new ArrayList<>();
         for (ModelStatus status : models) list.add(ModelJson.event(status, config));
+        PeerModels peers = names.peers();
         for (Peer peer : config.peers().byId().values()) {
             for (String name : peers.of(peer)) {
-                boolean alone = config.model(name) == null && peers.having(name).size() == 1;
-                String id = alone ? name : peer.id() + "/" + name;
+                String id = names.isAlone(name) ? name : peer.id() + "/" + name;
                 list.add(ModelJson.event(id, peer, peers.status(peer, name)));
             }
         }
@@ -126,8 +127,7 @@ public final class Events {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
         // Who asks so gets only the models that have changed, and a model's own log.
-        String query = "&" + exchange.rawQuery() + "&";
-        var inbox = new Inbox(query.contains("&changes&"));
+        var inbox = new Inbox(Query.value(exchange.rawQuery(), "changes") != null);
         Map<String, LogBuffer> sources = sources(Query.value(exchange.rawQuery(), "log"));
         var reader = new Reader(exchange, inbox, sources);
         sources.values().forEach(each -> each.listen(inbox));

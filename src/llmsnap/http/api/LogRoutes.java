@@ -1,6 +1,7 @@
 package llmsnap.http.api;
 
 import llmsnap.http.proxy.Names;
+import llmsnap.http.proxy.Query;
 import llmsnap.http.proxy.Target;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -25,7 +26,7 @@ public record LogRoutes(ModelPool pool, Names names, Log log) {
     /** History, then lines as they come. {@code which}: "", "proxy", "upstream" or a model. */
     public void stream(Exchange exchange, String which)
             throws Failure, InterruptedException {
-        boolean history = !("&" + exchange.rawQuery() + "&").matches(".*&no-history[=&].*");
+        boolean history = Query.value(exchange.rawQuery(), "no-history") == null;
         LogBuffer.Reader reader = buffer(which).reader(history);
         exchange.responseHeaders().set("X-Content-Type-Options", "nosniff");
         // Who connects again tells from it what it has already.

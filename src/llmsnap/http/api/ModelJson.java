@@ -155,13 +155,16 @@ final class ModelJson {
         return none ? "" : status.server().source().name().toLowerCase(Locale.ROOT);
     }
 
+    /** Of a model, which may have been removed and be on its way out: "". */
+    private static String group(String id, Config config) {
+        return config.models().containsKey(id) ? config.group(id).name() : "";
+    }
+
     // ---- events
 
     static Json.Obj event(ModelStatus status, Config config) {
         Model model = status.model();
         ModelStatus.Clock clock = status.clock();
-        // a removed one may be on its way out
-        boolean known = config.models().containsKey(model.id());
         boolean began = status.history().starts() > 0;
         boolean busy = status.requests().inFlight() > 0;
         ModelStatus.Trouble trouble = status.history().trouble();
@@ -176,7 +179,7 @@ final class ModelJson {
             "sleepMode", model.launch().sleep() == null ? "disable" : "enable",
             "peerID", "",
             "aliases", model.about().aliases(),
-            "group", known ? config.group(model.id()).name() : "",
+            "group", group(model.id(), config),
             "pid", status.pid(),
             "port", model.proxy().port(),
             "ttl", model.limits().ttlSeconds(),
@@ -221,7 +224,7 @@ final class ModelJson {
         return obj(
             "model", status.id(),
             "state", status.state().label,
-            "group", config.group(status.id()).name(),
+            "group", group(status.id(), config),
             "in_flight", status.requests().inFlight(),
             "waiting", status.requests().waiting(),
             "position", status.requests().position(),

@@ -76,7 +76,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
                 String status = peers.status(peer, name);
                 list.add(ModelJson.listed(peer.id() + "/" + name, peer, status));
                 boolean alone = config.settings().lists().bareNames()
-                    && names.findOrNull(name) instanceof Target.Remote;
+                    && names.isAlone(name);
                 if (alone) list.add(ModelJson.listed(name, peer, status));
             }
         }
@@ -254,7 +254,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
 
     public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
         // Before it goes: who waits for it begins afresh, and nothing is saved only to be deleted.
-        if (exchange.queryPart().matches(".*[?&]forget=true.*")) pool.forget(id(name));
+        if ("true".equals(Query.value(exchange.rawQuery(), "forget"))) pool.forget(id(name));
         pool.unload(id(name));
         exchange.sendText("OK");
     }

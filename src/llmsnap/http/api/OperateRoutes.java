@@ -8,7 +8,6 @@ import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
-import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.http.proxy.Body;
@@ -22,6 +21,7 @@ import llmsnap.record.History;
 import llmsnap.record.RowJson;
 import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
+import llmsnap.text.Malformed;
 
 /** Living with it: the GPU for others for a while, and what was. */
 public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) {
@@ -53,15 +53,13 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
         try (Body body = bodies.read(exchange)) {
             JsonEdit asked = body.json();
             long untilMs = untilMs(asked.text("for"), asked.text("until"));
-            for (String flag : List.of("unload", "refuse")) {
-                if (asked.text(flag) == null) continue;
-                throw new Failure(400, "\"" + flag + "\" is true or false");
-            }
             String reason = asked.text("reason");
             String shown = reason == null ? "" : reason.strip();
             pool.pause(new Pause(untilMs,
                 shown.length() > MAX_REASON ? shown.substring(0, MAX_REASON) : shown,
-                !asked.isFalse("unload"), asked.isTrue("refuse")));
+                asked.flag("unload", true), asked.flag("refuse", false)));
+        } catch (Malformed e) {
+            throw new Failure(400, e.getMessage());
         }
         paused(exchange, rest);
     }

@@ -6,18 +6,13 @@ import static llmsnap.record.Cause.NO_ANSWER;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import java.net.InetAddress;
-import java.net.URI;
 import java.net.URLEncoder;
-import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Model;
-import llmsnap.config.Config.Peer;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool.Ticket;
@@ -76,7 +71,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             twice(exchange, request, noted, waiting);
         } catch (Failure e) {
             if (tried.isEmpty()) throw e;
-            throw new Failure(e.status, e.cause, e.getMessage() + before(tried));
+            throw e.plus(before(tried));
         } catch (Refused e) {
             if (tried.isEmpty()) throw e;
             throw new Refused(e.refusal, e.getMessage() + before(tried));
@@ -91,15 +86,8 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
     private static void serves(Exchange exchange, Target target) {
         if (exchange.isCommitted()) return;
         String name = target.served();
-        if (!isPrintable(name)) name = URLEncoder.encode(name, UTF_8).replace("+", "%20");
+        if (!name.matches("[!-~]*")) name = URLEncoder.encode(name, UTF_8).replace("+", "%20");
         exchange.responseHeaders().set("X-llmsnap-model", name);
-    }
-
-    private static boolean isPrintable(String name) {
-        for (int i = 0; i < name.length(); i++) {
-            if (name.charAt(i) <= ' ' || name.charAt(i) >= 0x7f) return false;
-        }
-        return true;
     }
 
     /** Whether the next target of a fallback may do what this one has not begun to do. */
@@ -181,7 +169,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
         switch (request.to()) {
             case Target.Local local -> local(exchange, local, request, noted, waiting);
             case Target.Remote remote -> {
-                Upstream upstream = upstream(remote.peer(), last);
+                Upstream upstream = Upstream.of(remote.peer(), trusted(), last);
                 ReverseProxy.checkLoop(exchange, upstream.name());
                 noted.granted();
                 proxy.send(exchange, upstream, request, noted, waiting);
@@ -218,8 +206,7 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             } catch (Failure e) {
                 if (e.cause != NO_ANSWER) throw e;
                 boolean dead = lease.run().hasEnded(EXIT_PATIENCE_MS);
-                throw new Failure(e.status, e.cause, e.getMessage()
-                    + (dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
+                throw e.plus((dead ? "; its process has ended; " : "; ") + lease.run().lastLines());
             }
         }
     }
@@ -235,25 +222,5 @@ public record Dispatcher(ModelPool pool, ReverseProxy proxy, Activity activity, 
             + outlook.status().state().label + ", position "
             + outlook.status().requests().position() + " in the queue, behind " + outlook.ahead()
             + ", has to go: " + outlook.mustGo() + ", busy: " + outlook.busy());
-    }
-
-    /**
-     * Where a peer answers. The JDK's client refuses host names with an underscore: see to them.
-     */
-    private Upstream upstream(Peer peer, boolean last) throws Failure {
-        Address address = peer.proxy();
-        String name = "the peer \"" + peer.id() + "\" (" + address + ")";
-        String url = address.toString();
-        String host = null;
-        if (address.host().contains("_") && !address.isHttps()) {
-            try {
-                url = address.at(InetAddress.getByName(address.host()).getHostAddress());
-                host = address.authority();
-            } catch (UnknownHostException e) {
-                throw new Failure(502, name + " cannot be found: there is no host "
-                    + address.host());
-            }
-        }
-        return new Upstream(URI.create(url), host, name, peer.apiKey(), trusted(), last);
     }
 }

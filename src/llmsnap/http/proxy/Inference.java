@@ -13,6 +13,8 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import llmsnap.config.Config.Key;
 import llmsnap.http.proxy.Outgoing.Kind;
 import llmsnap.http.server.Exchange;
@@ -37,18 +39,16 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     private static final int MAX_SHOWN = 100;
     private static final int MAX_ID_CHARS = 1_000;
     /** Routes that are also served without their /v1. */
-    public static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
+    private static final Set<String> VERSIONLESS = Set.of("/chat/completions", "/completions",
         "/responses", "/messages", "/messages/count_tokens", "/embeddings");
     /** Paths that lead to models, as far as they are known: those under /v1/ need not be. */
-    public static final Set<String> MODEL_PATHS = Set.of(
-        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings",
-        "/v1/messages",
-        "/v1/messages/count_tokens", "/v1/audio/speech", "/v1/audio/voices",
-        "/v1/audio/transcriptions", "/v1/images/generations", "/v1/images/edits", "/v1/rerank",
-        "/v1/reranking", "/rerank", "/reranking", "/infill", "/completion", "/tokenize",
-        "/detokenize",
-        "/apply-template", "/score", "/classify", "/pooling", "/sdapi/v1/txt2img",
-        "/sdapi/v1/img2img");
+    public static final Set<String> MODEL_PATHS = Stream.concat(
+        VERSIONLESS.stream().flatMap(each -> Stream.of(each, "/v1" + each)),
+        Stream.of("/v1/audio/speech", "/v1/audio/voices", "/v1/audio/transcriptions",
+            "/v1/images/generations", "/v1/images/edits", "/v1/rerank", "/v1/reranking", "/rerank",
+            "/reranking", "/infill", "/completion", "/tokenize", "/detokenize", "/apply-template",
+            "/score", "/classify", "/pooling", "/sdapi/v1/txt2img", "/sdapi/v1/img2img"))
+        .collect(Collectors.toUnmodifiableSet());
     private static final Set<String> LOOKS = Set.of("/props", "/slots", "/metrics", "/health");
     private static final Pattern FILE =
         Pattern.compile(".*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
@@ -98,7 +98,7 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
         boolean free = to instanceof Target.Local && key.control() && key.models().isEmpty();
         if (free || !path.startsWith("/v/")) return;
         String its = path.substring("/v".length());
-        if (MODEL_PATHS.contains(its) || VERSIONLESS.contains(its)) return;
+        if (MODEL_PATHS.contains(its)) return;
         throw new Failure(403, "with this API key, and for models of peers, /v/ leads to inference"
             + " only").as("forbidden", null);
     }

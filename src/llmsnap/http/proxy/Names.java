@@ -60,6 +60,11 @@ public final class Names {
         return pin.isEmpty() ? null : plain(pin);
     }
 
+    /** Whether a peer's model of that name needs no other: nobody else is called that. */
+    public boolean isAlone(String name) {
+        return findOrNull(name) instanceof Target.Remote;
+    }
+
     private Target plain(String name) {
         Config config = pool.config();
         Model model = config.model(name);

@@ -4,10 +4,10 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 
 import java.io.IOException;
 import java.net.URI;
+import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,10 +15,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Peer;
+import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
@@ -28,7 +31,7 @@ import llmsnap.text.Json;
  * are asked now and then, and nobody waits for that: one that does not answer keeps its last list.
  */
 public final class PeerModels {
-    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final int PATIENCE_SECONDS = 10;
     private static final int MAX_MODELS = 10_000;
     static final String UNREACHABLE = "unreachable";
 
@@ -95,21 +98,38 @@ public final class PeerModels {
     private void ask(Peer peer, ReverseProxy.Clients clients) {
         Said before = said.getOrDefault(peer.id(), new Said(Map.of(), true));
         try {
+            Upstream to = Upstream.of(peer, false, true);
             String path = peer.reach().upstreamPath();
-            URI uri = URI.create(peer.proxy() + (path == null ? "/v1" : path) + "/models");
-            HttpRequest.Builder request = HttpRequest.newBuilder(uri).timeout(PATIENCE);
+            URI uri = URI.create(to.base() + (path == null ? "/v1" : path) + "/models");
+            HttpRequest.Builder request = HttpRequest.newBuilder(uri);
+            if (to.host() != null) request.header("Host", to.host());
             if (!peer.apiKey().isEmpty()) {
                 request.header("Authorization", "Bearer " + peer.apiKey());
             }
-            HttpResponse<String> answer = clients.patient(peer.reach().connectSeconds())
-                .send(request.build(), BodyHandlers.ofString());
+            HttpResponse<String> answer = answer(request.build(),
+                clients.patient(peer.reach().connectSeconds()));
             if (answer.statusCode() != 200) throw new IOException("" + answer.statusCode());
             said(peer, new Said(read(answer.body()), true));
-        } catch (IOException | InterruptedException | RuntimeException e) {
+        } catch (IOException | InterruptedException | Failure | RuntimeException e) {
             said(peer, new Said(before.models, false));
             if (!before.reachable) return;
             log.warn("the peer \"" + peer.id() + "\" does not list its models: "
                 + e.getMessage());
+        }
+    }
+
+    /** A request's own time limit ends with the head. */
+    private static HttpResponse<String> answer(HttpRequest request, HttpClient client)
+            throws IOException, InterruptedException {
+        var answer = client.sendAsync(request, BodyHandlers.ofString());
+        try {
+            return answer.get(PATIENCE_SECONDS, SECONDS);
+        } catch (ExecutionException e) {
+            throw new IOException(e.getCause().getMessage());
+        } catch (TimeoutException e) {
+            throw new IOException("no whole answer within " + PATIENCE_SECONDS + " s");
+        } finally {
+            answer.cancel(true);
         }
     }
 

@@ -10,13 +10,17 @@ import llmsnap.http.server.Failure;
 public final class Query {
     private Query() {}
 
-    /** The decoded value of the first {@code key} in an encoded text, or null. */
+    /**
+     * The decoded value of the first {@code key} in an encoded text, "" where it has none; null
+     * when the key is not there.
+     */
     public static String value(String encoded, String key) throws Failure {
         if (encoded == null) return null;
         for (String pair : encoded.split("&")) {
             int equals = pair.indexOf('=');
-            if (equals < 0 || !decode(pair.substring(0, equals)).equals(key)) continue;
-            return decode(pair.substring(equals + 1));
+            boolean bare = equals < 0;
+            if (!decode(bare ? pair : pair.substring(0, equals)).equals(key)) continue;
+            return bare ? "" : decode(pair.substring(equals + 1));
         }
         return null;
     }

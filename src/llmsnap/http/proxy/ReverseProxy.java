@@ -81,20 +81,20 @@ public record ReverseProxy(Supplier<Clients> clients) {
      */
     void send(Exchange exchange, Upstream to, Outgoing outgoing, InFlight noted,
             WaitingStream waiting) throws Failure, InterruptedException {
-        if (outgoing.kind() == Outgoing.Kind.UPGRADE) {
-            Tunnel.pass(exchange, to, handshake(exchange, to, outgoing.path()), noted);
-            return;
-        }
         Reach reach = outgoing.to().reach();
         String path = outgoing.path();
         boolean moved = reach.upstreamPath() != null && path.startsWith(VERSION);
         if (moved) path = reach.upstreamPath() + path.substring(VERSION.length());
+        if (outgoing.kind() == Outgoing.Kind.UPGRADE) {
+            Tunnel.pass(exchange, to, handshake(exchange, to, outgoing, path), noted);
+            return;
+        }
         var target = URI.create(to.base() + path);
         boolean there = Objects.equals(target.getRawAuthority(), to.base().getRawAuthority());
         if (!there) throw new Failure(400, "the path of the request is no path");
         HttpRequest.Builder request = HttpRequest.newBuilder(target)
             .method(exchange.method(), outgoing.body().get());
-        copyHeaders(exchange, to, outgoing.asked() != null, (name, value) -> {
+        copyHeaders(exchange, to, outgoing, (name, value) -> {
             try {
                 request.header(name, value);
             } catch (IllegalArgumentException e) {
@@ -103,9 +103,9 @@ public record ReverseProxy(Supplier<Clients> clients) {
         });
         if (reach.headSeconds() > 0) request.timeout(Duration.ofSeconds(reach.headSeconds()));
         if (to.host() != null) request.setHeader("Host", to.host());
-        if (outgoing.to() instanceof Target.Remote) request.header(HOPS, hops(exchange) + SELF);
         boolean atHand = outgoing.asked() != null || exchange.isGet();
-        boolean local = outgoing.to() instanceof Target.Local && atHand;
+        boolean local = outgoing.to() instanceof Target.Local && atHand
+            && reach.connectSeconds() == Reach.CONNECT_SECONDS;
         HttpClient client = local ? clients.get().local(to.base().getScheme().equals("https"))
             : clients.get().patient(reach.connectSeconds());
         new AnswerStream(exchange, to, noted, waiting).pass(client, request.build());
@@ -122,10 +122,10 @@ public record ReverseProxy(Supplier<Clients> clients) {
         throw new Failure(508, peer + " leads back to this server: a loop of peers");
     }
 
-    /** @param whole the body was read and its encoding undone */
-    private static void copyHeaders(Exchange exchange, Upstream to, boolean whole,
+    private static void copyHeaders(Exchange exchange, Upstream to, Outgoing outgoing,
             BiConsumer<String, String> into) {
         Headers from = exchange.requestHeaders();
+        boolean whole = outgoing.asked() != null;       // it was read and its encoding undone
         boolean keyed = exchange.isKeyed() || !to.apiKey().isEmpty();
         Predicate<String> ours = name -> OURS.contains(name)
             || whole && name.equals("content-encoding") || keyed && KEYS.contains(name);
@@ -133,16 +133,18 @@ public record ReverseProxy(Supplier<Clients> clients) {
         into.accept("Accept-Encoding", "identity");
         // or the JDK's client names itself
         if (!from.containsKey("User-Agent")) into.accept("User-Agent", "llmsnap");
+        if (outgoing.to() instanceof Target.Remote) into.accept(HOPS, hops(exchange) + SELF);
         if (to.apiKey().isEmpty()) return;
         into.accept("Authorization", "Bearer " + to.apiKey());
         into.accept("x-api-key", to.apiKey());
     }
 
-    private static String handshake(Exchange exchange, Upstream to, String path) {
+    private static String handshake(Exchange exchange, Upstream to, Outgoing outgoing,
+            String path) {
         String host = to.host() == null ? to.base().getAuthority() : to.host();
         var head = new StringBuilder("GET " + to.base().getRawPath() + path + " HTTP/1.1\r\nHost: "
             + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
-        copyHeaders(exchange, to, false,
+        copyHeaders(exchange, to, outgoing,
             (name, value) -> head.append(name + ": " + value + "\r\n"));
         return head.append("\r\n").toString();
     }

@@ -28,6 +28,7 @@ import llmsnap.record.InFlight;
  */
 final class Tunnel {
     private static final int CONNECT_MS = 10_000;
+    private static final int HANDSHAKE_SECONDS = 30;
     private static final int MAX_HEAD_BYTES = 64 * 1024;
     private static final int PIECE_BYTES = 16 * 1024;
     private static final int SWITCHING = 101;
@@ -46,7 +47,7 @@ final class Tunnel {
     /** Returns when either side has ended. @throws Failure for no tunnel, or one that was cut */
     static void pass(Exchange exchange, Upstream to, String request, InFlight noted)
             throws Failure {
-        exchange.progress.limitSilence(0);
+        exchange.progress.limitSilence(HANDSHAKE_SECONDS);
         try (Far far = connect(to)) {
             far.out.write(request.getBytes(ISO_8859_1));
             far.out.flush();
@@ -59,6 +60,7 @@ final class Tunnel {
                 throw new Failure(shown, to.name() + " answered " + code
                     + " where a WebSocket was asked for");
             }
+            exchange.progress.limitSilence(0);
             Internals.Connection near = exchange.takeOver(code, head);
             Thread.ofPlatform().daemon().name("websocket").start(() -> forward(near.in(), far));
             byte[] piece = new byte[PIECE_BYTES];
@@ -77,19 +79,34 @@ final class Tunnel {
 
     private static Far connect(Upstream to) throws IOException {
         URI base = to.base();
-        String host = base.getHost().replaceAll("^\\[|]$", "");
-        if (base.getScheme().equals("https")) {
-            Socket socket = SSLSocketFactory.getDefault().createSocket(host, base.getPort());
+        boolean tls = base.getScheme().equals("https");
+        int usual = tls ? 443 : 80;
+        var there = new InetSocketAddress(base.getHost().replaceAll("^\\[|]$", ""),
+            base.getPort() > 0 ? base.getPort() : usual);
+        if (tls) {
+            Socket socket = secured(there);
             return new Far(new BufferedInputStream(socket.getInputStream()),
                 socket.getOutputStream(), socket);
         }
         SocketChannel channel = SocketChannel.open();
         try {
-            channel.socket().connect(new InetSocketAddress(host, base.getPort()), CONNECT_MS);
+            channel.socket().connect(there, CONNECT_MS);
             return new Far(new BufferedInputStream(Channels.newInputStream(channel)),
                 Channels.newOutputStream(channel), channel);
         } catch (IOException e) {
             channel.close();
+            throw e;
+        }
+    }
+
+    private static Socket secured(InetSocketAddress there) throws IOException {
+        var plain = new Socket();
+        try {
+            plain.connect(there, CONNECT_MS);
+            return ((SSLSocketFactory) SSLSocketFactory.getDefault())
+                .createSocket(plain, there.getHostString(), there.getPort(), true);
+        } catch (IOException e) {
+            plain.close();
             throw e;
         }
     }

@@ -47,6 +47,17 @@ public final class Failure extends Exception {
         this.cause = cause;
     }
 
+    /** The same with more words. */
+    public Failure plus(String words) {
+        var more = new Failure(status, cause, getMessage() + words);
+        more.code = code;
+        more.retrySeconds = retrySeconds;
+        more.param = param;
+        more.more = this.more;
+        more.given = given;
+        return more;
+    }
+
     /** Adds OpenAI's word for it, and the parameter to blame or null. */
     public Failure as(String word, String parameter) {
         code = word;

@@ -8,7 +8,7 @@ import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Machine;
-import llmsnap.http.RouteTable;
+import llmsnap.http.proxy.Inference;
 import llmsnap.models.Kept;
 import llmsnap.models.MemorySource;
 import llmsnap.models.ModelState;
@@ -43,7 +43,7 @@ class MetricsTest {
     }
 
     @Test void thePageCountsWhatEndedWithBoundedLabels() {
-        Metrics metrics = new Metrics("1", RouteTable.MODEL_PATHS);
+        Metrics metrics = new Metrics("1", Inference.MODEL_PATHS);
         Activity activity = new Activity(CONFIG.settings().kept(), metrics::count);
         for (String path :
             new String[] {
