@@ -70,7 +70,7 @@ compile() {
   local jdk=$1 classes=$2 release=$3
   shift 3
   # Strings glued by plain code: what the JDK links at run time instead costs its time at the start.
-  "$jdk/bin/javac" --release "$release" -Xlint:all,-options -Werror -encoding UTF-8 \
+  "$jdk/bin/javac" --release "$release" -Xlint:all,-options,-serial -Werror -encoding UTF-8 \
     -XDstringConcat=inline \
     -d "$classes" "$@"
 }

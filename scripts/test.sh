@@ -8,7 +8,7 @@ jars=$(scripts/test-jars.sh build/test-jars) || exit 1
 rm -rf build/test-classes
 mkdir -p build/test-classes
 find test -name '*.java' >build/test-sources
-"$jdk/bin/javac" --release 21 -Xlint:all,-classfile,-processing -Werror -encoding UTF-8 \
+"$jdk/bin/javac" --release 21 -Xlint:all,-classfile,-processing,-serial -Werror -encoding UTF-8 \
   -cp "build/classes:$jars" -d build/test-classes @build/test-sources || exit 1
 
 parallel() { printf -- '--config\njunit.jupiter.execution.parallel.%s\n' "$@"; }

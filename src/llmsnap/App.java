@@ -17,7 +17,6 @@ import llmsnap.config.Config;
 import llmsnap.config.Config.Address;
 import llmsnap.http.RouteTable;
 import llmsnap.http.api.ActivityRoutes;
-import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
@@ -53,14 +52,6 @@ final class App {
     private static final int BROKEN_STATUS = 3;
     private static final int LOOK_SECONDS = 2;
 
-    /**
-     * What it is started with.
-     *
-     * @param files the configuration's
-     * @param version of this program, see {@link Main}
-     */
-    record Given(Arguments arguments, ConfigFiles files, Properties version, ThisMachine machine) {}
-
     private final Arguments arguments;
     private final ConfigFiles files;
     private final Properties version;
@@ -75,12 +66,19 @@ final class App {
     private final Meter meter;
     private final CompletableFuture<Clients> clients = new CompletableFuture<>();
 
-    App(Given given, Config config) {
-        this.arguments = given.arguments;
-        this.files = given.files;
-        this.machine = given.machine;
+    /**
+     * What it is started with.
+     *
+     * @param files the configuration's
+     * @param version of this program, see {@link Main}
+     */
+    App(Arguments arguments, ConfigFiles files, Properties version, ThisMachine machine,
+            Config config) {
+        this.arguments = arguments;
+        this.files = files;
+        this.machine = machine;
         this.leftovers = new Leftovers(files.identity() + " " + arguments.listen());
-        this.version = given.version;
+        this.version = version;
         this.log = new Log(config.settings().logging(), Proc.isTerminal());
         this.metrics = new Metrics(version.getProperty("version"), Inference.MODEL_PATHS);
         this.history = new History(log);
@@ -152,8 +150,8 @@ final class App {
         var logs = new LogRoutes(pool, names, log);
         var table = new RouteTable(new Inference(pool, names, bodies, dispatcher),
             new ModelRoutes(pool, names, bodies, version),
-            new RouteTable.Operating(new OperateRoutes(pool, bodies, history),
-                new ConfigRoutes(reload, bodies)), new Events(pool, names, activity, logs),
+            new OperateRoutes(pool, bodies, history, reload),
+            new Events(pool, names, activity, logs),
             new ActivityRoutes(pool, activity, metrics), logs);
         peers.start(clients::join);
         try {

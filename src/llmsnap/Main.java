@@ -63,7 +63,7 @@ public final class Main {
         if (arguments.address().isUnresolved()) {
             throw new Exit(1, "--listen: there is no host " + arguments.host());
         }
-        new App(new App.Given(arguments, files, version, machine), config).run(stamps);
+        new App(arguments, files, version, machine, config).run(stamps);
     }
 
     /** A peer that is this server would be asked by itself for ever. */

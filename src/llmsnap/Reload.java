@@ -22,7 +22,7 @@ import llmsnap.config.Config.Model;
 import llmsnap.config.ConfigReader.Text;
 import llmsnap.config.ConfigReader;
 import llmsnap.config.Problems.Problem;
-import llmsnap.http.api.ConfigRoutes;
+import llmsnap.http.api.OperateRoutes;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Tls;
 import llmsnap.models.ModelPool;
@@ -38,7 +38,7 @@ import llmsnap.text.Json;
  * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files
  * with it. A broken file changes nothing.
  */
-final class Reload implements ConfigRoutes.Editor {
+final class Reload implements OperateRoutes.Editor {
     private static final long LOOK_MS = 500;
     /** Two seconds. */
     private static final int LOOKS_PER_FOLDERS = 4;

@@ -31,7 +31,6 @@ final class MatrixReader {
 
     /** An expression that cannot be read. */
     private static final class Wrong extends Exception {
-        private static final long serialVersionUID = 1;
 
         Wrong(String message) {
             super(message, null, false, false);

@@ -1,7 +1,12 @@
 package llmsnap.http;
 
+import static llmsnap.http.server.Routes.Access.CONTROL;
+import static llmsnap.http.server.Routes.Access.OPEN;
+import static llmsnap.http.server.Routes.Access.USE;
+
+import java.util.HashMap;
+import java.util.Map;
 import llmsnap.http.api.ActivityRoutes;
-import llmsnap.http.api.ConfigRoutes;
 import llmsnap.http.api.Events;
 import llmsnap.http.api.LogRoutes;
 import llmsnap.http.api.ModelRoutes;
@@ -15,93 +20,103 @@ import llmsnap.http.server.Routes;
 import llmsnap.models.Refused;
 
 /** Which path leads where; README lists them. */
-public record RouteTable(Inference inference, ModelRoutes models, Operating operating,
-        Events events, ActivityRoutes activity, LogRoutes logs) implements Routes {
-    /** What those need who keep the server going. */
-    public record Operating(OperateRoutes operate, ConfigRoutes config) {}
+public final class RouteTable implements Routes {
+    private final Map<String, Route> routes = new HashMap<>();
 
-    private static final StaticFiles FILES = new StaticFiles();
+    /** @param inference requests that go to models; the others are for what they are called */
+    public RouteTable(Inference inference, ModelRoutes models, OperateRoutes operate,
+            Events events, ActivityRoutes activity, LogRoutes logs) {
+        inference(inference, models);
+        models(models);
+        operate(operate, events, activity, logs);
+        var files = new StaticFiles();
+        get(OPEN, exchange -> exchange.redirect(302, "/ui"), "/");
+        get(CONTROL, exchange -> exchange.redirect(302, "/ui/models"), "/upstream");
+        get(OPEN, files::icon, "/favicon.ico");
+        get(OPEN, files::serve, "/ui", "/ui/*");
+    }
 
-    @Override public Route at(String path) {
-        if (path.equals("/v1/audio/voices")) return Route.use(inference::get, inference::post);
-        boolean model = Inference.MODEL_PATHS.contains(path);
-        return model ? Route.use(null, inference::post) : other(path);
+    private void inference(Inference to, ModelRoutes models) {
+        Inference.MODEL_PATHS.forEach(path -> add(USE, null, to::post, path));
+        // Everything under /v1/ that is posted goes to the model it names.
+        add(USE, exchange -> webSocket(to, exchange), to::post, "/v1/*");
+        add(USE, null, to::post, "/v/*");
+        add(USE, to::get, to::post, "/v1/audio/voices", "/sdapi/v1/*");
+        add(USE, to::get, null, "/slots", "/lora-adapters");
+        // Of the model that the query names; else of this server.
+        add(USE, exchange -> {
+            if (Query.names(exchange)) to.get(exchange);
+            else models.props(exchange);
+        }, null, "/props");
+        any(to::upstream, "/upstream/*");
     }
 
     /** Only a WebSocket, as /v1/realtime is one, comes with a GET for a model. */
-    private void webSocket(Exchange exchange, String rest)
+    private static void webSocket(Inference to, Exchange exchange)
             throws Failure, Refused, InterruptedException {
         String path = exchange.plainPath();
-        if (exchange.isWebSocket()) inference.get(exchange, rest);
+        if (exchange.isWebSocket()) to.get(exchange);
         else if (Inference.MODEL_PATHS.contains(path)) throw Failure.notTaken(path, "POST", "GET");
         else throw Failure.noPath(path);
     }
 
-    /** Of the model that the query names; else of this server. */
-    private void props(Exchange exchange, String rest)
-            throws Failure, Refused, InterruptedException {
-        if (Query.names(exchange)) inference.get(exchange, rest);
-        else models.props(exchange);
+    private void models(ModelRoutes models) {
+        get(OPEN, models::health, "/health", "/wol-health");
+        get(OPEN, models::routerHealth, "/v1/health");
+        get(USE, models::list, "/v1/models", "/models");
+        get(USE, models::one, "/v1/models/*");
+        get(CONTROL, models::running, "/running");
+        get(CONTROL, models::unloadAllByGet, "/unload");
+        post(models::routerUnload, "/models/unload");
+        post(models::routerLoad, "/models/load");
+        post(models::unloadAll, "/api/models/unload");
+        post(models::unload, "/api/models/unload/*", "/models/unload/*");
+        post(models::sleep, "/api/models/sleep/*", "/models/sleep/*");
+        post(models::load, "/api/models/load/*");
+        get(CONTROL, models::profiles, "/api/profiles");
+        any(models::activate, "/api/profiles/active");
+        get(USE, models::key, "/api/key");
+        get(CONTROL, models::version, "/api/version");
+        get(CONTROL, models::explain, "/api/explain");
     }
 
-    private Route other(String path) {
-        if (path.equals("/v1/health")) return Route.open(models::routerHealth);
-        boolean below = path.startsWith("/models/") && path.endsWith("/*");
-        return below || path.startsWith("/api/") ? api(path) : plain(path);
+    private void operate(OperateRoutes operate, Events events, ActivityRoutes activity,
+            LogRoutes logs) {
+        add(CONTROL, operate::paused, operate::pause, "/api/pause");
+        post(operate::resume, "/api/resume");
+        get(CONTROL, operate::history, "/api/history");
+        post(operate::reload, "/api/reload");
+        add(CONTROL, operate::show, operate::save, "/api/config");
+        post(operate::check, "/api/config/check");
+        get(CONTROL, events::stream, "/api/events");
+        get(CONTROL, events::router, "/models/sse");
+        get(CONTROL, activity::metrics, "/metrics");
+        get(CONTROL, activity::rows, "/api/metrics");
+        get(CONTROL, activity::capture, "/api/captures/*");
+        post(activity::cancel, "/api/inflight/*");
+        get(CONTROL, logs::tail, "/logs", "/log");
+        get(CONTROL, logs::stream, "/logs/stream", "/log/stream", "/logs/stream/*",
+            "/log/stream/*");
     }
 
-    private Route plain(String path) {
-        return switch (path) {
-            // Everything under /v1/ that is posted goes to the model it names.
-            case "/v1/*" -> Route.use(this::webSocket, inference::post);
-            case "/v/*" -> Route.use(null, inference::post);
-            case "/sdapi/v1/*" -> Route.use(inference::get, inference::post);
-            case "/props" -> Route.use(this::props, null);
-            case "/slots", "/lora-adapters" -> Route.use(inference::get, null);
-            case "/upstream/*" -> Route.any(inference::upstream);
-            case "/health", "/wol-health" -> Route.open(models::health);
-            case "/v1/models", "/models" -> Route.use(models::list, null);
-            case "/v1/models/*" -> Route.use(models::one, null);
-            case "/running" -> Route.look(models::running);
-            case "/unload" -> Route.look(models::unloadAllByGet);
-            case "/models/unload" -> Route.control(models::routerUnload);
-            case "/models/load" -> Route.control(models::routerLoad);
-            case "/models/sse" -> Route.look(events::router);
-            case "/metrics" -> Route.look(activity::metrics);
-            case "/logs", "/log" -> Route.look(logs::tail);
-            case "/logs/stream", "/log/stream", "/logs/stream/*", "/log/stream/*" ->
-                Route.look(logs::stream);
-            case "/" -> Route.open((exchange, rest) -> exchange.redirect(302, "/ui"));
-            case "/upstream" ->
-                Route.look((exchange, rest) -> exchange.redirect(302, "/ui/models"));
-            case "/favicon.ico" -> Route.open(FILES::icon);
-            case "/ui", "/ui/*" -> Route.open(FILES::serve);
-            default -> null;
-        };
+    private void get(Access access, Handler handler, String... paths) {
+        add(access, handler, null, paths);
     }
 
-    private Route api(String path) {
-        return switch (path) {
-            case "/api/models/unload" -> Route.control(models::unloadAll);
-            case "/api/models/unload/*", "/models/unload/*" -> Route.control(models::unload);
-            case "/api/models/sleep/*", "/models/sleep/*" -> Route.control(models::sleep);
-            case "/api/models/load/*" -> Route.control(models::load);
-            case "/api/profiles/active" -> Route.any(models::activate);
-            case "/api/pause" -> Route.state(operating.operate::paused, operating.operate::pause);
-            case "/api/resume" -> Route.control(operating.operate::resume);
-            case "/api/history" -> Route.look(operating.operate::history);
-            case "/api/reload" -> Route.control(operating.config::reload);
-            case "/api/config" -> Route.state(operating.config::show, operating.config::save);
-            case "/api/config/check" -> Route.control(operating.config::check);
-            case "/api/key" -> Route.use(models::key, null);
-            case "/api/version" -> Route.look(models::version);
-            case "/api/explain" -> Route.look(models::explain);
-            case "/api/events" -> Route.look(events::stream);
-            case "/api/metrics" -> Route.look(activity::rows);
-            case "/api/captures/*" -> Route.look(activity::capture);
-            case "/api/inflight/*" -> Route.control(activity::cancel);
-            case "/api/profiles" -> Route.look(models::profiles);
-            default -> null;
-        };
+    /** For who may control the server. */
+    private void post(Handler handler, String... paths) {
+        add(CONTROL, null, handler, paths);
+    }
+
+    private void add(Access access, Handler get, Handler post, String... paths) {
+        for (String path : paths) routes.put(path, new Route(access, get, post, null));
+    }
+
+    private void any(Handler handler, String path) {
+        routes.put(path, new Route(CONTROL, handler, handler, handler));
+    }
+
+    @Override public Route at(String path) {
+        return routes.get(path);
     }
 }

@@ -234,6 +234,7 @@ public final class ModelPool {
     public void shutdown() throws InterruptedException {
         send(new Event.Shutdown());
         allStopped.await();
+        guard.run(() -> { });       // who listens has been told of the last one
     }
 
     /** Deletes what is kept of a model's prompts. */

@@ -2,7 +2,6 @@ package llmsnap.models;
 
 /** A request that will not be served. */
 public final class Refused extends Exception {
-    private static final long serialVersionUID = 1;
     public final Refusal refusal;
 
     public Refused(Refusal refusal, String message) {

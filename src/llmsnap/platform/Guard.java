@@ -5,8 +5,6 @@ import java.util.function.Supplier;
 
 /** A lock around pieces of work; no monitor, which would pin virtual threads before Java 24. */
 public final class Guard extends ReentrantLock {
-    private static final long serialVersionUID = 1;
-
     /** Does it while nobody else does any. */
     public void run(Runnable work) {
         lock();

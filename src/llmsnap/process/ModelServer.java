@@ -105,7 +105,6 @@ public final class ModelServer implements ModelRun {
 
     /** Why a model did not get ready. */
     private static final class StartFailed extends Exception {
-        private static final long serialVersionUID = 1;
 
         StartFailed(String message) {
             super(message, null, false, false);

@@ -56,7 +56,6 @@ public final class PromptCaches {
 
     /** A server that does not do as it is asked. */
     private static final class Failed extends Exception {
-        private static final long serialVersionUID = 1;
 
         Failed(String message) {
             super(message, null, false, false);

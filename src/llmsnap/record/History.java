@@ -21,13 +21,11 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Consumer;
+import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.config.Config;
@@ -50,11 +48,12 @@ public final class History {
     private static final int PIECE_BYTES = 64 * 1024;
     private static final Pattern NAME =
         Pattern.compile("(requests|models)-([0-9]{4}-[0-9]{2}-[0-9]{2})\\.jsonl");
-
-    private enum Kind { REQUESTS, MODELS }
+    /** How files of a kind of line are called, with the day behind it. */
+    private static final String REQUESTS = "requests";
+    private static final String MODELS = "models";
 
     /** @param what a {@link Row}, or JSON */
-    private record Line(Kind kind, Object what) {
+    private record Line(String kind, Object what) {
         String text() {
             return (what instanceof Row row ? RowJson.of(row) : what) + "\n";
         }
@@ -62,8 +61,7 @@ public final class History {
 
     private final Log log;
     private final BlockingQueue<Line> waiting = new ArrayBlockingQueue<>(MAX_WAITING);
-    /** The first one that waits, taken out already. */
-    private final AtomicReference<Line> held = new AtomicReference<>();
+    private volatile Thread writer;     // null until it starts
     private final AtomicLong lost = new AtomicLong();
     private volatile Config.History settings = new Config.History("", 0);
     private final Guard guard = new Guard();        // guards the files, and the three below
@@ -87,10 +85,11 @@ public final class History {
 
     /** Begins to write. */
     public void start() {
-        Thread.ofPlatform().daemon().name("history").start(() -> {
+        writer = Thread.ofPlatform().daemon().name("history").start(() -> {
             try {
                 while (true) {
-                    held.set(waiting.take());
+                    // What waits stays there: who flushes meanwhile finds all of it.
+                    while (waiting.isEmpty()) LockSupport.park(this);
                     TimeUnit.MILLISECONDS.sleep(GATHER_MS);
                     flush();
                 }
@@ -104,46 +103,42 @@ public final class History {
 
     /** A request has ended. Returns at once. */
     public void ended(Row row) {
-        add(new Line(Kind.REQUESTS, row));
+        add(new Line(REQUESTS, row));
     }
 
     /** Something became of a model. Returns at once. */
     public void model(Json.Obj what) {
-        add(new Line(Kind.MODELS, what));
+        add(new Line(MODELS, what));
     }
 
     private void add(Line line) {
-        if (isOn() && !waiting.offer(line)) lost.incrementAndGet();
+        if (!isOn()) return;
+        if (waiting.offer(line)) LockSupport.unpark(writer);
+        else lost.incrementAndGet();
     }
 
     /** Writes what waits. */
     public void flush() {
-        guard.run(() -> {
-            Line first = held.getAndSet(null);
-            if (first == null) first = waiting.poll();
-            if (first != null) write(first);
-        });
+        guard.run(this::write);
     }
 
-    private void write(Line first) {
-        List<Line> lines = new ArrayList<>(List.of(first));
-        while (!lines.isEmpty()) {
-            waiting.drainTo(lines, MAX_BATCH);
-            for (Kind kind : Kind.values()) {
+    private void write() {
+        List<Line> lines = new ArrayList<>();
+        while (waiting.drainTo(lines, MAX_BATCH) > 0) {
+            for (String kind : List.of(REQUESTS, MODELS)) {
                 var text = new StringBuilder();
-                List<Line> its = lines.stream().filter(each -> each.kind == kind).toList();
+                List<Line> its = lines.stream().filter(each -> each.kind.equals(kind)).toList();
                 its.forEach(each -> text.append(each.text()));
                 if (!its.isEmpty()) append(kind, text.toString(), its.size());
             }
             lines.clear();
-            waiting.drainTo(lines, MAX_BATCH);
         }
     }
 
-    private void append(Kind kind, String text, int lines) {
+    private void append(String kind, String text, int lines) {
         if (!isOn()) return;
         LocalDate today = LocalDate.now();
-        String name = kind.name().toLowerCase(Locale.ROOT) + "-" + today + ".jsonl";
+        String name = kind + "-" + today + ".jsonl";
         Path file = Path.of(settings.dir(), name);
         try {
             if (!today.equals(sweptOn)) sweep(today);
@@ -178,8 +173,8 @@ public final class History {
     private void sweep(LocalDate today) {
         sweptOn = today;
         LocalDate oldest = today.minusDays(settings.keepDays());
-        List<Path> old = files(Kind.REQUESTS, LocalDate.MIN, oldest);
-        old.addAll(files(Kind.MODELS, LocalDate.MIN, oldest));
+        List<Path> old = files(REQUESTS, LocalDate.MIN, oldest);
+        old.addAll(files(MODELS, LocalDate.MIN, oldest));
         for (Path each : old) {
             try {
                 Files.deleteIfExists(each);
@@ -192,14 +187,14 @@ public final class History {
     // ---- reading
 
     /** The files of those days, both included, oldest first. */
-    private List<Path> files(Kind kind, LocalDate from, LocalDate to) {
+    private List<Path> files(String kind, LocalDate from, LocalDate to) {
         List<Path> files = new ArrayList<>();
         Path dir = Path.of(settings.dir());
         if (!isOn() || !Files.isDirectory(dir)) return files;
         try (DirectoryStream<Path> all = Files.newDirectoryStream(dir, "*.jsonl")) {
             for (Path each : all) {
                 Matcher name = NAME.matcher(each.getFileName().toString());
-                if (!name.matches() || !name.group(1).equalsIgnoreCase(kind.name())) continue;
+                if (!name.matches() || !name.group(1).equals(kind)) continue;
                 LocalDate day = day(name.group(2));
                 if (day != null && !day.isBefore(from) && !day.isAfter(to)) files.add(each);
             }
@@ -221,7 +216,7 @@ public final class History {
     /** The last rows, oldest first, at most so many. */
     public List<Row> last(int most) {
         Deque<Row> rows = new ArrayDeque<>();
-        for (Path file : files(Kind.REQUESTS, LocalDate.MIN, LocalDate.MAX).reversed()) {
+        for (Path file : files(REQUESTS, LocalDate.MIN, LocalDate.MAX).reversed()) {
             try {
                 for (String line : lastLines(file, most - rows.size()).reversed()) {
                     Row row = row(line);
@@ -264,18 +259,24 @@ public final class History {
         }
     }
 
+    /** Takes one after the other, and may give up. */
+    public interface Taker<T, E extends Exception> {
+        void take(T each) throws E;
+    }
+
     /** Hands on the rows that ended then, oldest first, as they are in the files. */
-    public void read(Instant from, Instant to, Consumer<Json.Obj> each) {
+    public <E extends Exception> void read(Instant from, Instant to, Taker<Json.Obj, E> each)
+            throws E {
         flush();
         ZoneId here = ZoneId.systemDefault();
-        for (Path file : files(Kind.REQUESTS, LocalDate.ofInstant(from, here).minusDays(1),
+        for (Path file : files(REQUESTS, LocalDate.ofInstant(from, here).minusDays(1),
                 LocalDate.ofInstant(to, here).plusDays(1))) {
             try {
                 forEachLine(file, line -> {
                     Row row = row(line);
                     if (row == null) return;
                     Instant ended = Instant.ofEpochMilli(row.times().endedMs());
-                    if (!ended.isBefore(from) && !ended.isAfter(to)) each.accept(RowJson.of(row));
+                    if (!ended.isBefore(from) && !ended.isAfter(to)) each.take(RowJson.of(row));
                 });
             } catch (IOException e) {
                 unreadable(file, e);
@@ -284,18 +285,19 @@ public final class History {
     }
 
     /** Longer lines are none of ours, and are cut. */
-    private static void forEachLine(Path file, Consumer<String> each) throws IOException {
+    private static <E extends Exception> void forEachLine(Path file, Taker<String, E> each)
+            throws IOException, E {
         var line = new ByteArrayOutputStream();
         try (InputStream in = new BufferedInputStream(Files.newInputStream(file), PIECE_BYTES)) {
             for (int c; (c = in.read()) >= 0; ) {
                 if (c == '\n') {
-                    each.accept(line.toString(UTF_8));
+                    each.take(line.toString(UTF_8));
                     line.reset();
                 } else if (line.size() < MAX_LINE_BYTES) {
                     line.write(c);
                 }
             }
         }
-        each.accept(line.toString(UTF_8));
+        each.take(line.toString(UTF_8));
     }
 }

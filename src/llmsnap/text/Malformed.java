@@ -5,7 +5,6 @@ package llmsnap.text;
  * through a parser's every method; whoever calls one has to expect it.
  */
 public final class Malformed extends RuntimeException {
-    private static final long serialVersionUID = 1;
     /** Where it is wrong; null for JSON, whose messages name the byte. */
     public final transient Place place;
 

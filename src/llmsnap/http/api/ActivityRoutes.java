@@ -4,7 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static llmsnap.text.Json.obj;
 
 import java.util.List;
-import java.util.function.ToLongFunction;
+import java.util.function.ToDoubleFunction;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
@@ -21,11 +21,12 @@ import llmsnap.text.Json;
 
 /** What was asked of the models: rows, captures, requests in flight, and counts for monitoring. */
 public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics) {
-    public void rows(Exchange exchange, String rest) throws Failure {
+    public void rows(Exchange exchange) throws Failure {
         exchange.sendJson(Json.of(activity.rows().stream().map(RowJson::of).toList()));
     }
 
-    public void capture(Exchange exchange, String id) throws Failure {
+    public void capture(Exchange exchange) throws Failure {
+        String id = exchange.rest();
         Capture capture = activity.capture(number(id));
         if (capture == null) {
             throw Failure.notFound("there is no capture of request " + Failure.shown(id)
@@ -35,7 +36,8 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
     }
 
     /** {@code rest} is "ID/cancel". */
-    public void cancel(Exchange exchange, String rest) throws Failure {
+    public void cancel(Exchange exchange) throws Failure {
+        String rest = exchange.rest();
         if (!rest.endsWith("/cancel")) {
             throw Failure.notFound(
                 "a request in flight can be cancelled: POST /api/inflight/ID/cancel");
@@ -56,7 +58,7 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         }
     }
 
-    public void metrics(Exchange exchange, String rest) throws Failure {
+    public void metrics(Exchange exchange) throws Failure {
         var page = new MetricsPage();
         metrics.write(page);
         write(page, pool.statuses());
@@ -68,11 +70,10 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
 
     /** Adds what models are at now. */
     static void write(MetricsPage page, List<ModelStatus> models) {
-        page.metric("counter", "llmsnap_starts_total", "How often a model's server was started.");
-        each(page, models, status -> status.history().starts());
-        page.metric("counter", "llmsnap_swaps_total",
-            "How often other models had to go for a model.");
-        each(page, models, status -> status.history().swaps());
+        each(page, models, "counter starts_total How often a model's server was started.",
+            status -> status.history().starts());
+        each(page, models, "counter swaps_total How often other models had to go for a model.",
+            status -> status.history().swaps());
         page.metric("gauge", "llmsnap_model_state",
             "1 for the state that a model is in, 0 for all others.");
         for (ModelStatus status : models) {
@@ -81,10 +82,10 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
                 page.sample(value, "model", status.id(), "state", state.label);
             }
         }
-        page.metric("gauge", "llmsnap_requests_in_flight", "Requests that a model is at.");
-        each(page, models, status -> status.requests().inFlight());
-        page.metric("gauge", "llmsnap_requests_waiting", "Requests that wait for a model.");
-        each(page, models, status -> status.requests().waiting());
+        each(page, models, "gauge requests_in_flight Requests that a model is at.",
+            status -> status.requests().inFlight());
+        each(page, models, "gauge requests_waiting Requests that wait for a model.",
+            status -> status.requests().waiting());
     }
 
     /** Adds who holds which memory. */
@@ -111,27 +112,24 @@ public record ActivityRoutes(ModelPool pool, Activity activity, Metrics metrics)
         List<ModelStatus> models = all.stream()
             .filter(each -> !each.model().launch().life().cacheDir().isEmpty()).toList();
         if (models.isEmpty()) return;
-        String name = "llmsnap_prompt_cache_";
-        page.metric("counter", name + "saved_tokens_total", "Tokens saved when a model went.");
-        each(page, models, status -> status.server().prompts().saved().allTokens());
-        page.metric("counter", name + "restored_tokens_total", "Tokens restored at a start.");
-        each(page, models, status -> status.server().prompts().restored().allTokens());
-        page.metric("counter", name + "saved_seconds_total", "Time that saving took.");
-        eachSeconds(page, models, status -> status.server().prompts().saved().allMs());
-        page.metric("counter", name + "restored_seconds_total", "Time that restoring took.");
-        eachSeconds(page, models, status -> status.server().prompts().restored().allMs());
-        page.metric("gauge", name + "bytes", "What a model's prompt cache takes on the disk.");
-        each(page, models, status -> status.server().prompts().saved().bytes());
+        String name = "counter prompt_cache_";
+        each(page, models, name + "saved_tokens_total Tokens saved when a model went.",
+            status -> status.server().prompts().saved().allTokens());
+        each(page, models, name + "restored_tokens_total Tokens restored at a start.",
+            status -> status.server().prompts().restored().allTokens());
+        each(page, models, name + "saved_seconds_total Time that saving took.",
+            status -> status.server().prompts().saved().allMs() / 1000.0);
+        each(page, models, name + "restored_seconds_total Time that restoring took.",
+            status -> status.server().prompts().restored().allMs() / 1000.0);
+        each(page, models, "gauge prompt_cache_bytes What a prompt cache takes on the disk.",
+            status -> status.server().prompts().saved().bytes());
     }
 
-    private static void eachSeconds(MetricsPage page, List<ModelStatus> models,
-            ToLongFunction<ModelStatus> millis) {
-        models.forEach(status ->
-            page.sample(millis.applyAsLong(status) / 1000.0, "model", status.id()));
-    }
-
-    private static void each(MetricsPage page, List<ModelStatus> models,
-            ToLongFunction<ModelStatus> value) {
-        models.forEach(status -> page.sample(value.applyAsLong(status), "model", status.id()));
+    /** @param metric its type, its name and what it is, with a blank between */
+    private static void each(MetricsPage page, List<ModelStatus> models, String metric,
+            ToDoubleFunction<ModelStatus> value) {
+        String[] words = metric.split(" ", 3);
+        page.metric(words[0], "llmsnap_" + words[1], words[2]);
+        models.forEach(status -> page.sample(value.applyAsDouble(status), "model", status.id()));
     }
 }

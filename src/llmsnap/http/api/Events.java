@@ -123,7 +123,7 @@ public final class Events {
     }
 
     /** Writes events until the client or the server leaves. */
-    public void stream(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void stream(Exchange exchange) throws Failure, InterruptedException {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
         // Who asks so gets only the models that have changed, and a model's own log.
@@ -159,7 +159,7 @@ public final class Events {
     }
 
     /** What llama.cpp's router tells of models: their status, whenever that changes. */
-    public void router(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void router(Exchange exchange) throws Failure, InterruptedException {
         exchange.beginEndless("text/event-stream");
         if (exchange.is("HEAD")) return;
         var inbox = new Inbox(true);

@@ -17,17 +17,16 @@ public record LogRoutes(ModelPool pool, Names names, Log log) {
     private static final String TEXT = "text/plain; charset=utf-8";
 
     /** The newest lines as text; a browser is sent to the UI. */
-    public void tail(Exchange exchange, String rest) throws Failure {
+    public void tail(Exchange exchange) throws Failure {
         boolean browser = exchange.headerText("Accept").contains("text/html");
         if (browser) exchange.redirect(302, "/ui/");
         else exchange.send(200, TEXT, log.shown.tail(HISTORY_BYTES));
     }
 
     /** History, then lines as they come. {@code which}: "", "proxy", "upstream" or a model. */
-    public void stream(Exchange exchange, String which)
-            throws Failure, InterruptedException {
+    public void stream(Exchange exchange) throws Failure, InterruptedException {
         boolean history = Query.value(exchange.rawQuery(), "no-history") == null;
-        LogBuffer.Reader reader = buffer(which).reader(history);
+        LogBuffer.Reader reader = buffer(exchange.rest()).reader(history);
         exchange.responseHeaders().set("X-Content-Type-Options", "nosniff");
         // Who connects again tells from it what it has already.
         exchange.responseHeaders().set("X-History-Bytes", String.valueOf(reader.left()));

@@ -32,12 +32,12 @@ import llmsnap.text.JsonEdit;
 
 /** Listing and control: what there is, what is loaded, and putting models in and out. */
 public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Properties version) {
-    public void health(Exchange exchange, String rest) throws Failure {
+    public void health(Exchange exchange) throws Failure {
         exchange.beQuiet();
         exchange.sendText("OK");
     }
 
-    public void version(Exchange exchange, String rest) throws Failure {
+    public void version(Exchange exchange) throws Failure {
         exchange.sendJson(obj(
             "version", version.getProperty("version"),
             "commit", version.getProperty("commit"),
@@ -45,7 +45,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
     }
 
     /** What the caller may do, and what there is for it. */
-    public void key(Exchange exchange, String rest) throws Failure {
+    public void key(Exchange exchange) throws Failure {
         exchange.beQuiet();
         boolean history = !pool.config().settings().kept().history().dir().isEmpty();
         exchange.sendJson(obj(
@@ -56,7 +56,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
 
     // ---- what there is
 
-    public void list(Exchange exchange, String rest) throws Failure {
+    public void list(Exchange exchange) throws Failure {
         Config config = pool.config();
         List<Json.Obj> list = new ArrayList<>();
         for (ModelStatus status : pool.statuses()) {
@@ -98,7 +98,8 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         exchange.sendJson(obj("object", "list", "data", list));
     }
 
-    public void one(Exchange exchange, String name) throws Failure {
+    public void one(Exchange exchange) throws Failure {
+        String name = exchange.rest();
         boolean limited = !exchange.key().models().isEmpty();
         Target found = limited ? names.findOrNull(name) : names.find(name);
         if (found == null || !found.isAllowed(exchange.key())) throw Inference.forbidden(name);
@@ -126,7 +127,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         return lost ? name : names.model(name).id();
     }
 
-    public void running(Exchange exchange, String rest) throws Failure {
+    public void running(Exchange exchange) throws Failure {
         List<Json.Obj> running = pool.statuses().stream()
             .filter(status -> status.state() != ModelState.STOPPED).map(ModelJson::running)
             .toList();
@@ -134,7 +135,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
     }
 
     /** What a request for {@code ?model=} would meet, and why the model last went. */
-    public void explain(Exchange exchange, String rest) throws Failure {
+    public void explain(Exchange exchange) throws Failure {
         String name = Query.model(exchange);
         Config config = pool.config();
         if (names.findOrNull(name) instanceof Target.Remote remote) {
@@ -148,8 +149,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
     // ---- control
 
     /** For scripts: answers with text. */
-    public void unloadAllByGet(Exchange exchange, String rest)
-            throws Failure, InterruptedException {
+    public void unloadAllByGet(Exchange exchange) throws Failure, InterruptedException {
         if (exchange.isStray()) throw Failure.stray("POST /api/models/unload");
         pool.unloadAll();
         exchange.sendText("OK");
@@ -157,7 +157,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
 
     // ---- profiles
 
-    public void profiles(Exchange exchange, String rest) throws Failure {
+    public void profiles(Exchange exchange) throws Failure {
         List<Json.Obj> all = pool.config().names().profiles().values().stream()
             .map(each -> obj(
                 "id", each.id(),
@@ -169,7 +169,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         exchange.sendJson(obj("profiles", all, "active", active == null ? null : active.id()));
     }
 
-    public void activate(Exchange exchange, String rest) throws Failure {
+    public void activate(Exchange exchange) throws Failure {
         if (!exchange.is("PUT")) {
             throw Failure.notTaken(exchange.plainPath(), "PUT", exchange.method());
         }
@@ -178,13 +178,13 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
             String id = edit.text("id");
             names.activate(id == null ? edit.text("name") : id);
         }
-        profiles(exchange, rest);
+        profiles(exchange);
     }
 
     // ---- as llama.cpp's router is asked
 
     /** Begins to load a model, and answers at once. */
-    public void routerLoad(Exchange exchange, String rest) throws Failure {
+    public void routerLoad(Exchange exchange) throws Failure {
         String id = names.model(named(exchange)).id();
         ModelStatus status = present(id, pool.status(id));
         if (status.state().isServing()) throw new Failure(400, "model is already running");
@@ -193,8 +193,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
     }
 
     /** Begins to unload the model that the body names, and answers at once; without one all. */
-    public void routerUnload(Exchange exchange, String rest)
-            throws Failure, InterruptedException {
+    public void routerUnload(Exchange exchange) throws Failure, InterruptedException {
         String name = named(exchange);
         if (name == null) {
             pool.unloadAll();
@@ -227,7 +226,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         }
     }
 
-    public void routerHealth(Exchange exchange, String rest) throws Failure {
+    public void routerHealth(Exchange exchange) throws Failure {
         exchange.beQuiet();
         exchange.sendJson(obj("status", "ok"));
     }
@@ -245,29 +244,28 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
     }
 
     /** All models, or the one that a JSON body names. */
-    public void unloadAll(Exchange exchange, String rest) throws Failure, InterruptedException {
+    public void unloadAll(Exchange exchange) throws Failure, InterruptedException {
         String model = named(exchange);
         if (model == null) pool.unloadAll();
         else pool.unload(id(model));
         exchange.sendJson(obj("msg", "ok"));
     }
 
-    public void unload(Exchange exchange, String name) throws Failure, InterruptedException {
+    public void unload(Exchange exchange) throws Failure, InterruptedException {
+        String name = exchange.rest();
         // Before it goes: who waits for it begins afresh, and nothing is saved only to be deleted.
         if ("true".equals(Query.value(exchange.rawQuery(), "forget"))) pool.forget(id(name));
         pool.unload(id(name));
         exchange.sendText("OK");
     }
 
-    public void load(Exchange exchange, String name)
-            throws Failure, Refused, InterruptedException {
-        pool.acquire(id(name), exchange.interruption).close();
+    public void load(Exchange exchange) throws Failure, Refused, InterruptedException {
+        pool.acquire(id(exchange.rest()), exchange.interruption).close();
         exchange.sendText("OK");
     }
 
-    public void sleep(Exchange exchange, String name)
-            throws Failure, Refused, InterruptedException {
-        pool.sleep(id(name));
+    public void sleep(Exchange exchange) throws Failure, Refused, InterruptedException {
+        pool.sleep(id(exchange.rest()));
         exchange.sendText("OK");
     }
 }

@@ -23,12 +23,54 @@ import llmsnap.text.Json;
 import llmsnap.text.JsonEdit;
 import llmsnap.text.Malformed;
 
-/** Living with it: the GPU for others for a while, and what was. */
-public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) {
+/** Living with it: its configuration, the GPU for others for a while, and what was. */
+public record OperateRoutes(ModelPool pool, BodyReader bodies, History history, Editor editor) {
+    private static final int MAX_CONFIG_BYTES = 4 << 20;
     private static final Pattern TIME = Pattern.compile("([0-9]{1,6}) ?(s|m|h)");
     private static final long MAX_MS = 30L * 24 * 3_600_000;
     private static final int MAX_REASON = 200;
     private static final Instant LAST = Instant.parse("9999-01-01T00:00:00Z");
+
+    /** The configuration: read again, shown, and edited where that is allowed. */
+    public interface Editor {
+        /** Reads it again. @return what changed @throws Failure with the problems */
+        Json.Obj now() throws Failure;
+
+        /** Its text, and whether it may be edited; its keys are hidden where it may not. */
+        Json.Obj shown() throws Failure;
+
+        /** What would be wrong with a text, and what it would change. @throws Failure 403 */
+        Json.Obj check(String text) throws Failure;
+
+        /** Puts a text in its place, keeps the one before beside it, and reads it. */
+        Json.Obj save(String text) throws Failure;
+    }
+
+    // ---- the configuration
+
+    public void reload(Exchange exchange) throws Failure {
+        exchange.sendJson(editor.now());
+    }
+
+    public void show(Exchange exchange) throws Failure {
+        exchange.sendJson(editor.shown());
+    }
+
+    public void check(Exchange exchange) throws Failure {
+        exchange.sendJson(editor.check(text(exchange)));
+    }
+
+    public void save(Exchange exchange) throws Failure {
+        exchange.sendJson(editor.save(text(exchange)));
+    }
+
+    private String text(Exchange exchange) throws Failure {
+        try (Body body = bodies.read(exchange)) {
+            boolean fits = body.size() <= MAX_CONFIG_BYTES;
+            if (!fits) throw new Failure(413, "a configuration of over 4 MB");
+            return body.size() == 0 ? "" : new String(body.bytes(), 0, (int) body.size(), UTF_8);
+        }
+    }
 
     // ---- pause
 
@@ -45,11 +87,11 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
             "refuse", pause.refuse());
     }
 
-    public void paused(Exchange exchange, String rest) throws Failure {
+    public void paused(Exchange exchange) throws Failure {
         exchange.sendJson(json(pool.paused()));
     }
 
-    public void pause(Exchange exchange, String rest) throws Failure {
+    public void pause(Exchange exchange) throws Failure {
         try (Body body = bodies.read(exchange)) {
             JsonEdit asked = body.json();
             long untilMs = untilMs(asked.text("for"), asked.text("until"));
@@ -61,12 +103,12 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
         } catch (Malformed e) {
             throw new Failure(400, e.getMessage());
         }
-        paused(exchange, rest);
+        paused(exchange);
     }
 
-    public void resume(Exchange exchange, String rest) throws Failure {
+    public void resume(Exchange exchange) throws Failure {
         pool.resume();
-        paused(exchange, rest);
+        paused(exchange);
     }
 
     private static long untilMs(String forHowLong, String until) throws Failure {
@@ -122,7 +164,7 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
     // ---- history
 
     /** Rows of {@code from} to {@code to}, of a {@code model} or a {@code key}. */
-    public void history(Exchange exchange, String rest) throws Failure {
+    public void history(Exchange exchange) throws Failure {
         if (!history.isOn()) {
             throw Failure.notFound("no history is kept: write history: {dir: FOLDER} in the"
                 + " configuration");
@@ -138,33 +180,10 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history) 
         exchange.beginEndless(csv ? "text/csv" : "application/jsonl");
         if (exchange.is("HEAD")) return;
         if (csv) exchange.write(RowJson.csvHead().getBytes(UTF_8));
-        try {
-            history.read(begin, end, row -> {
-                boolean asked = (model == null || model.equals(row.text("model")))
-                    && (key == null || key.equals(row.text("key")));
-                if (asked) write(exchange, csv ? RowJson.csv(row) : row + "\n");
-            });
-        } catch (Broken e) {
-            throw e.why;
-        }
-    }
-
-    /** A client that left, on its way through the files. */
-    private static final class Broken extends RuntimeException {
-        private static final long serialVersionUID = 1;
-        private final transient Failure why;
-
-        Broken(Failure why) {
-            super(null, null, false, false);
-            this.why = why;
-        }
-    }
-
-    private static void write(Exchange exchange, String text) {
-        try {
-            exchange.write(text.getBytes(UTF_8));
-        } catch (Failure e) {
-            throw new Broken(e);
-        }
+        history.read(begin, end, row -> {
+            boolean asked = (model == null || model.equals(row.text("model")))
+                && (key == null || key.equals(row.text("key")));
+            if (asked) exchange.write((csv ? RowJson.csv(row) : row + "\n").getBytes(UTF_8));
+        });
     }
 }

@@ -42,11 +42,15 @@ public final class StaticFiles {
 
     private final Map<String, File> files = new ConcurrentHashMap<>();
 
-    public void icon(Exchange exchange, String rest) throws Failure {
+    public void icon(Exchange exchange) throws Failure {
         serve(exchange, "icon.svg");
     }
 
-    public void serve(Exchange exchange, String rest) throws Failure {
+    public void serve(Exchange exchange) throws Failure {
+        serve(exchange, exchange.rest());
+    }
+
+    private void serve(Exchange exchange, String rest) throws Failure {
         boolean page = PAGES.contains(rest) || rest.startsWith(MODEL);
         File file = page ? file(PAGE, base(exchange)) : file(rest, "./");
         exchange.beQuiet();

@@ -128,8 +128,7 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     }
 
     /** A GET whose query names the model. */
-    public void get(Exchange exchange, String rest)
-            throws Failure, Refused, InterruptedException {
+    public void get(Exchange exchange) throws Failure, Refused, InterruptedException {
         String name = Query.model(exchange);
         Target found = find(exchange, name);
         boolean looks = "false".equals(Query.value(exchange.rawQuery(), "autoload"));
@@ -151,8 +150,7 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     }
 
     /** A body that names its model: JSON with a {@code model} key, or a form with such a field. */
-    public void post(Exchange exchange, String rest)
-            throws Failure, Refused, InterruptedException {
+    public void post(Exchange exchange) throws Failure, Refused, InterruptedException {
         String type = exchange.headerText("Content-type");
         String boundary = Multipart.boundary(type);
         try (Body body = boundary == null ? bodies.read(exchange) : bodies.readForm(exchange)) {
@@ -245,8 +243,7 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     }
 
     /** {@code /upstream/ID/rest}: any request to a model's server as it is. */
-    public void upstream(Exchange exchange, String rest)
-            throws Failure, Refused, InterruptedException {
+    public void upstream(Exchange exchange) throws Failure, Refused, InterruptedException {
         // Behind /upstream/, which may be spelled %75pstream.
         String raw = exchange.rawPath().replaceFirst("^/+[^/]+/+", "");
         int end = idEnd(raw);

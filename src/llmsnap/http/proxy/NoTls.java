@@ -17,9 +17,7 @@ import javax.net.ssl.TrustManager;
  * usual one reads all certificates that Java trusts: 440 classes before the first answer.
  */
 final class NoTls extends SSLContextSpi {
-    private static final Provider PROVIDER = new Provider("none", "1", "no TLS") {
-        private static final long serialVersionUID = 1;
-    };
+    private static final Provider PROVIDER = new Provider("none", "1", "no TLS") { };
 
     static SSLContext context() {
         return new SSLContext(new NoTls(), PROVIDER, "none") { };

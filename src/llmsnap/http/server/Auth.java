@@ -11,23 +11,10 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Entry;
 import llmsnap.config.Config.Key;
+import llmsnap.http.server.Routes.Access;
 
 /** Who may do what: keys when there are some, and always a guard against pages of other sites. */
 final class Auth {
-    /** What a route asks of its callers. */
-    enum Access {
-        /** Anybody: health, the UI's files. */
-        OPEN,
-        /**
-         * A key, and without keys nothing: inference and listing, also for pages of other sites.
-         */
-        USE,
-        /**
-         * A key, and without keys that no page of another site asks: to change or show the server.
-         */
-        CONTROL
-    }
-
     /** Ends of names that are given at home, and by no public name server. */
     private static final List<String> HOME =
         List.of(".local", ".lan", ".home", ".internal", ".ts.net", ".fritz.box");

@@ -52,6 +52,7 @@ public final class Exchange {
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
     private final String rawPath;
+    String rest = "";
     public final Interruption interruption = new Interruption();
     public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };
@@ -125,6 +126,11 @@ public final class Exchange {
         String single = path.contains("//") ? SLASHES.matcher(path).replaceAll("/") : path;
         boolean slash = single.endsWith("/") && single.length() > 1;
         return slash ? single.substring(0, single.length() - 1) : single;
+    }
+
+    /** What the path has behind its route's own, decoded. */
+    public String rest() {
+        return rest;
     }
 
     public Headers requestHeaders() {

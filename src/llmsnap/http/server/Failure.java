@@ -18,7 +18,6 @@ import llmsnap.text.Json;
  * where it becomes an answer in the form that the route's clients parse.
  */
 public final class Failure extends Exception {
-    private static final long serialVersionUID = 1;
     /** Of a request whose client left before an answer, as nginx notes it. */
     private static final int CLIENT_CLOSED = 499;
 
@@ -34,8 +33,8 @@ public final class Failure extends Exception {
     private String code;        // OpenAI's machine-readable word, or null
     private int retrySeconds = 1;
     private String param;       // which parameter is to blame, or null
-    private transient Json.Obj more = Json.EMPTY;       // members beside the error
-    private transient Json.Obj given;           // the model's server's own error, or null
+    private Json.Obj more = Json.EMPTY;       // members beside the error
+    private Json.Obj given;           // the model's server's own error, or null
 
     public Failure(int status, String message) {
         this(status, REFUSED, message);

@@ -2,13 +2,26 @@ package llmsnap.http.server;
 
 import java.util.Set;
 import java.util.TreeSet;
-import llmsnap.http.server.Auth.Access;
 import llmsnap.models.Refused;
 
 /** Finds a request's route: which method and path leads where, and who may go there. */
 public interface Routes {
     /** How many slashes the longest path of a table has that stands for all that begin so. */
     int MAX_SLASHES = 4;
+
+    /** What a route asks of its callers. */
+    enum Access {
+        /** Anybody: health, the UI's files. */
+        OPEN,
+        /**
+         * A key, and without keys nothing: inference and listing, also for pages of other sites.
+         */
+        USE,
+        /**
+         * A key, and without keys that no page of another site asks: to change or show the server.
+         */
+        CONTROL
+    }
 
     /**
      * The route of a path, or null.
@@ -17,43 +30,13 @@ public interface Routes {
      */
     Route at(String path);
 
-    /** Serves a request; {@code rest} is what the path has behind the route's own, decoded. */
+    /** Serves a request. */
     interface Handler {
-        void serve(Exchange exchange, String rest) throws Failure, Refused, InterruptedException;
+        void serve(Exchange exchange) throws Failure, Refused, InterruptedException;
     }
 
     /** Who serves a path; null for methods that it does not take. */
     record Route(Access access, Handler get, Handler post, Handler others) {
-        /** For anybody. */
-        public static Route open(Handler get) {
-            return new Route(Access.OPEN, get, null, null);
-        }
-
-        /** For who may use the models. */
-        public static Route use(Handler get, Handler post) {
-            return new Route(Access.USE, get, post, null);
-        }
-
-        /** For who may look at the server. */
-        public static Route look(Handler get) {
-            return new Route(Access.CONTROL, get, null, null);
-        }
-
-        /** For who may control it. */
-        public static Route control(Handler post) {
-            return new Route(Access.CONTROL, null, post, null);
-        }
-
-        /** The same, and who looks gets how it stands. */
-        public static Route state(Handler get, Handler post) {
-            return new Route(Access.CONTROL, get, post, null);
-        }
-
-        /** The same, with any method. */
-        public static Route any(Handler handler) {
-            return new Route(Access.CONTROL, handler, handler, handler);
-        }
-
         private Handler handler(String method) {
             return switch (method) {
                 case "GET", "HEAD" -> get;

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Entry;
+import llmsnap.http.server.Routes.Access;
 import llmsnap.models.Refused;
 import llmsnap.platform.JdkHttp;
 import llmsnap.record.Log;
@@ -153,11 +154,12 @@ public final class Server {
         }
         Routes.Match match = routes.find(exchange.method(), path);
         // Also on a refusal: without it a page sees only that something failed.
-        if (match.access() == Auth.Access.USE) Cors.allow(exchange);
+        if (match.access() == Access.USE) Cors.allow(exchange);
         exchange.admit(Auth.check(match.access(), exchange, entry.get()));
         // The UI's own looks say nothing that is worth a line.
         boolean own = "same-origin".equals(exchange.header("Sec-fetch-site"));
-        if (own && exchange.isGet() && match.access() == Auth.Access.CONTROL) exchange.beQuiet();
-        match.handler().serve(exchange, match.rest());
+        if (own && exchange.isGet() && match.access() == Access.CONTROL) exchange.beQuiet();
+        exchange.rest = match.rest();
+        match.handler().serve(exchange);
     }
 }
