@@ -142,7 +142,7 @@ class MemoryTest {
                 explained(llmsnap, "b").toString().contains("\"others\":12884901888"));
             assertThat(llmsnap.chat("b").statusCode()).isEqualTo(507);
             assertThat(llmsnap.chat("b").body())
-                .contains("others than llmsnap's models hold 12 GB");
+                .contains("other programs hold 12 GB");
             assertThat(loaded(llmsnap)).as("nobody goes for him").containsExactly("a:ready");
             Files.delete(folder.resolve("stranger"));
             Running.await("he is gone", () -> status(llmsnap, "b") == 200);

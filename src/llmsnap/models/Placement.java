@@ -125,7 +125,8 @@ final class Placement {
         Map<String, Long> holds = new HashMap<>(holds(slot));
         if (slot.state.holdsMemory()) holds.putAll(slot.heldBytes);
         holds.keySet().retainAll(config.memory().pools().keySet());     // a reload may end one
-        return new ModelStatus.Server(0, sizes.of(slot.model), sizes.source(slot.model), holds,
+        return new ModelStatus.Server(0, sizes.of(slot.model), sizes.shownSource(slot.model),
+            holds,
             Kept.NOTHING);
     }
 
@@ -218,8 +219,8 @@ final class Placement {
         Map<String, Long> need = sizes.of(slot.model);
         String what = slot.the() + " needs " + config.memory().shown(need);
         if (strangers) {
-            return what + ", of which others than llmsnap's models hold "
-                + config.memory().shown(sizes.strangers()) + "; " + config.memory().left(need);
+            return what + "; other programs hold " + config.memory().shown(sizes.strangers())
+                + "; " + config.memory().left(need);
         }
         List<String> kept = slots.stream()
             .filter(other -> other != slot && !mayGo(slot, other) && !holds(other).isEmpty())

@@ -110,6 +110,11 @@ final class Sizes {
         return needs.estimated().isEmpty() ? MemorySource.UNKNOWN : MemorySource.ESTIMATED;
     }
 
+    /** The same for people. */
+    MemorySource shownSource(Model model) {
+        return guesses.containsKey(key(model)) ? MemorySource.GUESSED : source(model);
+    }
+
     /** What a model takes once it is loaded, by pool. */
     Map<String, Long> of(Model model) {
         if (!areKnown()) return Map.of();
@@ -124,7 +129,7 @@ final class Sizes {
             case ESTIMATED -> needs.estimated()
                 .forEach((pool, its) -> bytes.put(pool, min(its, most(model, pool))));
             case UNKNOWN -> needs.pools().forEach(pool -> bytes.put(pool, most(model, pool)));
-            case DECLARED -> { }
+            case DECLARED, GUESSED -> { }
         }
         guesses.getOrDefault(key(model), Map.of())
             .forEach((pool, its) -> bytes.merge(pool, its, Math::max));

@@ -16,8 +16,6 @@ record RunOutput(LogBuffer log, long from) {
     private static final int MAX_LINE = 300;
     private static final int MAX_LINES = 500;
     private static final int MAX_BYTES = 50_000;
-    private static final Pattern TELLING =
-        Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
     private static final Pattern LISTENS =
         Pattern.compile("(?i)listening[^\n]{0,60}?:([0-9]{2,5})\\b");
     /** What the servers and drivers of all makers say when there is not enough. */
@@ -35,7 +33,7 @@ record RunOutput(LogBuffer log, long from) {
         List<String> lines = last(MAX_LINES).lines().filter(line -> !line.isBlank()).toList();
         // What went wrong may stand before pages of help.
         List<String> telling = lines.stream().limit(max(0, lines.size() - TAIL_LINES))
-            .filter(line -> TELLING.matcher(line).find()).limit(TAIL_LINES / 2).toList();
+            .filter(Log::isTelling).limit(TAIL_LINES / 2).toList();
         int rest = TAIL_LINES - telling.size();
         String all = Stream.concat(telling.stream(), lines.stream()
             .skip(max(0, lines.size() - rest))).map(line -> Log.cut(line, MAX_LINE))

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,6 +32,9 @@ public final class Log {
     private static final long STDOUT_PAUSE_NANOS = 10_000_000;
     private static final int FLUSH_LOOKS = 50;
     private static final long FLUSH_PAUSE_MS = 4;
+    private static final Pattern TELLING =
+        Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
+    private static final int MAX_TELLING = 200;
     private static final int MAX_LINE = 500;
     private static final String CLOCK = "timeonly";
     private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Cf}&&[^\t]]");
@@ -104,6 +108,22 @@ public final class Log {
     /** The beginning of a text, with dots behind it when there is more. */
     public static String cut(String text, int max) {
         return text.length() <= max ? text : text.substring(0, max) + "...";
+    }
+
+    /** Whether a line that a server has printed tells what went wrong. */
+    public static boolean isTelling(String line) {
+        return TELLING.matcher(line).find();
+    }
+
+    /** A reason in one line: of log lines that it ends with only what tells most. */
+    public static String inBrief(String why) {
+        List<String> lines = why.lines().toList();
+        if (lines.size() < 2) return why;
+        List<String> printed = lines.subList(1, lines.size());
+        String telling = printed.stream().filter(Log::isTelling).findFirst()
+            .orElse(printed.getLast());
+        return lines.getFirst().replaceFirst("; its last lines:$", "") + ": "
+            + cut(telling.strip(), MAX_TELLING);
     }
 
     /** A path may hold anything; several lines stay several, none of them endless. */

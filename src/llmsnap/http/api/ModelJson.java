@@ -18,6 +18,7 @@ import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
 import llmsnap.models.PoolStatus;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 import llmsnap.text.Size;
 
@@ -187,7 +188,7 @@ final class ModelJson {
             "idle_ms", began ? idleMs : -1,
             "load_ms", status.history().loadMs(),
             "failed_ms", failed ? clock.nowMs() - trouble.sinceMs() : -1,
-            "failure", firstLine(trouble.why()),
+            "failure", Log.inBrief(trouble.why()),
             "back_off_ms", failed ? max(0, trouble.backOffUntilMs() - clock.nowMs()) : 0),
             status);
     }
@@ -241,22 +242,25 @@ final class ModelJson {
             "last_unload", history.lastStop().isEmpty() ? null : lastStop,
             "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
             "prompt_cache", prompts(status.server().prompts()),
-            "summary", summary(outlook) + memory(status, config, pools));
+            "summary", summary(outlook) + memory(outlook, config, pools));
     }
 
     /** What it needs, and who holds that. */
-    private static String memory(ModelStatus status, Config config, List<PoolStatus> pools) {
-        Map<String, Long> needs = status.server().needs();
-        if (needs.isEmpty()) return "";
-        var text = new StringBuilder(" It takes " + config.memory().shown(needs) + " ("
-            + source(status) + "); " + config.memory().left(needs));
+    private static String memory(Outlook outlook, Config config, List<PoolStatus> pools) {
+        Map<String, Long> needs = outlook.status().server().needs();
+        if (needs.isEmpty() || outlook.hindrance().lack() != null) return "";
+        String takes = config.memory().shown(needs);
+        var text = new StringBuilder(" It takes " + (takes.isEmpty() ? "nothing" : takes) + " ("
+            + source(outlook.status()) + "); " + config.memory().left(needs));
         for (PoolStatus each : pools) {
             if (!needs.containsKey(each.pool().name())) continue;
             each.models().forEach((id, bytes) ->
                 text.append(", " + id + " holds " + Size.shown(bytes)));
-            if (each.others() > 0) text.append(", others " + Size.shown(each.others()));
+            if (each.others() > 0) {
+                text.append(", other programs hold " + Size.shown(each.others()));
+            }
         }
-        return text.append(". Those last used longest ago go first.").toString();
+        return text.append('.').toString();
     }
 
     static Json.Obj pool(PoolStatus status) {
@@ -278,9 +282,9 @@ final class ModelJson {
         }
         if (outlook.backOffMs() > 0) {
             text += " It failed to start several times, and is not tried for now: "
-                + firstLine(outlook.status().history().trouble().why()) + ".";
+                + Log.inBrief(outlook.status().history().trouble().why()) + ".";
         }
-        String went = firstLine(outlook.status().history().lastStop());
+        String went = Log.inBrief(outlook.status().history().lastStop());
         if (went.isEmpty()) return text;
         return text + " The last time it went: " + went.replaceFirst("[.?!]$", "") + ".";
     }
@@ -316,10 +320,5 @@ final class ModelJson {
 
     private static String names(List<String> ids) {
         return String.join(", ", ids);
-    }
-
-    /** Without the log lines that reasons may end with. */
-    static String firstLine(String reason) {
-        return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
     }
 }

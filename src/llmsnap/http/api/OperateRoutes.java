@@ -57,6 +57,7 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history, 
     }
 
     public void check(Exchange exchange) throws Failure {
+        exchange.beQuiet();
         exchange.sendJson(editor.check(text(exchange)));
     }
 

@@ -12,6 +12,7 @@ import java.util.function.Supplier;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 
 /** Which state each model was in during the last two hours, for a picture of it. */
@@ -54,7 +55,7 @@ final class Timeline implements ModelPool.Listener {
             "at", atMs,
             "state", status.state().label,
             "failed", failed,
-            "why", leaves ? ModelJson.firstLine(status.history().lastStop()) : ""));
+            "why", leaves ? Log.inBrief(status.history().lastStop()) : ""));
     }
 
     private void add(long atMs, Json.Obj json) {

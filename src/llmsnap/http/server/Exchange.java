@@ -22,6 +22,7 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.config.Config.Key;
+import llmsnap.record.Log;
 import llmsnap.text.Json;
 
 /** One request and its answer. */
@@ -450,14 +451,9 @@ public final class Exchange {
         String code = isCommitted() ? status.toString() : "-";
         String whose = key().name().isEmpty() ? "" : "[" + key.name() + "] ";
         String asked = whose + method() + " " + Failure.shown(rawPath) + " ";
-        String end = reason == null ? "" : ": " + firstLine(reason);
+        String end = reason == null ? "" : ": " + Log.inBrief(reason);
         return client().getAddress().getHostAddress() + " " + asked + code + " " + words
             + bytesOut + " bytes " + time(micros) + end;
-    }
-
-    /** Without the log lines that reasons may end with: they are in the log already. */
-    private static String firstLine(String reason) {
-        return reason.lines().findFirst().orElse("").replaceFirst("; its last lines:$", "");
     }
 
     private static String time(long micros) {

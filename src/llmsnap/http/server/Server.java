@@ -158,7 +158,7 @@ public final class Server {
         exchange.admit(Auth.check(match.access(), exchange, entry.get()));
         // The UI's own looks say nothing that is worth a line.
         boolean own = "same-origin".equals(exchange.header("Sec-fetch-site"));
-        if (own && exchange.isGet() && match.access() == Access.CONTROL) exchange.beQuiet();
+        if (own && exchange.isGet()) exchange.beQuiet();
         exchange.rest = match.rest();
         match.handler().serve(exchange);
     }
