@@ -1,6 +1,6 @@
 // The frame: which page is shown, the connection, the theme, the title.
 import { h, keyed, setAttribute, setHidden, setText } from './dom.js';
-import { count } from './format.js';
+import { clock, count } from './format.js';
 import { connect, idPath, looked, on, root, state } from './store.js';
 import { activity } from './pages/activity.js';
 import { chat } from './pages/chat.js';
@@ -10,7 +10,8 @@ import { models } from './pages/models.js';
 import { now } from './pages/now.js';
 import { settings } from './pages/settings.js';
 import { tries } from './pages/try.js';
-import { wordOf } from './words.js';
+import { pauseBanner } from './pause.js';
+import { LOADING, byName, wordOf } from './words.js';
 
 const PAGES = { now, models, model, activity, logs, chat, try: tries, settings };
 /** Pages that are reached from another one. */
@@ -62,7 +63,7 @@ byId('skip').addEventListener('click', () => byId('main').focus());
 
 function whatIs() {
 	if (!state.connected) return '✕ not connected';
-	const changing = state.models.find(({ state: now }) => now === 'starting' || now === 'waking');
+	const changing = state.models.find(({ state: now }) => LOADING.includes(now));
 	if (changing) return `◌ ${changing.id} is loading`;
 	const ready = state.models.filter(model => model.state === 'ready').map(({ id }) => id);
 	return ready.length ? `● ${ready.join(', ')}` : '○ nothing loaded';
@@ -90,8 +91,9 @@ function connection() {
 	setText(byId('connection-text'), state.connected ? 'connected' : state.problem || 'connecting');
 	if (state.version) setText(byId('version'), `llmsnap ${state.version}`);
 	document.body.classList.toggle('stale', !state.connected);
-	setText(byId('refused'), state.refused ?? '');
-	setHidden(byId('refused'), !state.refused);
+	const lost = state.lostAt && `The server has not been reachable since ${clock(state.lostAt)}.`;
+	setText(byId('refused'), state.refused || lost || '');
+	setHidden(byId('refused'), !state.refused && !lost);
 	limit();
 	title();
 }
@@ -105,15 +107,18 @@ const MAX_SIDE = 12;
 
 /** What holds memory, beside every page. */
 function side() {
-	const held = state.models.filter(model => !model.peerID && model.state !== 'stopped');
+	const held = state.models.filter(model => !model.peerID && model.state !== 'stopped')
+		.sort((a, b) => byName(a.id, b.id));
 	const requests = Map.groupBy(state.inflight, request => request.model);
 	keyed(byId('loaded'), held.slice(0, MAX_SIDE), createSide, (node, model) => {
 		const { name, word } = node.parts;
 		setAttribute(node, 'data-state', model.state);
 		setText(name, model.id);
 		setAttribute(name, 'href', `models/${idPath(model.id)}`);
-		const busy = requests.get(model.id)?.length;
-		setText(word, busy ? `${count(busy)} in flight` : wordOf(model));
+		const busy = requests.get(model.id)?.filter(({ state: now }) => now !== 'waiting').length;
+		setAttribute(name, 'title', model.id);
+		const at = model.state === 'ready' ? '' : wordOf(model);
+		setText(word, busy ? `${count(busy)} at work` : at);
 	});
 	setHidden(byId('side'), held.length === 0);
 }
@@ -141,6 +146,7 @@ byId('theme').addEventListener('click', () => {
 	localStorage.setItem('llmsnap.theme', next);
 });
 
+byId('notices').after(pauseBanner());
 theme(dataset.theme ?? 'system');
 on('connection', connection);
 on('models', title);

@@ -3,6 +3,8 @@ import { button, copy, gap, h, setText } from './dom.js';
 import { root } from './store.js';
 
 const KEY = 'YOUR_KEY';
+/** What an answer that is no text is saved as. */
+const FILES = { 'audio/speech': 'speech.wav' };
 const base = () => root.href + 'v1';
 const shell = text => `'${text.replaceAll("'", `'\\''`)}'`;
 const pretty = body => JSON.stringify(body, null, 2);
@@ -10,6 +12,7 @@ const pretty = body => JSON.stringify(body, null, 2);
 /** @param {{path: string, body: object, file: boolean}} request a file: a form with one */
 function curl({ path, body, file }) {
 	const lines = [`curl ${base()}/${path}`, `  -H 'Authorization: Bearer ${KEY}'`];
+	if (FILES[path]) lines.push(`  -o ${FILES[path]}`);
 	if (file) {
 		for (const [name, value] of Object.entries(body))
 			lines.push(`  -F ${shell(`${name}=${value}`)}`);
@@ -21,13 +24,14 @@ function curl({ path, body, file }) {
 function python({ path, body, file }) {
 	const what = file
 		? `data=${pretty(body)}, files={"file": open("recording.wav", "rb")}`
-		: `json=${pretty(body).replaceAll(
-				/: (true|false)/g,
-				(all, word) => `: ${word[0].toUpperCase()}${word.slice(1)}`,
+		: `json=${pretty(body).replaceAll(/": (t|f)(?=rue,?$|alse,?$)/gm, (all, letter) =>
+				all.replace(letter, letter.toUpperCase()),
 			)}`;
+	const file_ = FILES[path];
+	const end = file_ ? `open("${file_}", "wb").write(answer.content)` : 'print(answer.text)';
 	return (
 		`import requests\n\nanswer = requests.post("${base()}/${path}",\n` +
-		`    headers={"Authorization": "Bearer ${KEY}"},\n    ${what})\nprint(answer.text)`
+		`    headers={"Authorization": "Bearer ${KEY}"},\n    ${what})\n${end}`
 	);
 }
 
@@ -35,7 +39,10 @@ function javascript({ path, body, file }) {
 	const form = Object.entries(body)
 		.map(([name, value]) => `form.append(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`)
 		.join('');
-	const begin = file ? `const form = new FormData();\n${form}form.append('file', blob);\n` : '';
+	const chosen = `document.querySelector('input[type=file]').files[0]`;
+	const begin = file
+		? `const form = new FormData();\n${form}form.append('file', ${chosen});\n`
+		: '';
 	const type = file ? '' : `, 'Content-Type': 'application/json'`;
 	return (
 		`${begin}const answer = await fetch('${base()}/${path}', {\n  method: 'POST',\n` +

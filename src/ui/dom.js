@@ -98,6 +98,22 @@ export function notice(text) {
 	while (all.children.length > 3) all.firstChild.remove();
 }
 
+/** Asks before something is done, perhaps with fields. @returns whether it is to be done */
+export function ask(question, label, ...fields) {
+	return new Promise(answer => {
+		const yes = h('button.primary', { value: 'yes' }, label);
+		const bar = h('p.bar', yes, h('button', { value: '' }, 'Cancel'));
+		const onclose = () => {
+			dialog.remove();
+			answer(dialog.returnValue === 'yes');
+		};
+		const form = h('form', { method: 'dialog' }, h('p', question), ...fields, bar);
+		const dialog = h('dialog.ask', { onclose, label: question }, form);
+		document.body.append(dialog);
+		dialog.showModal();
+	});
+}
+
 /** A relative time, the exact one on hover. */
 export function time(iso) {
 	const date = new Date(iso);

@@ -36,5 +36,17 @@ export function size(bytes) {
 	return gigabytes >= 1 ? `${gigabytes.toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
 }
 
+const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
+
+/** Whether its client has ended a request by itself: that is no failure. */
+export const wasLeft = ({ cause }) => cause === 'client_left' || cause === 'cancelled';
+
+/** How a request ended, in a few words. */
+export function statusOf(row) {
+	if (row.status < 400 && !row.error) return String(row.status);
+	const how = CAUSES[row.cause] ?? (row.status < 400 ? 'broke off' : '');
+	return `${wasLeft(row) ? '–' : '✕'} ${row.status} ${how}`;
+}
+
 /** The ms that have passed since a moment of `performance.now`. */
 export const since = moment => performance.now() - moment;

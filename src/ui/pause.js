@@ -1,5 +1,5 @@
 // A pause: the GPU for others, for a while.
-import { button, gap, h, notice, setHidden, setText } from './dom.js';
+import { ask, button, gap, h, notice, setHidden, setText } from './dom.js';
 import { duration } from './format.js';
 import { call, on, state } from './store.js';
 
@@ -13,15 +13,35 @@ async function post(path, body) {
 	}
 }
 
-/** The choice that begins one, and the banner that tells of it and ends it. */
-export function createPause() {
-	const choice = h('select', { label: 'Pause', title: 'Models go, and requests wait' },
-		h('option', { value: '' }, 'Pause …'),
-		Object.entries(LENGTHS).map(([value, label]) => h('option', { value }, label)));
-	choice.addEventListener('change', () => {
-		if (choice.value) post('api/pause', { for: choice.value, reason: 'by hand' });
-		choice.value = '';
-	});
+/** What begins one. */
+export function pauseButton() {
+	const begin = async () => {
+		const length = h('select', { label: 'How long' },
+			Object.entries(LENGTHS).map(([value, label]) => h('option', { value }, label)));
+		const reason = h('input', { label: 'Reason', placeholder: 'why, for the others' });
+		const box = text => h('label', h('input', { type: 'checkbox' }), ` ${text}`);
+		const keep = box('keep what is loaded');
+		const refuse = box('refuse requests, instead of letting them wait');
+		const question = 'Answers that have begun end; then models go, and requests wait.';
+		const fields = [h('p.bar', length, reason), h('p', keep), h('p', refuse)];
+		if (!(await ask(question, 'Pause', ...fields))) return;
+		post('api/pause', {
+			for: length.value,
+			reason: reason.value,
+			unload: !keep.firstChild.checked,
+			refuse: refuse.firstChild.checked,
+		});
+	};
+	const node = button('', 'Pause …', begin, { title: 'The GPU for others, for a while' });
+	on('pause', () => setHidden(node, Boolean(state.pause)));
+	setHidden(node, Boolean(state.pause));
+	return node;
+}
+
+export const pauseLeft = () => duration(Math.max(0, Date.parse(state.pause.until) - Date.now()));
+
+/** What tells of one, on every page, and ends it. */
+export function pauseBanner() {
 	const text = h('span');
 	const resume = button('.primary', 'Resume', () => post('api/resume'));
 	const banner = h('p.card.paused.bar', { role: 'status', hidden: true }, text, gap(), resume);
@@ -29,14 +49,12 @@ export function createPause() {
 	function update() {
 		const { pause } = state;
 		setHidden(banner, !pause);
-		setHidden(choice, Boolean(pause));
 		if (!pause) return;
-		const left = duration(Math.max(0, Date.parse(pause.until) - Date.now()));
 		const then = pause.refuse ? 'requests are refused' : 'requests wait';
-		setText(text, `Paused${pause.reason ? ` (${pause.reason})` : ''}: ${then}, ${left} left.`);
+		const why = pause.reason ? ` (${pause.reason})` : '';
+		setText(text, `Paused${why}: ${then}, ${pauseLeft()} left.`);
 	}
 	on('pause', update);
-	setInterval(() => state.pause && !banner.closest('[hidden]') && update(), 1000);
-	update();
-	return { choice, banner };
+	setInterval(() => state.pause && update(), 1000);
+	return banner;
 }

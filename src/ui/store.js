@@ -68,6 +68,7 @@ function shorten(line) {
 export const state = {
 	connected: false,
 	problem: '', // why there is no connection
+	lostAt: 0, // since when there is none, after there was one
 	models: [], // by id; peers' models too
 	rows: [], // finished requests, oldest first
 	inflight: [],
@@ -209,6 +210,7 @@ function measure(request, old, now) {
 }
 
 function connection(connected, problem) {
+	state.lostAt = connected ? 0 : state.lostAt || (state.connected && Date.now());
 	state.connected = connected;
 	state.problem = problem;
 	tell('connection');

@@ -241,7 +241,7 @@ class UiFrameTest extends UiFixture {
             assertThat(order.toString())
                 .startsWith(
                     "Now, Models, Activity, Logs, Try, Settings, Theme: system, Filter models,"
-                        + " unlisted, Pause, The first, Load alpha, Open alpha,"
+                        + " show unlisted, Pause \u2026, The first, Load alpha,"
                         + " Details of alpha, ");
             page.eval("document.querySelector(\"[aria-label='Load alpha']\").focus()");
             page.key("Enter");
@@ -356,7 +356,7 @@ class UiFrameTest extends UiFixture {
                 awaitState(page, "beta", "ready");
                 assertThat(
                                 page.is(
-                                    "document.querySelector(\"[aria-label='Open"
+                                    "document.querySelector(\"[aria-label='Its own page"
                                         + " beta']\").href.endsWith('/llm/upstream/beta/')"))
                     .isTrue();
                 page.click("nav a[href='chat']");

@@ -35,7 +35,7 @@ class UiModelTest extends UiFixture {
             llmsnap.chat("broken");
             page.awaitText("exited with code 3");
             page.go("http://127.0.0.1:" + llmsnap.port + "/ui/models/no%20such");
-            page.awaitText("There is no model \"no such\".");
+            page.awaitText("There is no such model");
             page.size(400, 800);
             assertThat(page.is("document.documentElement.scrollWidth <= innerWidth")).isTrue();
         }

@@ -1,7 +1,9 @@
 package llmsnap;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.net.Socket;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 
@@ -66,17 +68,43 @@ class UiNowTest extends UiFixture {
         try (Running llmsnap = Running.start(MODELS);
             Browser.Page page = open(llmsnap, "/ui/")) {
             page.awaitText("connected");
-            page.eval("const c = document.querySelector('[aria-label=Pause]'); c.value = '1h';"
-                + " c.dispatchEvent(new Event('change'))");
-            page.awaitText("Paused (by hand): requests wait");
+            pressed(page, "Pause \u2026");
+            page.click("dialog [aria-label=Reason]");
+            page.type("games");
+            pressed(page, "Pause");
+            page.awaitText("Paused (games): requests wait");
             Thread.ofVirtual().start(() -> llmsnap.chat("beta"));
-            page.awaitText("beta \u00d7 1: number 1 in the queue");
+            page.awaitText("beta \u00d7 1: until the pause ends, in ");
             page.click(".paused button");
             awaitKind(page, "beta", "ready");
             page.awaitText("Nobody waits.");
             llmsnap.post("/api/pause", "{\"for\":\"1s\",\"unload\":false}");
             page.awaitText("Paused: requests wait");
             page.await("document.querySelector('.paused').hidden");
+        }
+    }
+
+    private static void pressed(Browser.Page page, String text) throws Exception {
+        page.eval("[...document.querySelectorAll('button')].findLast(b => b.textContent === '"
+            + text + "' && b.checkVisibility()).click()");
+    }
+
+    @Test void anUnloadThatCutsAnswersOffIsAskedFor() throws Exception {
+        try (Running llmsnap = Running.start(MODELS);
+            Browser.Page page = open(llmsnap, "/ui/models");
+            Socket stream = llmsnap.connect()) {
+            stream.getOutputStream().write(Running.rawChat("""
+                {"model":"alpha","stream":true,"sim":{"tokens":100000,"token_ms":5}}""")
+                .getBytes(UTF_8));
+            page.awaitText("1 in flight");
+            pressed(page, "Unload all");
+            page.awaitText("An answer is under way, and would break off.");
+            pressed(page, "Cancel");
+            page.await("!document.querySelector('dialog')");
+            assertThat(llmsnap.running()).containsExactly("alpha:ready");
+            pressed(page, "Unload");
+            pressed(page, "Unload all the same");
+            page.awaitText("5 in all, 0 ready");
         }
     }
 

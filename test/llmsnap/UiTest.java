@@ -27,7 +27,7 @@ class UiTest extends UiFixture {
             page.awaitText("5 in all, 0 ready");
             page.awaitText("peer far");     // a long list is drawn over several frames
             assertThat(page.text("#page-models"))
-                .contains("The first", "also first-one", "group (default)", "peer far")
+                .contains("The first", "also first-one", "peer far")
                 .doesNotContain("secret");
             // What the page shows between two looks is noted in it, so that no state is too short
             // to be seen.

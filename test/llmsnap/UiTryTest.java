@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 /** What models can do besides chatting, the configuration in the browser, and clients' settings. */
 class UiTryTest extends UiFixture {
     private static final String SEND =
-        "[...document.querySelectorAll('#page-try button')].find(b => b.textContent === 'Send')";
+        "[...document.querySelectorAll('#page-try button')].find(b => b.textContent === 'Measure')";
 
     @Test void aRequestIsShownAsCodeAndMeasured() throws Exception {
         try (Running llmsnap = Running.start(MODELS);
@@ -99,7 +99,7 @@ class UiTryTest extends UiFixture {
             llmsnap.chat("alpha");
             page.eval("{" + edit.formatted("'ttl: 600', 'ttl: x'") + "}");
             page.awaitText("ttl has to be a whole number");
-            page.awaitText("1 errors: it cannot be saved.");
+            page.awaitText("One error: it cannot be saved.");
             assertThat(page.is("document.querySelector('#page-settings .primary').disabled"))
                 .isTrue();
             page.eval("{" + edit.formatted("'ttl: x', 'ttl: 6'") + "}");

@@ -15,7 +15,7 @@ import {
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, since, speed } from '../format.js';
+import { count, duration, since, speed, statusOf, wasLeft } from '../format.js';
 import { call, on, state } from '../store.js';
 import { showCapture } from './capture.js';
 
@@ -49,13 +49,11 @@ const COLUMNS = [
 ].map(([id, label, key, show = value => value], i) => ({ id, label, key, show, number: i > 3 }));
 const BUSY_HEADS = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'Tokens/s', ''];
 
-const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
-
 function status(row) {
 	const good = row.status < 400 && !row.error;
-	const how = CAUSES[row.cause] ?? (row.status < 400 ? 'broke off' : '');
-	const text = good ? String(row.status) : `✕ ${row.status} ${how}`;
-	return h('span', { class: good ? 'good' : 'bad', title: row.error ?? '' }, text);
+	const kind = wasLeft(row) ? 'muted' : good ? 'good' : 'bad';
+	const said = row.error && !wasLeft(row) ? h('span.muted.why', row.error.split('\n')[0]) : null;
+	return h('span', { class: kind, title: row.error ?? '' }, statusOf(row), said);
 }
 
 async function cancel(stop, id) {
@@ -106,7 +104,7 @@ function figuresOf(rows) {
 	const firsts = ascending(rows.map(row => row.ttft_ms));
 	return {
 		Requests: count(rows.length),
-		Failed: count(rows.filter(row => row.error || row.status >= 400).length),
+		Failed: count(rows.filter(row => (row.error || row.status >= 400) && !wasLeft(row)).length),
 		'Prompt tokens': count(sum('input_tokens')),
 		Cached: count(sum('cache_tokens')),
 		Generated: count(sum('output_tokens')),
@@ -131,7 +129,7 @@ function createHistogram([caption]) {
 }
 
 function updateHistogram(figure, [caption, , write], values) {
-	const few = values.length < 2;
+	const few = values.length < 5 || values[0] === values.at(-1);
 	setHidden(figure, few);
 	if (few) return;
 	const [low, high] = [values[0], values.at(-1)];
@@ -169,7 +167,11 @@ function fitting(text) {
 
 const SEARCHED = ['model', 'requested_model', 'key', 'path', 'status', 'error', 'cause'];
 
-const quoted = value => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+/** As a table reads it: nothing in it is worked out, whatever it begins with. */
+function quoted(value) {
+	const harmless = /^[=+@\t-]/.test(value) && Number.isNaN(Number(value)) ? `'${value}` : value;
+	return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
 
 function csvOf(rows) {
 	const keys = [...new Set(rows.flatMap(row => Object.keys(row)))];
@@ -269,7 +271,7 @@ function create(page) {
 		const label = { label: `What was said in request ${row.id}` };
 		const gone = h('span.muted', { title: 'It has made room for newer ones' }, 'gone');
 		const show = () => showCapture(row, () => open.replaceWith(gone));
-		const open = button('.quiet.link', 'Open', show, label);
+		const open = button('.quiet.link', 'What was said', show, label);
 		let copy = row.has_capture ? open : '';
 		if (row.capture_gone) copy = gone;
 		return h('tr', ...cells, h('td', copy));
@@ -297,9 +299,11 @@ function create(page) {
 	async function readHistory() {
 		period = null;
 		if (older.value) {
-			const query = `from=${older.value}T00:00&to=${older.value}T23:59:59`;
+			const day = older.value;
+			const query = `from=${day}T00:00&to=${day}T23:59:59.999`;
 			try {
 				const text = await (await call('GET', `api/history?${query}`)).text();
+				if (older.value !== day) return;
 				period = text.split('\n').filter(Boolean).map(line => JSON.parse(line));
 			} catch (error) {
 				notice(error.message);

@@ -6,25 +6,27 @@ import {
 	h,
 	keyed,
 	setAttribute,
+	setHidden,
 	setText,
 	show,
 	svg,
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, size, speed } from '../format.js';
-import { call, idPath, on, root, state } from '../store.js';
+import { count, duration, since, size, speed, statusOf } from '../format.js';
+import { call, idPath, on, readLog, root, state } from '../store.js';
 import { createActions, updateActions } from '../actions.js';
-import { wordOf } from '../words.js';
+import { isFailed, lookOf, wordOf } from '../words.js';
 
 const ROWS = 50;
 const LOADS = 20;
+const LINES = 6; // of what it prints while it loads
 const BAR = 14; // px from one load to the next
 
 const COLUMNS = {
 	Time: row => time(row.timestamp),
 	Path: row => row.path,
-	Status: row => (row.error ? `✕ ${row.status}` : String(row.status)),
+	Status: row => statusOf(row),
 	Prompt: row => count(row.input_tokens || -1),
 	Generated: row => `${row.estimated ? '~' : ''}${count(row.output_tokens || -1)}`,
 	'Tokens/s': row => speed(row.tokens_per_second),
@@ -52,7 +54,7 @@ function drawLoads(picture, loads) {
 		const height = Math.max(1, (44 * ms) / most);
 		return svg('rect', { x: i * BAR, y: 46 - height, width: BAR - 3, height, rx: 1 });
 	});
-	const longest = svg('text', { x: 0, y: 58 }, `at most ${duration(most)}`);
+	const longest = svg('text', { x: 0, y: 58 }, `longest ${duration(most)}`);
 	picture.replaceChildren(...bars, loads.length ? longest : '');
 	picture.ariaLabel = `The last ${loads.length} loads took ${loads.map(duration).join(', ')}`;
 }
@@ -83,9 +85,8 @@ function factsOf(model, listed, explained) {
 		'Unloads after': model.ttl > 0 ? `${duration(model.ttl * 1000)} without a request` : '',
 		Process: model.pid ? `${model.pid}, port ${model.port}` : '',
 		'Last load': model.load_ms >= 0 ? duration(model.load_ms) : '',
-		Failure: model.failure,
-		'Went last': went && `${duration(went.seconds_ago * 1000)} ago: ${went.why}`,
-		'A request would': explained.summary,
+		'Went last': went && `${duration(went.seconds_ago * 1000)} ago: ${went.why.split('\n')[0]}`,
+		'For a request': isFailed(model) ? '' : explained.summary,
 	};
 }
 
@@ -101,6 +102,12 @@ function create(page) {
 	const subtitle = h('code.muted');
 	const actions = createActions(() => id);
 	const none = h('p.muted');
+	const trouble = h('pre.wrap.bad');
+	const failure = h('section.card', { hidden: true }, h('h2', 'Failure'), trouble);
+	const at = h('p');
+	const bar = h('progress', { label: 'How far it is loaded, as the last time' });
+	const last = h('pre.wrap.muted');
+	const loading = h('section.card', { hidden: true }, h('h2', 'Loading'), at, bar, last);
 	const facts = h('dl.facts');
 	const command = h('pre.wrap');
 	const copies = button('.quiet', 'Copy', event => copy(event.currentTarget, command.textContent));
@@ -111,7 +118,7 @@ function create(page) {
 	const quiet = h('p.muted', 'No request has ended yet.');
 	const log = h('a', 'Its log');
 	const all = h('a', 'All requests');
-	const frame = h('div',
+	const frame = h('div', failure, loading,
 		h('div.cards', h('section.card', h('h2', 'What it is'), facts),
 			h('section.card', h('h2', 'Command', gap(), copies), command, h('p', log)), loadBox),
 		h('section.card', h('h2', 'Requests', gap(), all),
@@ -135,20 +142,35 @@ function create(page) {
 		draw();
 	}
 
+	/** How long it has been loading, and the last that it has printed. */
+	function load(now) {
+		setHidden(loading, now?.state !== 'starting');
+		if (loading.hidden) return;
+		const passed = Math.max(0, since(now.sinceAt));
+		const usual = now.load_ms > 0;
+		setText(at, duration(passed) + (usual ? ` of about ${duration(now.load_ms)}` : ''));
+		setHidden(bar, !usual);
+		if (usual) bar.value = Math.min(1, passed / now.load_ms);
+		readLog(id);
+		setText(last, (state.logs[`model ${id}`]?.lines ?? []).slice(-LINES).join('\n'));
+	}
+
 	function draw() {
 		if (page.hidden) return;
 		const now = model();
 		frame.hidden = actions.node.hidden = !now;
-		show(none, now || !state.known ? '' : `There is no model "${id}".`);
+		show(none, now || !state.known ? '' : 'There is no such model; see all under Models.');
+		setText(title, now?.name || id);
 		if (!now) return;
 		if (mark !== `${id} ${now.state}`) {
 			mark = `${id} ${now.state}`;
 			ask();
 		}
-		setText(title, now.name || now.id);
 		setText(subtitle, now.name ? now.id : '');
-		const failed = now.failure && now.state === 'stopped';
-		setAttribute(dot.parentNode, 'data-state', failed ? 'failed' : now.state);
+		setAttribute(dot.parentNode, 'data-state', lookOf(now));
+		show(trouble, isFailed(now) ? (explained.failure ?? now.failure) : '');
+		setHidden(failure, trouble.hidden);
+		load(now);
 		setText(word, wordOf(now));
 		updateActions(actions, now);
 		const known = Object.entries(factsOf(now, listed, explained)).filter(([, value]) => value);
@@ -167,19 +189,23 @@ function create(page) {
 		all.href = new URL(`ui/activity?model=${query}`, root).href;
 	}
 
-	const bar = h('div.bar', h('div.state', dot, title), subtitle, word, gap(), actions.node);
-	page.append(bar, none, frame);
+	page.append(h('div.bar', h('div.state', dot, title), subtitle, word, gap(), actions.node), none,
+		frame);
 	for (const topic of ['models', 'rows', 'timeline']) on(topic, draw);
 	return {
 		show(query, name) {
 			if (name !== id) [listed, explained, mark] = [{}, {}, ''];
 			id = name;
 			draw();
-			timer ||= setInterval(() => tick(body), 1000);
+			timer ||= setInterval(() => {
+				tick(body);
+				load(model());
+			}, 1000);
 		},
 		hide() {
 			clearInterval(timer);
 			timer = 0;
+			readLog('');
 		},
 		title: () => id,
 	};

@@ -13,13 +13,11 @@ import {
 	show,
 } from '../dom.js';
 import { count, duration, since, size, speed } from '../format.js';
-import { act, createActions, updateActions } from '../actions.js';
-import { createPause } from '../pause.js';
+import { createActions, unload, updateActions } from '../actions.js';
+import { pauseButton, pauseLeft } from '../pause.js';
 import { call, idPath, on, root, state } from '../store.js';
-import { wordFor } from '../words.js';
+import { LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
-const LEAVING = ['stopping', 'sleepPending'];
-const LOADING = ['starting', 'waking'];
 /** States that pass by themselves, in the order of a swap. */
 const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
 const QUICK_MS = 100;
@@ -83,11 +81,10 @@ function updateModel(node, model) {
 	setText(parts.name, model.name || model.id);
 	setText(parts.id, model.id);
 	setHidden(parts.id, !model.name);
-	const failed = failedOf(model);
-	setText(parts.word, failed ? 'failed' : wordFor(model.state));
+	setText(parts.word, wordOf(model));
 	if (model.peerID) return setText(parts.also, `peer ${model.peerID}`);
-	setAttribute(parts.state, 'data-state', failed ? 'failed' : model.state);
-	show(parts.failure, failed ? model.failure : '');
+	setAttribute(parts.state, 'data-state', lookOf(model));
+	show(parts.failure, isFailed(model) ? model.failure : '');
 	setHidden(parts.badge, !model.unlisted);
 	show(parts.description, model.description);
 	show(parts.also, model.aliases.length ? `also ${model.aliases.join(', ')}` : '');
@@ -103,14 +100,12 @@ function updateModel(node, model) {
 	updateClock(node, model);
 }
 
-const failedOf = model => model.failed_ms >= 0 && model.state === 'stopped';
-
 function factsOf(model) {
-	const facts = [`group ${model.group}`, `port ${model.port}`];
-	if (model.pid) facts.push(`pid ${model.pid}`);
+	const facts = model.group === '(default)' ? [] : [`group ${model.group}`];
+	if (model.pid) facts.push(`port ${model.port}`, `pid ${model.pid}`);
 	if (model.load_ms >= 0) facts.push(`loaded in ${duration(model.load_ms)}`);
-	for (const [pool, bytes] of Object.entries(model.memory ?? {})) {
-		facts.push(`${size(bytes)} of ${pool}, ${model.memorySource}`);
+	for (const [pool, bytes] of Object.entries(model.takes ?? {})) {
+		if (bytes) facts.push(`${size(bytes)} of ${pool}, ${model.memorySource}`);
 	}
 	const kept = model.prompt_cache;
 	if (kept?.doing) facts.push(`${kept.doing} …`);
@@ -155,7 +150,7 @@ function updateClock(node, model) {
 
 /** How long ago it failed, and when it may be tried again. */
 function troubleOf(model) {
-	if (!failedOf(model)) return '';
+	if (!isFailed(model)) return '';
 	const wait = model.backOffAt - performance.now();
 	const again = wait > 0 ? `, not tried for ${duration(wait)}` : '';
 	return `${duration(since(model.failedAt))} ago${again}`;
@@ -197,7 +192,8 @@ function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
 	const passed = Math.max(0, since(sinceAt));
 	setAttribute(node, 'data-state', moves ? now : 'waiting');
 	const others = loads && waiting ? `, ${waiting} waiting` : '';
-	setText(what, moves ? `${id} is ${wordFor(now)}${others}` : `${id} waits for its turn`);
+	const until = state.pause ? `until the pause ends, in ${pauseLeft()}` : 'for its turn';
+	setText(what, moves ? `${id} is ${wordFor(now)}${others}` : `${id} waits ${until}`);
 	const before = now === 'starting' && last >= 0 ? ` of about ${duration(last)}` : '';
 	setText(howLong, moves ? `${(passed / 1000).toFixed(1)} s${before}` : '');
 	setHidden(bar, now !== 'starting' || last <= 0);
@@ -215,14 +211,19 @@ function stepsOfSwap() {
 		.sort((a, b) => (ORDER[a.state] ?? 3) - (ORDER[b.state] ?? 3));
 }
 
-const rankOf = model => (model.state !== 'stopped' ? 0 : failedOf(model) ? 1 : 2);
+const asked = model => inFlight(model).length > 0;
+const rankOf = model => {
+	if (LOADING.includes(model.state) || (model.state === 'stopped' && asked(model))) return 1;
+	return model.state !== 'stopped' ? 0 : isFailed(model) ? 2 : 3;
+};
+const TITLES = ['Loaded', 'Loading, or waiting', 'Failed'];
 
 /** Those that are loaded first, then those that failed; the rest by group where there are some. */
 function inSections(models) {
 	const groups = new Set(models.map(model => model.group));
 	const titleOf = model => {
-		const rank = rankOf(model);
-		if (rank < 2) return ['Loaded', 'Failed'][rank];
+		const title = TITLES[rankOf(model)];
+		if (title) return title;
 		return groups.size > 1 ? `Not loaded, group ${model.group}` : 'Not loaded';
 	};
 	const sections = Map.groupBy(models, titleOf);
@@ -264,10 +265,9 @@ function createProfiles() {
 
 function create(page) {
 	const profiles = createProfiles();
-	const pause = createPause();
 	const filter = search('Filter models', 'Filter', update);
 	const unlisted = checkbox('unlisted', false, update);
-	const unloadAll = button('.danger', 'Unload all', () => act(unloadAll, 'api/models/unload'));
+	const unloadAll = button('.danger', 'Unload all', () => unload(unloadAll, 'api/models/unload'));
 	const summary = h('p.muted', { id: 'models-summary' });
 	const swap = h('ol.swap', { label: 'Swap under way' });
 	const list = h('ul.models', { label: 'Models' });
@@ -312,7 +312,7 @@ function create(page) {
 	function update() {
 		if (page.hidden) return;
 		const own = state.models.filter(model => !model.peerID);
-		const shown = own.filter(isShown);
+		const shown = own.filter(isShown).sort((a, b) => byName(a.id, b.id));
 		const theirs = state.models.filter(model => model.peerID && fits(model));
 		list.classList.toggle('many', shown.length > MANY);
 		keyed(list, inSections(shown), createItem, updateItem);
@@ -322,16 +322,17 @@ function create(page) {
 		const none = filter.value.trim() ? 'No model fits the filter.' : 'All models are unlisted.';
 		setText(empty, own.length === 0 ? 'There are no models in the configuration.' : none);
 		const ready = own.filter(model => model.state === 'ready').length;
-		setText(summary, `${own.length} in all, ${ready} ready`);
+		const failed = own.filter(isFailed).length;
+		setText(summary, `${own.length} in all, ${ready} ready${failed ? `, ${failed} failed` : ''}`);
 		unloadAll.disabled = own.every(model => model.state === 'stopped');
 		run(updateSwap() ? QUICK_MS : SLOW_MS);
 	}
 
-	const label = h('label', unlisted, ' unlisted');
+	const label = h('label', unlisted, ' show unlisted');
 	const title = h('h1', 'Models');
-	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, pause.choice,
+	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, pauseButton(),
 		unloadAll);
-	page.append(bar, pause.banner, swap, list, empty, peerBox);
+	page.append(bar, swap, list, empty, peerBox);
 	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
 	const showAll = query => {
 		if (query.has('q')) filter.value = query.get('q');

@@ -14,8 +14,8 @@ import {
 } from '../dom.js';
 import { clock, count, duration, size, speed } from '../format.js';
 import { call, idPath, on, root, state } from '../store.js';
-import { createPause } from '../pause.js';
-import { wordOf } from '../words.js';
+import { pauseButton, pauseLeft } from '../pause.js';
+import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
 const WINDOWS = { '5 min': 300, '30 min': 1800, '2 h': 7200 };
 const LANE = 34; // px high, of which the base line is at
@@ -29,10 +29,9 @@ const begin = Date.now();
 const seconds = ms => (ms - begin) / 1000;
 
 const STATES = ['loading', 'ready', 'answering', 'asleep', 'leaving', 'failed'];
-const LEAVING = ['stopping', 'sleepPending'];
 const minutes = all => (all < 3600 ? `${Math.round(all / 6) / 10} min` : `${all / 3600} h`);
 const kindOf = name =>
-	name === 'starting' || name === 'waking' ? 'loading' : LEAVING.includes(name) ? 'leaving' : name;
+	LOADING.includes(name) ? 'loading' : LEAVING.includes(name) ? 'leaving' : name;
 
 /** Times in which requests were answered, of one model: [from, to, how many at once]. */
 function busyOf(requests, from, step) {
@@ -87,25 +86,27 @@ function createLane() {
 	const name = h('a');
 	const word = h('span.muted.word');
 	const node = h('li.lane', h('div.state', dot, name, word), picture);
-	node.parts = { picture, moving, line, name, word, dot: node.firstChild };
+	node.parts = { picture, moving, line, name, word, state: node.firstChild };
 	return node;
 }
 
 /** Draws all of a lane anew. */
 function drawLane({ parts }, lane, range) {
-	const { picture, moving, line, name, word, dot } = parts;
+	const { picture, moving, line, name, word, state: look } = parts;
 	setText(name, lane.id);
+	setAttribute(name, 'title', lane.id);
 	setAttribute(name, 'href', `models/${idPath(lane.id)}`);
 	setText(word, lane.word);
-	setAttribute(dot, 'data-state', lane.state);
+	setAttribute(look, 'data-state', lane.look);
 	picture.setAttribute('viewBox', `0 0 ${range} ${LANE}`);
 	line.setAttribute('x2', range);
 	const nodes = [];
 	for (const [from, to, kind] of lane.spans.slice(-MAX_WIDTH)) {
 		if (kind === 'stopped' || to < lane.from) continue;
-		const end = to === Infinity ? lane.to : to;
+		const failed = kind === 'failed'; // a mark: it holds nothing
+		const end = failed ? from + range / 200 : to === Infinity ? lane.to : to;
 		nodes.push(rect(from, end, HEIGHTS[kind] ?? 14, kind));
-		if (to === Infinity) parts.open = nodes.at(-1);
+		if (to === Infinity && !failed) parts.open = nodes.at(-1);
 	}
 	for (const [from, to, level] of lane.busy) {
 		nodes.push(rect(from, to, 8 + 4 * Math.min(level, MAX_BUSY), 'answering'));
@@ -152,11 +153,12 @@ function lanesOf(range) {
 		lanes.push({
 			id, from, to, spans, busy, word,
 			state: model.state,
+			look: lookOf(model),
 			waits: waits.get(id) ?? [],
 		});
 	}
 	const rank = ({ state: now }) => (now === 'stopped' ? 1 : 0);
-	return lanes.sort((a, b) => rank(a) - rank(b));
+	return lanes.sort((a, b) => rank(a) - rank(b) || byName(a.id, b.id));
 }
 
 /** What there is to say of a lane at a moment. */
@@ -224,7 +226,7 @@ function createTimeline() {
 	function say() {
 		const last = state.changes.slice(-50).reverse();
 		words.replaceChildren(...last.map(({ id, at, state: name, why, failed }) => {
-			const what = failed ? 'failed' : kindOf(name);
+			const what = failed ? 'failed' : wordFor(name);
 			return h('li', `${clock(at)} ${id}: ${what}${why ? `, ${why}` : ''}`);
 		}));
 	}
@@ -249,9 +251,10 @@ const swatch = kind => h('span.swatch', { 'data-kind': kind, 'aria-hidden': 'tru
 function createPool() {
 	const name = h('strong');
 	const total = h('span.muted');
-	const bar = h('ol.segments');
-	const node = h('li', h('div.bar', name, gap(), total), bar);
-	node.parts = { name, total, bar };
+	const bar = h('ol.segments', { 'aria-hidden': 'true' });
+	const list = h('ul.legend');
+	const node = h('li', h('div.bar', name, gap(), total), bar, list);
+	node.parts = { name, total, bar, list };
 	return node;
 }
 
@@ -260,17 +263,22 @@ function updatePool({ parts }, pool) {
 	const all = Object.entries(pool.models).map(([id, bytes]) => ({
 		id, bytes, kind: kindOf(known.get(id) ?? 'ready'),
 	}));
-	if (pool.others > 0) all.push({ id: 'others', bytes: pool.others, kind: 'others' });
-	if (pool.reserve > 0) all.push({ id: 'kept free', bytes: pool.reserve, kind: 'reserve' });
-	const used = all.reduce((sum, { bytes, kind }) => sum + (kind === 'reserve' ? 0 : bytes), 0);
+	if (pool.others > 0) all.push({ id: 'other programs', bytes: pool.others, kind: 'others' });
+	const used = all.reduce((sum, { bytes }) => sum + bytes, 0);
+	const free = Math.max(0, pool.total - used - pool.reserve);
 	setText(parts.name, pool.pool);
-	setText(parts.total, `${size(used)} of ${size(pool.total)}`);
+	setText(parts.total, `${size(used)} of ${size(pool.total)}, ${size(free)} free to use`);
+	all.push({ id: 'free to use', bytes: free, kind: 'free' });
+	if (pool.reserve > 0) all.push({ id: 'kept free', bytes: pool.reserve, kind: 'reserve' });
 	keyed(parts.bar, all, () => h('li'), (node, { id, bytes, kind }) => {
-		const label = `${id} ${size(bytes)}`;
-		setText(node, label);
-		setAttribute(node, 'title', label);
+		setAttribute(node, 'title', `${id} ${size(bytes)}`);
 		setAttribute(node, 'data-kind', kind);
 		node.style.flexBasis = `${(100 * bytes) / pool.total}%`;
+	});
+	const named = all.filter(({ kind }) => kind !== 'free');
+	keyed(parts.list, named, ({ kind }) => h('li', swatch(kind), h('span')), (node, each) => {
+		setAttribute(node.firstChild, 'data-kind', each.kind);
+		setText(node.lastChild, `${each.id} ${size(each.bytes)}`);
 	});
 }
 
@@ -291,8 +299,9 @@ function createSpeed() {
 		if (samples.length > SPEEDS) samples.shift();
 		const most = Math.max(1, ...samples);
 		setText(big, speed(now));
-		const top = speed(Math.max(...samples));
-		setText(small, `tok/s now, at most ${top} in ${duration(samples.length * 1000)}`);
+		const top = Math.max(...samples);
+		const highest = top > now ? `, highest ${speed(top)} since this page was opened` : '';
+		setText(small, `tok/s now${highest}`);
 		const points = samples.map((value, i) =>
 			`${SPEEDS - samples.length + i} ${58 - (54 * value) / most}`);
 		path.setAttribute('d', `M${points.join('L')}`);
@@ -312,16 +321,38 @@ function createWaiting() {
 	const none = h('p.muted', 'Nobody waits.');
 	const node = h('section.card', h('h2', 'Waiting', gap(), longest), list, none);
 
+	let mark = '';
+	let reasons = new Map(); // by model: what the server says of it
+
+	/** Asks what they wait for, whenever that may have changed. */
+	async function explain(ids) {
+		const now = state.models.map(model => model.state[0]).join('') + ids;
+		if (mark === now) return;
+		mark = now;
+		const told = await Promise.all(ids.map(async id => {
+			try {
+				const query = encodeURIComponent(id);
+				return [id, (await (await call('GET', `api/explain?model=${query}`)).json()).summary];
+			} catch {
+				return [id, '']; // then its state has to do
+			}
+		}));
+		reasons = new Map(told);
+		draw();
+	}
+
 	function draw() {
 		const waiting = state.inflight.filter(request => request.state === 'waiting');
 		const byModel = [...Map.groupBy(waiting, request => request.model)].map(([id, all]) => ({
 			id, all, model: state.models.find(model => model.id === id),
 		}));
 		keyed(list, byModel, () => h('li'), (row, { id, all, model }) => {
-			const place = `number ${all[0].position} in the queue`;
-			const why = model?.state === 'stopped' ? place : wordOf(model ?? {});
+			const reason = reasons.get(id) || `number ${all[0].position} in the queue`;
+			const moves = model?.state === 'stopped' ? reason : wordOf(model ?? {});
+			const why = state.pause ? `until the pause ends, in ${pauseLeft()}` : moves;
 			setText(row, `${id} × ${all.length}: ${why}`);
 		});
+		explain(byModel.filter(each => each.model?.state === 'stopped').map(({ id }) => id));
 		const most = Math.max(0, ...waiting.map(request => request.queue_ms));
 		setText(longest, waiting.length ? `longest ${duration(most)}` : '');
 		setHidden(none, waiting.length > 0);
@@ -361,7 +392,7 @@ function createWelcome() {
 
 function create(page) {
 	const summary = h('p.muted', { id: 'now-summary' });
-	const pause = createPause();
+	const failures = h('a.bad', { href: 'models', hidden: true });
 	const timeline = createTimeline();
 	const pools = h('ul.pools');
 	const memory = h('section.card', h('h2', 'Memory'), pools);
@@ -380,6 +411,9 @@ function create(page) {
 		const ready = models.filter(model => model.state === 'ready').length;
 		const atWork = `${count(inflight.length - waits)} in flight · ${count(waits)} waiting`;
 		setText(summary, `${count(ready)} ready · ${atWork} · ${speed(now)} tok/s`);
+		const failed = models.filter(isFailed).length;
+		setHidden(failures, failed === 0);
+		setText(failures, `${count(failed)} failed`);
 		timeline.draw();
 		waiting.draw();
 		welcome.draw();
@@ -393,7 +427,7 @@ function create(page) {
 		if (state.inflight.length > 0) soon();
 		else timeline.shift();
 	};
-	page.append(h('div.bar', h('h1', 'Now'), summary, gap(), pause.choice), pause.banner,
+	page.append(h('div.bar', h('h1', 'Now'), summary, failures, gap(), pauseButton()),
 		welcome.node, timeline.node, h('div.cards', memory, generated.node, waiting.node));
 	for (const topic of ['models', 'rows', 'inflight', 'timeline', 'memory']) on(topic, soon);
 	return {

@@ -19,7 +19,7 @@ function changesOf({ added, changed, removed, restarted }) {
 		if (names.length) parts.push(`${word} ${names.join(', ')}`);
 	}
 	const loaded = restarted?.length ? `; loaded and put away for it: ${restarted.join(', ')}` : '';
-	return parts.length ? `It ${parts.join('; ')}${loaded}.` : 'No model differs.';
+	return parts.length ? `It ${parts.join('; ')}${loaded}.` : 'No model changes.';
 }
 
 function create(page) {
@@ -28,7 +28,7 @@ function create(page) {
 	const problems = h('ul.problems', { label: 'Problems' });
 	const result = h('p.muted', { role: 'status' });
 	const save = button('.primary', 'Save and reload', saveIt);
-	const reload = button('', 'Reload the file', reloadIt);
+	const reload = button('', 'Apply the file on the disk', reloadIt);
 	const hint = h('p.muted', 'To change it here, start llmsnap with --edit-config.');
 	const connect = createChoice('Connect a client', () => {
 		const first = state.models.find(model => !model.unlisted)?.id ?? 'MODEL';
@@ -87,7 +87,8 @@ function create(page) {
 			draw(found.problems);
 			const errors = found.problems.filter(({ error }) => error).length;
 			save.disabled = errors > 0 || text.value === saved;
-			show(result, errors ? `${count(errors)} errors: it cannot be saved.` : changesOf(found));
+			const wrong = errors === 1 ? 'One error' : `${count(errors)} errors`;
+			show(result, errors ? `${wrong}: it cannot be saved.` : changesOf(found));
 		} catch (error) {
 			show(result, error.message);
 		}

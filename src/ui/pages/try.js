@@ -224,13 +224,16 @@ function measure() {
 	return {
 		fields: [requests, tokens, atOnce],
 		request: model => ({ path: 'chat/completions', body: body(model) }),
-		async send(model, signal) {
+		async send(model, signal, tell) {
 			const done = [];
 			const from = Date.now();
 			const begin = performance.now();
 			let left = Number(requests.value);
 			const work = async () => {
-				while (left-- > 0) done.push(await one(model, signal));
+				while (left-- > 0) {
+					done.push(await one(model, signal));
+					tell(`${done.length} of ${requests.value} …`);
+				}
 			};
 			await Promise.all(Array.from({ length: Number(atOnce.value) }, work));
 			const took = performance.now() - begin;
@@ -253,7 +256,7 @@ function measure() {
 			return [
 				h('p', `${count(done.length)} requests in ${duration(took)}: ${rate} tokens/s in all.`),
 				table(
-					['', 'Median', 'Slowest 5%'],
+					['', 'Median', done.length < 20 ? 'Slowest' : 'Slowest 5%'],
 					[
 						figure(
 							'Queue and load',
@@ -321,7 +324,8 @@ function create(page) {
 			const { data } = await (await call('GET', 'v1/models')).json();
 			const before = model.value || recall('tryModel', '');
 			keyed(model, data, ({ id }) => h('option', { value: id }, id));
-			model.value = data.some(({ id }) => id === before) ? before : (data[0]?.id ?? '');
+			const ready = data.find(({ status: its }) => its?.value === 'loaded') ?? data[0];
+			model.value = data.some(({ id }) => id === before) ? before : (ready?.id ?? '');
 		} catch (error) {
 			notice(error.message);
 		}
@@ -338,6 +342,8 @@ function create(page) {
 			}),
 			h('p.bar', run, stop, status),
 		);
+		running?.abort(); // its answer would be shown under another name
+		setText(run, kind === 'measure' ? 'Measure' : 'Send');
 		setHidden(shown, true);
 		bar.current(kind);
 		code.update();
@@ -355,7 +361,7 @@ function create(page) {
 		try {
 			const { path, body } = request(model.value);
 			const answer = other
-				? await other(model.value, signal)
+				? await other(model.value, signal, text => setText(status, text))
 				: await (await post(path, body, signal)).json();
 			shown.replaceChildren(...show(answer));
 			setHidden(shown, false);

@@ -135,6 +135,7 @@ final class ModelJson {
         Json.Obj more = to;
         if (!status.server().needs().isEmpty()) {
             more = more.with("memory", status.server().holds())
+                .with("takes", status.server().needs())
                 .with("memorySource", source(status));
         }
         boolean keeps = !status.model().launch().life().cacheDir().isEmpty();
@@ -239,6 +240,7 @@ final class ModelJson {
             "memory_lack", outlook.hindrance().lack(),
             "pools", pools.stream().map(ModelJson::pool).toList(),
             "last_load_ms", history.loadMs(),
+            "failure", history.trouble().why(),
             "last_unload", history.lastStop().isEmpty() ? null : lastStop,
             "back_off_seconds", (outlook.backOffMs() + 999) / 1000,
             "prompt_cache", prompts(status.server().prompts()),
