@@ -170,7 +170,9 @@ class LockedTest {
     @Test void aModelSendsNobodyToOurOwnRoutesAndSetsNoCookies() throws Exception {
         try (Running llmsnap = Running.start(TWO)) {
             for (String to : List.of("/api/reload", "//x/api", "http://127.0.0.1:" + llmsnap.port
-                    + "/api/reload")) {
+                    + "/api/reload", "../../unload", "http:/unload", "http:\\\\\\\\x\\\\unload",
+                    "http://localhost:" + llmsnap.port + "/unload", "http://x@127.0.0.1:"
+                    + llmsnap.port + "/unload", "unload", "javascript:x")) {
                 HttpResponse<String> answer = llmsnap.post("/v1/chat/completions",
                     "{\"model\":\"a\","
                         + page("Location: " + to + "\r\nSet-Cookie: a=b\r\n") + "}");

@@ -37,12 +37,15 @@ public final class RouteTable implements Routes {
     }
 
     private void inference(Inference to, ModelRoutes models) {
-        Inference.MODEL_PATHS.forEach(path -> add(USE, null, to::post, path));
+        Inference.MODEL_PATHS.forEach(path -> add(USE, null, to::post, path, "/v" + path));
         // Everything under /v1/ that is posted goes to the model it names.
         add(USE, exchange -> webSocket(to, exchange), to::post, "/v1/*");
-        add(USE, null, to::post, "/v/*");
+        // What else a server takes may change it.
+        post(to::post, "/v/*");
         add(USE, to::get, to::post, "/v1/audio/voices", "/sdapi/v1/*");
-        add(USE, to::get, null, "/slots", "/lora-adapters");
+        // Slots may tell what others have said.
+        get(CONTROL, to::get, "/slots");
+        get(USE, to::get, "/lora-adapters");
         // Of the model that the query names; else of this server.
         add(USE, exchange -> {
             if (Query.names(exchange)) to.get(exchange);

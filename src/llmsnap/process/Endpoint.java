@@ -1,6 +1,5 @@
 package llmsnap.process;
 
-import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
 import java.io.IOException;
 import java.net.InetAddress;
@@ -12,16 +11,13 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import llmsnap.config.Config.Address;
 import llmsnap.config.Config.Call;
+import llmsnap.platform.BoundedText;
 import llmsnap.platform.Ports;
 import llmsnap.record.Log;
 
@@ -92,19 +88,9 @@ final class Endpoint {
 
     /** Makes a call to it, its answer's body included. */
     Answer answer(Call call, long timeoutMs) throws IOException, InterruptedException {
-        CompletableFuture<HttpResponse<String>> answer = client.apply(proxy.isHttps())
-            .sendAsync(request(call, timeoutMs), BodyHandlers.ofString());
-        try {
-            HttpResponse<String> whole = answer.get(timeoutMs, MILLISECONDS);
-            return new Answer(whole.statusCode(), whole.body());
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof IOException failed) throw failed;
-            throw new IOException(e.getCause());
-        } catch (TimeoutException e) {
-            throw new HttpTimeoutException("no answer within " + timeoutMs / 1000.0 + " s");
-        } finally {
-            answer.cancel(true);
-        }
+        HttpResponse<String> answer = BoundedText.of(client.apply(proxy.isHttps()),
+            request(call, timeoutMs), timeoutMs);
+        return new Answer(answer.statusCode(), answer.body());
     }
 
     /**
@@ -117,9 +103,7 @@ final class Endpoint {
         if (!accepts()) return "connection refused";
         if (check == null) return null;
         try {
-            int status = client.apply(proxy.isHttps()).send(
-                request(new Call("GET", check, "", 0), patienceMs), BodyHandlers.discarding())
-                .statusCode();
+            int status = answer(new Call("GET", check, "", 0), patienceMs).status;
             return status == 200 ? null : "it answered " + status;
         } catch (HttpTimeoutException e) {
             return "it took the connection and did not answer within " + patienceMs + " ms";

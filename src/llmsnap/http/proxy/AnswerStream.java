@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.NoRouteToHostException;
 import java.net.ProtocolException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.UnknownHostException;
 import java.net.http.HttpClient;
 import java.net.http.HttpConnectTimeoutException;
@@ -26,13 +28,13 @@ import java.net.http.HttpTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.channels.UnresolvedAddressException;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -62,7 +64,8 @@ final class AnswerStream implements BodySubscriber<Void> {
     /** What no browser shows as a page; without one of these it may guess. */
     private static final Pattern NO_PAGE = Pattern.compile("(application/(json|x-ndjson"
         + "|octet-stream)|text/(event-stream|plain|css|javascript)|(audio|video)/[a-z0-9.-]+"
-        + "|image/(png|jpeg|gif|webp))( *; *[a-z0-9=\"._ -]*)?", Pattern.CASE_INSENSITIVE);
+        + "|image/(png|jpeg|gif|webp))( *;[a-z0-9=\"._ -]*)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern UPSTREAM = Pattern.compile("/upstream/[^/]+/");
     private static final String SANDBOX = "sandbox allow-scripts allow-forms allow-popups";
 
     private final Exchange exchange;
@@ -213,11 +216,33 @@ final class AnswerStream implements BodySubscriber<Void> {
 
     /** Cookies are sent to all of us; a redirect to us would do what its model wants. */
     private boolean isOurs(String name, HttpHeaders head) {
-        if (!name.equals("location")) return name.equals("set-cookie");
-        String to = head.firstValue(name).orElse("").strip();
-        String host = String.valueOf(exchange.header("Host"));
-        return to.startsWith("/") || to.startsWith("\\")
-            || to.toLowerCase(Locale.ROOT).contains("//" + host.toLowerCase(Locale.ROOT));
+        boolean redirect = name.equals("location") || name.equals("refresh");
+        return redirect ? name.equals("refresh") || !leadsAway(head.firstValue(name).orElse(""))
+            : name.equals("set-cookie");
+    }
+
+    /**
+     * Whether a redirect stays below /upstream/ID/, or leads to another host and port than ours: we
+     * may have more names than the one that was asked for.
+     */
+    private boolean leadsAway(String location) {
+        try {
+            URI to = new URI(location);
+            if (to.getScheme() == null && to.getRawAuthority() == null) {
+                String path = exchange.rawPath();
+                Matcher below = UPSTREAM.matcher(path);
+                return below.lookingAt() && new URI(path).resolve(to).normalize().getRawPath()
+                    .startsWith(below.group());
+            }
+            boolean plain = "http".equalsIgnoreCase(to.getScheme())
+                || "https".equalsIgnoreCase(to.getScheme());
+            int usual = "http".equalsIgnoreCase(to.getScheme()) ? 80 : 443;
+            int port = to.getPort() < 0 ? usual : to.getPort();
+            return plain && to.getHost() != null && to.getRawUserInfo() == null
+                && !exchange.isAt(to.getHost()) && !exchange.isAt(port);
+        } catch (URISyntaxException e) {
+            return false;
+        }
     }
 
     /** A carriage return alone would begin another header for many who read it. */

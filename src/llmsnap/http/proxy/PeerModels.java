@@ -4,10 +4,8 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 
 import java.io.IOException;
 import java.net.URI;
-import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,14 +13,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Peer;
 import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
+import llmsnap.platform.BoundedText;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
 
@@ -31,7 +28,7 @@ import llmsnap.text.Json;
  * are asked now and then, and nobody waits for that: one that does not answer keeps its last list.
  */
 public final class PeerModels {
-    private static final int PATIENCE_SECONDS = 10;
+    private static final int PATIENCE_MS = 10_000;
     private static final int MAX_MODELS = 10_000;
     static final String UNREACHABLE = "unreachable";
 
@@ -106,8 +103,8 @@ public final class PeerModels {
             if (!peer.apiKey().isEmpty()) {
                 request.header("Authorization", "Bearer " + peer.apiKey());
             }
-            HttpResponse<String> answer = answer(request.build(),
-                clients.patient(peer.reach().connectSeconds()));
+            HttpResponse<String> answer = BoundedText.of(
+                clients.patient(peer.reach().connectSeconds()), request.build(), PATIENCE_MS);
             if (answer.statusCode() != 200) throw new IOException("" + answer.statusCode());
             said(peer, new Said(read(answer.body()), true));
         } catch (IOException | InterruptedException | Failure | RuntimeException e) {
@@ -115,21 +112,6 @@ public final class PeerModels {
             if (!before.reachable) return;
             log.warn("the peer \"" + peer.id() + "\" does not list its models: "
                 + e.getMessage());
-        }
-    }
-
-    /** A request's own time limit ends with the head. */
-    private static HttpResponse<String> answer(HttpRequest request, HttpClient client)
-            throws IOException, InterruptedException {
-        var answer = client.sendAsync(request, BodyHandlers.ofString());
-        try {
-            return answer.get(PATIENCE_SECONDS, SECONDS);
-        } catch (ExecutionException e) {
-            throw new IOException(e.getCause().getMessage());
-        } catch (TimeoutException e) {
-            throw new IOException("no whole answer within " + PATIENCE_SECONDS + " s");
-        } finally {
-            answer.cancel(true);
         }
     }
 

@@ -22,7 +22,8 @@ final class Auth {
     private static final Pattern ADDRESS = Pattern.compile(
         "\\[[0-9a-f:.]*(%25[a-z0-9]+)?]|[0-9]{1,3}(\\.[0-9]{1,3}){3}|[a-z0-9_-]*");
     private static final Pattern NAME = Pattern.compile("[a-z0-9._-]+");
-    private static final Set<String> OWN_SITES = Set.of("same-origin", "same-site", "none");
+    /** Another port of this host is another site: there may be a model's own server. */
+    private static final Set<String> OWN_SITES = Set.of("same-origin", "none");
 
     /** A key that came with a request, and how. */
     private record Given(Key key, boolean basic) {
@@ -99,9 +100,9 @@ final class Auth {
     private static void checkSite(Exchange exchange) throws Failure {
         String origin = exchange.header("Origin");
         String site = exchange.header("Sec-fetch-site");
-        String host = hostName(exchange.headerText("Host"));
+        String host = exchange.headerText("Host");
         boolean foreign = site != null ? !OWN_SITES.contains(site)
-            : origin != null && !hostName(origin.replaceFirst("^.*?//", "")).equals(host);
+            : origin != null && !origin.replaceFirst("^.*?//", "").equalsIgnoreCase(host);
         if (!foreign) return;
         String sandboxed = "null".equals(origin)
             ? "; one under /upstream/ may with upstream: {trusted: true} in the configuration" : "";

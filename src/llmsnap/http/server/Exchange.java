@@ -204,6 +204,18 @@ public final class Exchange {
         return connection == null ? null : connection.channel();
     }
 
+    /** Whether that is the host that it was sent to. */
+    public boolean isAt(String host) {
+        String asked = headerText("Host");
+        return asked.regionMatches(true, 0, host, 0, host.length())
+            && asked.substring(host.length()).matches("(:[0-9]*)?");
+    }
+
+    /** Whether that is the port that it came to, or was sent to. */
+    public boolean isAt(int port) {
+        return http.getLocalAddress().getPort() == port || headerText("Host").endsWith(":" + port);
+    }
+
     InetSocketAddress client() {
         return http.getRemoteAddress();
     }
