@@ -1,10 +1,10 @@
 package llmsnap;
 
-import static java.util.concurrent.TimeUnit.SECONDS;
 
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
@@ -49,8 +49,6 @@ import llmsnap.record.Metrics;
 final class App {
     private static final int SHUTDOWN_SECONDS = 5;
     private static final int KILLED_STATUS = 130;
-    private static final int BROKEN_STATUS = 3;
-    private static final int LOOK_SECONDS = 2;
 
     private final Arguments arguments;
     private final ConfigFiles files;
@@ -100,11 +98,9 @@ final class App {
         var reload = new Reload(sources, pool, activity, history, log);
         Server server = server(tls, reload);
         CompletableFuture<String> signal = onSignals(reload);
-        // Half dead it would listen and never answer.
-        Thread.setDefaultUncaughtExceptionHandler((thread, e) -> {
-            String what = e.getClass().getSimpleName() + " has ended " + thread.getName();
-            if (e instanceof Error) die(what);
-        });
+        var vitals = new Vitals(new InetSocketAddress(address(), server.port()), tls != null,
+            pool::killAll);
+        vitals.begin();
         history.configure(config().settings().kept().history());
         pool.onChange(new Chronicle(pool, history));
         activity.restore(history.last(config().settings().kept().rows()));
@@ -117,7 +113,7 @@ final class App {
         inBackground(() -> clients.completeAsync(Clients::new, Runnable::run),
             () -> leftovers.end(log), ModelServer::warmUp, () -> warmUp(server), Internals::areOpen,
             BodyReader::sweep, () -> IdleHeap.watch(server::isQuietFor));
-        inBackground(this::watchClients);
+        vitals.watch(clients);
         pool.config().settings().hooks().preload().forEach(this::preload);
         pool.send(new Event.Tick());        // the clocks begin
         if (arguments.has("watch-config")) reload.watch(stamps);
@@ -265,22 +261,6 @@ final class App {
 
     private static void halt() {
         Runtime.getRuntime().halt(KILLED_STATUS);
-    }
-
-    private void watchClients() throws InterruptedException {
-        while (!clients.join().isDead()) SECONDS.sleep(LOOK_SECONDS);
-        die("the HTTP client has ended");
-    }
-
-    /** Ends at once, so that whoever started us starts us again. */
-    private void die(String why) {
-        try {
-            System.err.println("llmsnap: " + why + ", which is beyond repair; with a small heap"
-                + " give it more (java -Xmx)");
-            pool.killAll();
-        } finally {
-            Runtime.getRuntime().halt(BROKEN_STATUS);
-        }
     }
 
     private void stopModels() {

@@ -11,8 +11,11 @@ import java.io.InputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDate;
@@ -142,13 +145,27 @@ public final class History {
         Path file = Path.of(settings.dir(), name);
         try {
             if (!today.equals(sweptOn)) sweep(today);
-            Files.createDirectories(file.getParent());
+            create(file);
             Files.writeString(file, healing(file) + text, UTF_8, CREATE, APPEND);
         } catch (IOException e) {
             lost.addAndGet(lines);
             healed = "";
         }
         if (lost.get() > 0) tellLoss(file);
+    }
+
+    /** Who said what to which model is nobody else's business. */
+    private static void create(Path file) throws IOException {
+        if (Files.exists(file)) return;
+        Path dir = file.getParent();
+        boolean posix = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
+        if (posix) Files.createDirectories(dir, only("rwx------"));
+        else Files.createDirectories(dir);
+        if (posix) Files.createFile(file, only("rw-------"));
+    }
+
+    private static FileAttribute<?> only(String owner) {
+        return PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(owner));
     }
 
     /** Ends a line that an earlier end has cut. */

@@ -58,7 +58,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     private static final String EVENTS = "text/event-stream";
     private static final String ALLOWED = "access-control-allow-origin";
     /** Two are said anew; the others would reach beyond the path of one model. */
-    private static final Set<String> TAKEN_OFF = Set.of("content-length",
+    static final Set<String> TAKEN_OFF = Set.of("content-length",
         "service-worker-allowed", "clear-site-data", "strict-transport-security", "alt-svc",
         "report-to", "reporting-endpoints", "nel", "x-llmsnap-model");
     /** What no browser shows as a page; without one of these it may guess. */

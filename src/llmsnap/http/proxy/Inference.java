@@ -91,7 +91,8 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
      */
     private static void checkPath(Exchange exchange, Target to) throws Failure {
         String path = exchange.plainPath();
-        if (leadsAbove(Query.decodePath(path)) || path.contains("/..")) {
+        String decoded = Query.decodePath(path);
+        if (leadsAbove(decoded) || decoded.contains("/..")) {
             throw new Failure(400, "the path has dots in it that lead up");
         }
         Key key = exchange.key();

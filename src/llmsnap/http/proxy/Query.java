@@ -16,7 +16,10 @@ public final class Query {
      */
     public static String value(String encoded, String key) throws Failure {
         if (encoded == null) return null;
-        for (String pair : encoded.split("&")) {
+        for (int from = 0, to; from < encoded.length(); from = to + 1) {
+            to = encoded.indexOf('&', from);
+            if (to < 0) to = encoded.length();
+            String pair = encoded.substring(from, to);
             int equals = pair.indexOf('=');
             boolean bare = equals < 0;
             if (!decode(bare ? pair : pair.substring(0, equals)).equals(key)) continue;

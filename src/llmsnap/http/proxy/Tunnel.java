@@ -14,12 +14,14 @@ import java.net.Socket;
 import java.net.URI;
 import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLSocketFactory;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 import llmsnap.http.server.Internals;
+import llmsnap.http.server.RequestCheck;
 import llmsnap.record.InFlight;
 
 /**
@@ -61,13 +63,12 @@ final class Tunnel {
                     + " where a WebSocket was asked for");
             }
             exchange.progress.limitSilence(0);
-            Internals.Connection near = exchange.takeOver(code, head);
+            Internals.Connection near = exchange.takeOver(code, checked(head, to));
             Thread.ofPlatform().daemon().name("websocket").start(() -> forward(near.in(), far));
             byte[] piece = new byte[PIECE_BYTES];
             for (int n; (n = far.in.read(piece)) >= 0; ) {
                 noted.pass(piece, 0, n);
-                near.out().write(piece, 0, n);
-                near.out().flush();
+                exchange.pass(near.out(), piece, n);
             }
         } catch (IOException e) {
             Failure broken = exchange.interruption.failure();
@@ -75,6 +76,20 @@ final class Tunnel {
             if (exchange.isCommitted()) return;     // one side has ended
             throw new Failure(502, NO_ANSWER, to.name() + " cannot be reached, or broke off");
         }
+    }
+
+    /** Without what would reach beyond the path of one model. */
+    private static byte[] checked(byte[] head, Upstream from) throws Failure {
+        var checked = new StringBuilder();
+        for (String line : new String(head, ISO_8859_1).split("\r\n")) {
+            if (RequestCheck.hasControl(line, '\t')) {
+                throw new Failure(502, from.name() + " sent a control character in its head");
+            }
+            String name = line.split(":", 2)[0].toLowerCase(Locale.ROOT);
+            boolean off = AnswerStream.TAKEN_OFF.contains(name) || name.equals("set-cookie");
+            if (!off) checked.append(line).append("\r\n");
+        }
+        return checked.append("\r\n").toString().getBytes(ISO_8859_1);
     }
 
     private static Far connect(Upstream to) throws IOException {

@@ -5,6 +5,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static llmsnap.record.Cause.CLIENT_LEFT;
 import static llmsnap.record.Cause.SHUTTING_DOWN;
 
+import com.sun.net.httpserver.HttpServer;
 import java.nio.channels.SocketChannel;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -18,29 +19,32 @@ import llmsnap.platform.Proc;
  * Notices clients that hang up while their request waits. The JDK's server does not tell, so on
  * Linux the kernel's own table of connections is looked at, about twice a second and only while an
  * exchange takes longer than a moment: one that the client has reset is not there any more; two
- * looks have to agree. Also drops clients that take no byte of their answer for a minute, as the
- * length of the connection's send queue tells. Elsewhere than on Linux a failed write tells, later.
+ * looks have to agree. Also drops clients that take next to nothing of their answer for a minute,
+ * as the length of the connection's send queue tells. Elsewhere than on Linux a failed write tells,
+ * later.
  */
 final class ClientWatch {
     private static final long LOOK_NANOS = MILLISECONDS.toNanos(420);
     private static final long SHORT_LOOK_NANOS = MILLISECONDS.toNanos(60);
     private static final long LONG_WRITE_NANOS = SECONDS.toNanos(5);
     private static final long YOUNG_NANOS = MILLISECONDS.toNanos(100);
-    private static final long STALLED_NANOS = SECONDS.toNanos(60);
+    private static final int STALLED_SECONDS = 60;
     private static final long HEADS_NANOS = SECONDS.toNanos(5);
     private static final long STOP_LOOK_MS = 2;
 
     private final Set<Exchange> exchanges = ConcurrentHashMap.newKeySet();
     private final int localPort;
     private final Heads heads;
+    private final HttpServer server;
     private final Thread thread =
         Thread.ofPlatform().daemon().name("client-watch").unstarted(this::run);
     private HangUps hangUps;        // this and the next are our thread's: it takes a moment
     private boolean tried;
     private volatile boolean asleep;
 
-    ClientWatch(int localPort, Heads heads) {
-        this.localPort = localPort;
+    ClientWatch(HttpServer server, Heads heads) {
+        this.server = server;
+        this.localPort = server.getAddress().getPort();
         this.heads = heads;
     }
 
@@ -84,7 +88,7 @@ final class ClientWatch {
             asleep = isEmpty();
             // A head takes long before it is worth a look.
             if (asleep && isEmpty() && heads.isEmpty()) LockSupport.parkNanos(this, HEADS_NANOS);
-            heads.look(System.nanoTime());
+            heads.look(System.nanoTime(), server);
             asleep = false;
             LockSupport.parkNanos(this, hangUps == null ? LOOK_NANOS : SHORT_LOOK_NANOS);
             try {
@@ -137,7 +141,7 @@ final class ClientWatch {
             String unsent = open.get(address);
             boolean gone = unsent == null;
             boolean left = gone ? before.contains(exchange)
-                : exchange.progress.isStalled(now, STALLED_NANOS, unsent);
+                : exchange.progress.isStalled(now, STALLED_SECONDS, Long.parseLong(unsent, 16));
             if (left) exchange.interruption.breakOff(Failure.of(CLIENT_LEFT));
             else if (gone) suspects.add(exchange);
         });

@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 /** What pages of other sites are told of what they may read and send. */
 public final class Cors {
     private static final String USUAL = "Content-Type, Authorization, Accept, X-Requested-With";
+    private static final int MAX_NAMES = 2_000;
     private static final Pattern TOKEN = Pattern.compile("[!#$%&'+.^_`|~0-9A-Za-z-]+");
 
     private Cors() {}
@@ -15,7 +16,7 @@ public final class Cors {
     /** Any page may ask what it may send; what it may do is decided when it does. */
     static void answerPreflight(Exchange exchange) throws Failure {
         String allowed = valid(exchange.headerText("Access-Control-Request-Headers"));
-        if (allowed.isEmpty()) allowed = USUAL;
+        if (allowed.isEmpty() || allowed.length() > MAX_NAMES) allowed = USUAL;
         Headers headers = exchange.responseHeaders();
         headers.set("Access-Control-Allow-Origin", "*");
         headers.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS");

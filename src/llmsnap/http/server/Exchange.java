@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -46,6 +47,11 @@ public final class Exchange {
         "Sec-fetch-mode", "Sec-fetch-dest", "Sec-ch-ua");
 
     private static final Pattern SLASHES = Pattern.compile("/+");
+
+    /** What is made and not sent so far takes at most so much: the heap has copies of it. */
+    private static final int SENT_KB =
+        (int) Math.min(Runtime.getRuntime().maxMemory() >> 14, 1 << 20);
+    private static final Semaphore SENDING_KB = new Semaphore(SENT_KB);
 
     /** A later try may do better. */
     private static final Set<Integer> RETRY = Set.of(429, 503);
@@ -165,8 +171,10 @@ public final class Exchange {
 
             @Override public int read(byte[] bytes, int offset, int length) throws IOException {
                 progress.reading();
+                int n = -1;
                 try {
-                    return super.read(bytes, offset, length);
+                    n = super.read(bytes, offset, length);
+                    return n;
                 } catch (IOException | RuntimeException e) {
                     // Who passes the body on is not to take it for the model's server's fault.
                     interruption.breakOff(new Failure(400, "the request's body ended early, or is"
@@ -174,7 +182,7 @@ public final class Exchange {
                     closing = true;
                     throw new IOException("the body cannot be read");
                 } finally {
-                    progress.read();
+                    progress.read(n);
                 }
             }
         };
@@ -350,17 +358,35 @@ public final class Exchange {
         progress.written(false);
     }
 
+    /** Passes bytes on to a connection that was taken over. */
+    public void pass(OutputStream to, byte[] bytes, int length) throws IOException {
+        bytesOut += length;
+        progress.writing();
+        to.write(bytes, 0, length);
+        to.flush();
+        progress.written(true);
+    }
+
     public void flush() throws Failure {
         sending(out::flush);
         progress.written(!waiting);
     }
 
+    /** @throws Failure 503 also when clients that read slowly hold too much of such answers */
     public void send(int code, String contentType, byte[] body) throws Failure {
-        responseHeaders().set("Content-Type", contentType);
-        commit(code, body.length);
-        if (body.length == 0 || is("HEAD")) return;
-        write(body);
-        flush();
+        int kb = Math.min(body.length / 1024, SENT_KB);
+        if (!SENDING_KB.tryAcquire(kb)) {
+            throw new Failure(503, "too many clients do not read their answers: try again later");
+        }
+        try {
+            responseHeaders().set("Content-Type", contentType);
+            commit(code, body.length);
+            if (body.length == 0 || is("HEAD")) return;
+            write(body);
+            flush();
+        } finally {
+            SENDING_KB.release(kb);
+        }
     }
 
     public void sendText(String text) throws Failure {

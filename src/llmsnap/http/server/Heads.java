@@ -1,7 +1,9 @@
 package llmsnap.http.server;
 
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 
+import com.sun.net.httpserver.HttpServer;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -43,8 +45,12 @@ final class Heads {
         return sinceNanos.isEmpty();
     }
 
-    /** Gives up those that take too long: an interrupt closes their connection. */
-    void look(long nowNanos) {
+    /**
+     * Gives up those that take too long: an interrupt closes their connection. Connections that
+     * have not begun with a head are no better.
+     */
+    void look(long nowNanos, HttpServer server) {
+        Internals.endSilent(server, MOST, NANOSECONDS.toMillis(MAX_NANOS));
         sinceNanos.forEach((reader, since) -> {
             if (nowNanos - since > MAX_NANOS) cut(reader, since);
         });

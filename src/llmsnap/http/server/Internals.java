@@ -2,7 +2,9 @@ package llmsnap.http.server;
 
 import com.sun.net.httpserver.HttpContext;
 import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsExchange;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.BufferedInputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -10,14 +12,21 @@ import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.nio.channels.SocketChannel;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import llmsnap.platform.Guard;
 
 /**
  * What the JDK's server has and does not show, opened by Add-Opens in the jar's manifest. Relied
  * on is, as seen in 25: an exchange leads by {@code impl} and {@code connection} to {@code i} and
  * {@code rawout}, the streams of its connection; a task of the server has a {@code connection},
- * whose streams it makes itself only when they are not there yet. Without them, or without the
+ * whose streams it makes itself only when they are not there yet; a server has a set of the
+ * connections that have sent nothing so far. Without them, or without the
  * opening (a class path, another JVM), a WebSocket is a 501, and a request target that is not
  * encoded gets the JDK's own 400.
  */
@@ -41,6 +50,12 @@ public final class Internals {
     private final Constructor<?> writing = type("Request$WriteStream")
         .getDeclaredConstructor(type("ServerImpl"), SocketChannel.class);
     private final Field server = field("ServerImpl$Exchange", "this$0");
+    private final Field serverOf = field("HttpServerImpl", "server");
+    private final Field httpsServerOf = field("HttpsServerImpl", "server");
+    private final Field silentOf = field("ServerImpl", "newlyAcceptedConnections");
+    private final Field allOf = field("ServerImpl", "allConnections");
+    private final Field sinceMs = field("HttpConnection", "idleStartTime");
+    private final Method close = type("HttpConnection").getDeclaredMethod("close");
     private final Method parameters = Arrays.stream(type("HttpConnection").getDeclaredMethods())
         .filter(each -> each.getName().equals("setParameters")).findFirst().orElseThrow();
 
@@ -48,6 +63,7 @@ public final class Internals {
         reading.setAccessible(true);
         writing.setAccessible(true);
         parameters.setAccessible(true);
+        close.setAccessible(true);
     }
 
     private static void open() {
@@ -107,6 +123,34 @@ public final class Internals {
             if (opened.in.get(connection) instanceof TargetEncoder encoder) encoder.begin();
         } catch (ReflectiveOperationException | IllegalArgumentException e) {
             // then the JDK reads it as it is
+        }
+    }
+
+    /** Ends connections that have said nothing for so long, and the oldest of more than that. */
+    static void endSilent(HttpServer server, int most, long ms) {
+        if (opened == null) return;
+        try {
+            opened.end(server, most, System.currentTimeMillis() - ms);
+        } catch (ReflectiveOperationException e) {
+            // then the JDK does, after a minute
+        }
+    }
+
+    private void end(HttpServer which, int most, long beforeMs)
+            throws ReflectiveOperationException {
+        Object its = (which instanceof HttpsServer ? httpsServerOf : serverOf).get(which);
+        var silent = (Set<?>) silentOf.get(its);
+        if (silent.isEmpty()) return;
+        Map<Object, Long> since = new HashMap<>();
+        for (Object each : silent.toArray()) since.put(each, sinceMs.getLong(each));
+        List<Object> oldestFirst = new ArrayList<>(since.keySet());
+        oldestFirst.sort(Comparator.comparing(since::get));
+        int over = oldestFirst.size() - most;
+        for (Object each : oldestFirst) {
+            if (over-- <= 0 && since.get(each) > beforeMs) return;
+            if (!silent.remove(each)) continue;     // it speaks
+            ((Set<?>) allOf.get(its)).remove(each);
+            close.invoke(each);
         }
     }
 

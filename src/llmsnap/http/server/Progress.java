@@ -10,6 +10,8 @@ public final class Progress {
     private static final int UPLOAD_SECONDS = 30;
     private static final int LENT_SECONDS = 60;
     private static final int DRAIN_SECONDS = 5;
+    /** Who is slower than that is as good as gone: bytes a second, over the time it is given. */
+    private static final int SLOWEST = 1024;
 
     private volatile long writingSinceNanos;    // 0 while no write to the client is under way
     private volatile long silenceLimitNanos;    // of the model's server; 0: none
@@ -17,8 +19,13 @@ public final class Progress {
     private volatile long readingSinceNanos;    // 0 while nothing of the request is waited for
     private volatile boolean drains;
     private volatile boolean lent;              // the request's body holds a model up
-    private String lastUnsent = "";             // this and the next are the watch's own
-    private long lastMoveNanos = System.nanoTime();
+    private volatile long uploaded;             // bytes of the request's body
+    // These are the watch's own.
+    private long uploadedBefore;
+    private long uploadNanos = System.nanoTime();
+    private long unsentBefore;
+    private long moved;                         // bytes, since the next
+    private long movedNanos = System.nanoTime();
 
     void writing() {
         writingSinceNanos = System.nanoTime();
@@ -40,7 +47,9 @@ public final class Progress {
         readingSinceNanos = System.nanoTime();
     }
 
-    void read() {
+    /** @param bytes of the body that have come; -1 for its end */
+    void read(int bytes) {
+        uploaded += Math.max(0, bytes);
         readingSinceNanos = 0;
     }
 
@@ -50,12 +59,16 @@ public final class Progress {
         reading();
     }
 
-    /** The failure of a client whose request does not come on, else null. */
+    /** The failure of a client whose request does not come on, or hardly; else null. */
     Failure stuck(long nowNanos) {
-        long since = readingSinceNanos;
         int seconds = lent ? LENT_SECONDS : UPLOAD_SECONDS;
         if (drains) seconds = DRAIN_SECONDS;
-        if (since == 0 || nowNanos - since < SECONDS.toNanos(seconds)) return null;
+        if (readingSinceNanos == 0 || uploaded - uploadedBefore > (long) SLOWEST * seconds) {
+            uploadedBefore = uploaded;
+            uploadNanos = nowNanos;
+        }
+        long since = Math.min(uploadNanos, readingSinceNanos);
+        if (readingSinceNanos == 0 || nowNanos - since < SECONDS.toNanos(seconds)) return null;
         return new Failure(408, "the request's body did not come on for " + seconds + " s");
     }
 
@@ -77,16 +90,18 @@ public final class Progress {
     }
 
     /**
-     * Whether the client has taken no byte for too long. A blocked write alone does not say so: the
-     * kernel wakes it only when a good part of its buffer is free again.
+     * Whether the client has taken next to nothing for too long. A blocked write alone does not say
+     * so: the kernel wakes it only when a good part of its buffer is free again.
      *
-     * @param unsent how much of what was written the client has not taken, in any spelling
+     * @param unsent how many bytes of what was written the client has not taken
      */
-    boolean isStalled(long nowNanos, long limitNanos, String unsent) {
-        if (writingSinceNanos == 0 || !unsent.equals(lastUnsent)) {
-            lastUnsent = unsent;
-            lastMoveNanos = nowNanos;
+    boolean isStalled(long nowNanos, int limitSeconds, long unsent) {
+        moved += Math.abs(unsent - unsentBefore);
+        unsentBefore = unsent;
+        if (writingSinceNanos == 0 || moved > (long) SLOWEST * limitSeconds) {
+            moved = 0;
+            movedNanos = nowNanos;
         }
-        return nowNanos - lastMoveNanos > limitNanos;
+        return nowNanos - movedNanos > SECONDS.toNanos(limitSeconds);
     }
 }

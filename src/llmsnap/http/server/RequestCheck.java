@@ -29,6 +29,15 @@ public final class RequestCheck {
         throw new Failure(spoken ? 400 : 505, wrong);
     }
 
+    /** About what a request's head holds, in bytes. */
+    static int size(Exchange exchange) {
+        int size = exchange.rawPath().length() + exchange.queryPart().length();
+        for (var header : exchange.requestHeaders().entrySet()) {
+            for (String each : header.getValue()) size += header.getKey().length() + each.length();
+        }
+        return size;
+    }
+
     private static String wrong(Headers headers, boolean hostNeeded) {
         for (var header : headers.entrySet()) {
             for (String value : header.getValue()) {

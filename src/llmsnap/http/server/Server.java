@@ -14,6 +14,7 @@ import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import llmsnap.config.Config.Entry;
 import llmsnap.http.server.Routes.Access;
@@ -25,6 +26,10 @@ import llmsnap.record.Log;
 public final class Server {
     private static final int BACKLOG = 1024;
     private static final int TRACE_LINES = 4;
+    private static final int USUAL_HEAD_BYTES = 16 * 1024;
+    /** What larger heads of requests that are served take together; there are copies. */
+    private static final long MAX_HEAD_BYTES = Runtime.getRuntime().maxMemory() / 16;
+    private static final AtomicLong HEAD_BYTES = new AtomicLong();
 
     static {
         JdkHttp.configure();
@@ -55,7 +60,7 @@ public final class Server {
         if (http instanceof HttpsServer https) {
             https.setHttpsConfigurator(new HttpsConfigurator(tls.context()));
         }
-        this.watch = new ClientWatch(http.getAddress().getPort(), heads);
+        this.watch = new ClientWatch(http, heads);
         ExecutorService threads = JdkHttp.threads("http");
         HttpContext context = http.createContext("/", this::handle);
         http.setExecutor(task -> threads.execute(() -> {
@@ -98,8 +103,13 @@ public final class Server {
         var exchange = new Exchange(http);
         watch.add(exchange);
         String why = null;
+        int size = RequestCheck.size(exchange);
+        boolean fits = HEAD_BYTES.addAndGet(size) <= MAX_HEAD_BYTES || size <= USUAL_HEAD_BYTES;
+        // Nothing of a large one is kept for the rest of a request that is refused.
+        if (size > USUAL_HEAD_BYTES) exchange.closeAfterAnswer();
         try {
-            Failure failure = serve(exchange);
+            Failure failure = fits ? serve(exchange) : new Failure(503,
+                "too many requests with large heads: try again later");
             if (failure != null) {
                 why = failure.getMessage();
                 exchange.fail(failure);
@@ -114,6 +124,7 @@ public final class Server {
             throw new IOException("failed");
         } finally {
             watch.remove(exchange);
+            HEAD_BYTES.addAndGet(-size);
             lastEndNanos = System.nanoTime();
             exchange.interruption.end();
             if (!exchange.quiet) log.info(exchange.line(why));
