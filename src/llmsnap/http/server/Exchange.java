@@ -53,6 +53,7 @@ public final class Exchange {
         (int) Math.min(Runtime.getRuntime().maxMemory() >> 14, 1 << 20);
     private static final Semaphore SENDING_KB = new Semaphore(SENT_KB);
 
+    private static final int PIECE_BYTES = 16 * 1024;
     /** A later try may do better. */
     private static final Set<Integer> RETRY = Set.of(429, 503);
 
@@ -347,7 +348,11 @@ public final class Exchange {
             }
         }
         progress.writing();
-        sending(() -> out.write(bytes));
+        // The JDK keeps a buffer twice as large as the largest write for each connection.
+        for (int at = 0; at < bytes.length; at += PIECE_BYTES) {
+            int from = at;
+            sending(() -> out.write(bytes, from, Math.min(PIECE_BYTES, bytes.length - from)));
+        }
         bytesOut += bytes.length;
     }
 
