@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import llmsnap.text.Json;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -69,6 +70,60 @@ class HostileTest {
         } finally {
             for (Socket socket : slow) socket.close();
         }
+    }
+
+    /** Clients that read nothing, a byte now and then, or leave: others are as fast beside them. */
+    @Test void slowReadersOfEachKindHoldNobodyUp() throws Exception {
+        List<Long> alone = timesMs();
+        List<Socket> slow = new ArrayList<>();
+        try {
+            for (int i = 0; i < 60; i++) {
+                Socket socket = llmsnap.connect();
+                slow.add(socket);
+                socket.setReceiveBufferSize(4096);
+                socket.getOutputStream().write(Running.rawChat(
+                    "{\"model\":\"a\",\"stream\":true,\"sim\":{\"tokens\":3000}}")
+                    .getBytes(StandardCharsets.US_ASCII));
+                if (i % 3 == 0) socket.getInputStream().read();
+                if (i % 3 == 1) socket.close();
+            }
+            List<Long> beside = timesMs();
+            assertThat(beside.get(18)).as("of 20, the second slowest")
+                .isLessThan(10 * alone.get(18) + 500);
+        } finally {
+            for (Socket socket : slow) socket.close();
+        }
+        Running.await("nothing is left of them", () ->
+            llmsnap.get("/api/explain?model=a").body().contains("\"in_flight\":0"));
+    }
+
+    /** What 20 requests took, the quickest first. */
+    private List<Long> timesMs() throws Exception {
+        List<Long> times = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            long begin = System.nanoTime();
+            aNormalRequestIsServed();
+            times.add((System.nanoTime() - begin) / 1_000_000);
+        }
+        times.sort(null);
+        return times;
+    }
+
+    /** The JDK closes those that have sent nothing after a minute. */
+    @Test void aConnectionThatSaysNothingEnds() throws Exception {
+        try (Socket silent = llmsnap.connect()) {
+            silent.setSoTimeout(30_000);
+            assertThat(silent.getInputStream().read()).isEqualTo(-1);
+        }
+    }
+
+    @Test void aContentTypeOfBlanksCostsItsLength() throws Exception {
+        String head = "HTTP/1.1 200 OK\r\nContent-Type: application/json;" + " ".repeat(60_000)
+            + "!\r\nContent-Length: 2\r\n\r\n{}";
+        long begin = System.nanoTime();
+        llmsnap.post("/v1/chat/completions",
+            "{\"model\":\"a\",\"sim\":{\"raw\":" + Json.of(head) + "}}");
+        assertThat(System.nanoTime() - begin).isLessThan(5_000_000_000L);
     }
 
     @Test void shapesOfSmuggling() throws Exception {

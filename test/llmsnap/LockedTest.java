@@ -2,6 +2,7 @@ package llmsnap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.net.Socket;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
@@ -81,6 +82,28 @@ class LockedTest {
             assertThat(llmsnap.raw("GET /v1/models HTTP/1.1\r\nHost: evil.example"
                 + "\r\nConnection: close\r\n\r\n")).startsWith("HTTP/1.1 200");
         }
+    }
+
+    @Test void anotherPortOfThisHostIsAnotherSite() throws Exception {
+        try (Running llmsnap = Running.start(TWO)) {
+            String other = "Origin: http://127.0.0.1:" + (llmsnap.port + 1);
+            String own = "Origin: http://127.0.0.1:" + llmsnap.port;
+            for (String path : List.of("/api/models/load/a", "/api/pause", "/v/props",
+                    "/v/slots/0?action=erase")) {
+                for (String sign : List.of(other, "Sec-Fetch-Site: same-site", "Origin: null")) {
+                    assertThat(post(llmsnap, path, sign)).as(path + " " + sign)
+                        .startsWith("HTTP/1.1 403");
+                }
+                assertThat(post(llmsnap, path, own)).as(path).doesNotContain("HTTP/1.1 403");
+            }
+            assertThat(get(llmsnap, "/slots?model=a", other)).startsWith("HTTP/1.1 403");
+            assertThat(post(llmsnap, "/v/v1/chat/completions", other)).startsWith("HTTP/1.1 200");
+        }
+    }
+
+    private static String post(Running llmsnap, String path, String header) throws IOException {
+        return llmsnap.raw("POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + llmsnap.port + "\r\n"
+            + header + "\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{\"model\":\"a\"}");
     }
 
     private static String page(String headers) {

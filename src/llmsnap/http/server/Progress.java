@@ -20,9 +20,9 @@ public final class Progress {
     private volatile boolean drains;
     private volatile boolean lent;              // the request's body holds a model up
     private volatile long uploaded;             // bytes of the request's body
+    private volatile long uploadNanos = System.nanoTime();      // when those that follow were fewer
     // These are the watch's own.
     private long uploadedBefore;
-    private long uploadNanos = System.nanoTime();
     private long unsentBefore;
     private long moved;                         // bytes, since the next
     private long movedNanos = System.nanoTime();
@@ -56,6 +56,7 @@ public final class Progress {
     /** The rest of the body, which nobody wants, is read so that the connection can go on. */
     void draining() {
         drains = true;
+        uploadNanos = System.nanoTime();
         reading();
     }
 
@@ -67,8 +68,7 @@ public final class Progress {
             uploadedBefore = uploaded;
             uploadNanos = nowNanos;
         }
-        long since = Math.min(uploadNanos, readingSinceNanos);
-        if (readingSinceNanos == 0 || nowNanos - since < SECONDS.toNanos(seconds)) return null;
+        if (nowNanos - uploadNanos < SECONDS.toNanos(seconds)) return null;
         return new Failure(408, "the request's body did not come on for " + seconds + " s");
     }
 
