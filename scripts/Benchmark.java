@@ -834,7 +834,8 @@ class Benchmark {
         for (int i = 0; i < 300; i++) {
             yaml.append("  m" + i + ": {cmd: x" + i + ", proxy: 'http://h', memory: 1GB}\n");
         }
-        var config = ConfigReader.read(yaml.toString().getBytes(StandardCharsets.UTF_8),
+        var config = ConfigReader.read(List.of(
+                new ConfigReader.Text("", yaml.toString().getBytes(StandardCharsets.UTF_8))),
             name -> null, Map.of(), Machine.NONE).config();
         var scheduler = new Scheduler(config);
         List<Double> micros = new ArrayList<>();

@@ -290,11 +290,6 @@ final class Reload implements OperateRoutes.Editor {
         return new Failure(400, message).as("invalid_config", null).with("problems", problems);
     }
 
-    private static List<String> names(Json.Obj changes, String key) {
-        return ((Json.Arr) changes.at(key)).items().stream().map(each -> ((Json.Str) each).text())
-            .toList();
-    }
-
     /** What differs in a configuration from the one in force. */
     private Json.Obj changes(Config to) {
         Map<String, Model> before = pool.config().models();
@@ -318,8 +313,8 @@ final class Reload implements OperateRoutes.Editor {
         activity.configure(to.settings().kept());
         history.configure(to.settings().kept().history());
         pool.reconfigure(to);
-        log.info("configuration reloaded: added " + names(changes, "added") + ", changed "
-            + names(changes, "changed") + ", removed " + names(changes, "removed"));
+        log.info("configuration reloaded: added " + changes.at("added") + ", changed "
+            + changes.at("changed") + ", removed " + changes.at("removed"));
         return changes;
     }
 

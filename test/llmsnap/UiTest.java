@@ -242,9 +242,10 @@ class UiTest extends UiFixture {
             llmsnap.chat("loud");
             page.await(box + ".textContent.split('POST /v1/chat/completions').length === 3");
             assertThat(page.is(box + ".scrollTop === 100")).isTrue();
-            page.eval(box + ".scrollTop = " + box + ".scrollHeight");
+            // What comes into sight is measured only then, and may make it longer.
             page.await(
-                "document.querySelector('#page-logs [aria-pressed]').ariaPressed === 'true'");
+                "(" + box + ".scrollTop = " + box + ".scrollHeight, document.querySelector("
+                    + "'#page-logs [aria-pressed]').ariaPressed === 'true')");
             // One model's own log, by a link.
             page.go("http://127.0.0.1:" + llmsnap.port + "/ui/logs?source=loud");
             page.awaitText("loud: listening");

@@ -505,6 +505,21 @@ public record Config(Map<String, Model> models, Names names, Memory memory,
         return pinned;
     }
 
+    /**
+     * Whether loading {@code model} makes {@code other} go, by their groups: within one when it
+     * swaps, across groups when the model's is exclusive and the other's is not persistent.
+     */
+    public boolean evicts(String model, String other) {
+        if (model.equals(other)) return false;
+        // One that the configuration has lost, and that is still on its way out, is in everybody's
+        // way.
+        if (!models.containsKey(model) || !models.containsKey(other)) return true;
+        Group its = group(model);
+        Group others = group(other);
+        if (its.name().equals(others.name())) return its.swap();
+        return its.exclusive() && !others.persistent();
+    }
+
     /** The group of a model. */
     public Group group(String modelId) {
         return Objects.requireNonNull(groups.byName.get(groups.ofModel.get(modelId)), modelId);

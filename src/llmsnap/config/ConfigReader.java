@@ -78,18 +78,13 @@ public final class ConfigReader {
     }
 
     /**
-     * Reads the bytes of a configuration file.
+     * Reads the texts of configuration files, which are put together in that order, see
+     * {@link Merge}.
      *
      * @param environment the value of an environment variable, or null
      * @param keptPorts ports by model id to hand out again, so that a reload moves no model that
      *     stays; empty at start
      */
-    public static Result read(byte[] utf8, UnaryOperator<String> environment,
-            Map<String, Integer> keptPorts, Machine machine) {
-        return read(List.of(new Text("", utf8)), environment, keptPorts, machine);
-    }
-
-    /** The same of several, which are put together in that order, see {@link Merge}. */
     public static Result read(List<Text> texts, UnaryOperator<String> environment,
             Map<String, Integer> keptPorts, Machine machine) {
         return DeepStack.call(

@@ -58,7 +58,7 @@ public final class Summary {
             return;
         }
         List<String> evicted = config.models().keySet().stream()
-            .filter(other -> Eviction.evicts(config, model.id(), other)).toList();
+            .filter(other -> config.evicts(model.id(), other)).toList();
         boolean all = evicted.size() > 1 && evicted.size() == config.models().size() - 1;
         line("unloads", evicted.isEmpty() ? "no other model"
             : all ? "all others" : String.join(", ", evicted));

@@ -13,7 +13,6 @@ import java.util.Map;
 import java.util.Set;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
-import llmsnap.config.Eviction;
 import llmsnap.config.Matrix;
 import llmsnap.models.Victims.Resident;
 import llmsnap.text.Size;
@@ -56,7 +55,7 @@ final class Placement {
     /** Whether a loaded model does not tolerate another beside it, whichever came first. */
     boolean excludes(Slot slot, Slot other) {
         boolean byGroups = config.groups().matrix() == null;
-        return byGroups && Eviction.evicts(config, slot.model.id(), other.model.id());
+        return byGroups && config.evicts(slot.model.id(), other.model.id());
     }
 
     /** @param ahead those that wait longer, first come first, and what was chosen for them */

@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import llmsnap.text.Size;
 
 /**
  * What a capture keeps of a body: its text; of images, sound and other data only what they were,
@@ -52,10 +53,8 @@ final class Condensed {
 
     /** What data was, in words. */
     static byte[] described(String type, long bytes, byte[] sha256) {
-        String size = bytes < 1 << 20 ? (bytes + 1023) / 1024 + " KB"
-            : String.format(Locale.ROOT, "%.1f MB", bytes / (double) (1 << 20));
         String name = type.split(";", 2)[0].strip();
-        return (name + ", " + size + ", sha256 " + HexFormat.of().formatHex(sha256))
+        return (name + ", " + Size.shown(bytes) + ", sha256 " + HexFormat.of().formatHex(sha256))
             .getBytes(ISO_8859_1);
     }
 

@@ -1,5 +1,6 @@
 package llmsnap.record;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.FileDescriptor;
@@ -32,6 +33,11 @@ public final class Log {
     private static final long STDOUT_PAUSE_NANOS = 10_000_000;
     private static final int FLUSH_LOOKS = 50;
     private static final long FLUSH_PAUSE_MS = 4;
+    private static final Pattern LINE_BEGINS_AGAIN = Pattern.compile("\r(?!\n)");
+    /** Control characters, in UTF-8 also those above 0x7f; of escapes all but colours. */
+    private static final Pattern COMMANDS = Pattern.compile(
+        "\u001b(?!\\[[0-9;]*m)|[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f]"
+        + "|\u00c2[\\x80-\\x9f]");
     private static final Pattern TELLING =
         Pattern.compile("(?i)\\b(error|failed|invalid|abort|out of memory)");
     private static final int MAX_TELLING = 200;
@@ -196,7 +202,7 @@ public final class Log {
                 while (true) {
                     byte[] bytes = reader.read(STDOUT_PIECE_BYTES, STDOUT_PATIENCE_MS);
                     if (bytes == null) continue;
-                    out.write(bytes);
+                    out.write(terminal ? harmless(bytes) : bytes);
                     toStdout.addAndGet(-bytes.length);
                     LockSupport.parkNanos(STDOUT_PAUSE_NANOS);
                 }
@@ -205,6 +211,12 @@ public final class Log {
                 toStdout.set(Long.MIN_VALUE / 2);
             }
         });
+    }
+
+    /** A terminal is to show colours, and do nothing else that a model's server may say to it. */
+    private static byte[] harmless(byte[] bytes) {
+        String text = LINE_BEGINS_AGAIN.matcher(new String(bytes, ISO_8859_1)).replaceAll("\n");
+        return COMMANDS.matcher(text).replaceAll("").getBytes(ISO_8859_1);
     }
 
     /** Waits a moment for stdout to take what was logged; before exit. */

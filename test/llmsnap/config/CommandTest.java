@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 /** Macros before types, commands that only look right, ports that others hold. */
 class CommandTest {
     private static ConfigReader.Result read(String yaml) {
-        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+        return ReadConfig.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
             Machine.NONE);
     }
 

@@ -16,7 +16,7 @@ class ConfigReaderTest {
         Map.of("HOME", "/home/me", "ODD", "a: [b # {c}", "NUM", "7", "LINES", "a\nb");
 
     private static ConfigReader.Result read(String yaml) {
-        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), ENV::get, Map.of(),
+        return ReadConfig.read(yaml.getBytes(StandardCharsets.UTF_8), ENV::get, Map.of(),
             Machine.NONE);
     }
 
@@ -192,7 +192,7 @@ class ConfigReaderTest {
         assertThat(config.models().values().stream().map(m -> m.id() + m.launch().port()))
             .containsExactly("b9001", "c0", "a9000");
         Config again =
-            ConfigReader.read(
+            ReadConfig.read(
                             (yaml + "  '0': {cmd: 'x ${PORT}'}\n")
                                 .getBytes(StandardCharsets.UTF_8),
                             ENV::get,

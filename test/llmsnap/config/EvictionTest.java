@@ -23,7 +23,7 @@ class EvictionTest {
         """;
 
     private final Config config =
-        ConfigReader.read(YAML.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+        ReadConfig.read(YAML.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
             Machine.NONE)
             .config();
 
@@ -46,11 +46,11 @@ class EvictionTest {
         "d1, p1, false"
     })
     void loadingTheFirstMakesTheSecondGo(String model, String other, boolean goes) {
-        assertThat(Eviction.evicts(config, model, other)).isEqualTo(goes);
+        assertThat(config.evicts(model, other)).isEqualTo(goes);
     }
 
     @Test void aModelThatTheConfigurationHasLostIsInEverybodysWay() {
-        assertThat(Eviction.evicts(config, "p1", "lost")).isTrue();
-        assertThat(Eviction.evicts(config, "lost", "lost")).isFalse();
+        assertThat(config.evicts("p1", "lost")).isTrue();
+        assertThat(config.evicts("lost", "lost")).isFalse();
     }
 }

@@ -19,7 +19,7 @@ class ExampleConfigTest {
 
     @Test void theExampleIsValidWithoutAWarning() throws IOException {
         ConfigReader.Result result =
-            ConfigReader.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of(), Machine.NONE);
+            ReadConfig.read(Files.readAllBytes(EXAMPLE), name -> "x", Map.of(), Machine.NONE);
         assertThat(result.errors()).isEmpty();
         assertThat(result.warnings()).isEmpty();
         assertThat(result.config().models()).hasSize(6);

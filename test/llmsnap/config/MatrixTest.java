@@ -20,7 +20,7 @@ class MatrixTest {
         .collect(Collectors.joining(", ")) + "}\n";
 
     private static ConfigReader.Result read(String yaml) {
-        return ConfigReader.read((MODELS + yaml).getBytes(UTF_8), name -> null, Map.of(),
+        return ReadConfig.read((MODELS + yaml).getBytes(UTF_8), name -> null, Map.of(),
             Machine.NONE);
     }
 
@@ -64,7 +64,7 @@ class MatrixTest {
         String set = IntStream.range(0, 5).mapToObj(place -> IntStream.range(0, 10)
             .mapToObj(i -> "m" + (place * 10 + i)).collect(Collectors.joining(" | ", "(", ")")))
             .collect(Collectors.joining(" & "));
-        Matrix matrix = ConfigReader.read((models + "matrix: {sets: {s: \"" + set + "\"}}")
+        Matrix matrix = ReadConfig.read((models + "matrix: {sets: {s: \"" + set + "\"}}")
             .getBytes(UTF_8), name -> null, Map.of(), Machine.NONE).config().groups().matrix();
         Set<String> gone = matrix.outsiders("m7", List.of("m3", "m13", "m23", "m33", "m43"));
         assertThat(gone).containsExactly("m3");

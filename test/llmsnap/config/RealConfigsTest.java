@@ -20,7 +20,7 @@ class RealConfigsTest {
     private static final Path FOLDER = Path.of("..", "shared", "real", "configs");
 
     private static ConfigReader.Result read(Path file) throws IOException {
-        return ConfigReader.read(
+        return ReadConfig.read(
             Files.readAllBytes(file), name -> "/env/" + name, Map.of(), Machine.NONE);
     }
 

@@ -99,7 +99,7 @@ class SchemaTest {
         try (Stream<Path> files = Files.list(REAL)) {
             for (Path file : files.filter(each -> each.toString().endsWith("yaml")).toList()) {
                 byte[] yaml = Files.readAllBytes(file);
-                var result = ConfigReader.read(yaml, name -> "x", Map.of(), Machine.NONE);
+                var result = ReadConfig.read(yaml, name -> "x", Map.of(), Machine.NONE);
                 if (result.config() == null || !result.warnings().isEmpty()) continue;
                 assertThat(wrong(yaml)).as(file.toString()).isEmpty();
                 read++;

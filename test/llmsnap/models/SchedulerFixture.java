@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.ReadConfig;
 import llmsnap.config.Machine;
 
 /**
@@ -34,7 +35,7 @@ abstract class SchedulerFixture {
 
     Scheduler scheduler(String yaml) {
         ConfigReader.Result result =
-            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+            ReadConfig.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
                 Machine.NONE);
         assertThat(result.errors()).isEmpty();
         config = result.config();

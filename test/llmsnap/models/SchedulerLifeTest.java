@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import llmsnap.config.Config;
 import llmsnap.config.ConfigReader;
+import llmsnap.config.ReadConfig;
 import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
@@ -169,7 +170,7 @@ class SchedulerLifeTest extends SchedulerFixture {
 
     private Config reread(String yaml) {
         ConfigReader.Result result =
-            ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+            ReadConfig.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
                 Machine.NONE);
         assertThat(result.errors()).isEmpty();
         return result.config();

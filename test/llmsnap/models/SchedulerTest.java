@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
-import llmsnap.config.ConfigReader;
+import llmsnap.config.ReadConfig;
 import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
@@ -56,7 +56,7 @@ class SchedulerTest extends SchedulerFixture {
     }
 
     private static Config config(String yaml) {
-        return ConfigReader.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
+        return ReadConfig.read(yaml.getBytes(StandardCharsets.UTF_8), name -> null, Map.of(),
             Machine.NONE).config();
     }
 
@@ -77,7 +77,7 @@ class SchedulerTest extends SchedulerFixture {
         }
         scheduler.on(
             new Event.Reconfigure(
-                ConfigReader.read(
+                ReadConfig.read(
                                 FOUR.replace("a: {cmd: x", "a: {cmd: y")
                                     .getBytes(StandardCharsets.UTF_8),
                                 name -> null,

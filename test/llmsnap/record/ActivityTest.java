@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import llmsnap.config.Config.Kept;
-import llmsnap.config.ConfigReader;
+import llmsnap.config.ReadConfig;
 import llmsnap.config.Machine;
 import org.junit.jupiter.api.Test;
 
@@ -20,7 +20,7 @@ class ActivityTest {
     private static final Random RANDOM = new Random(1);
 
     private static Kept config(String yaml) {
-        return ConfigReader.read(
+        return ReadConfig.read(
                         (yaml + "\nmodels: {m: {cmd: x, proxy: http://h}}\n")
                             .getBytes(StandardCharsets.UTF_8),
                         name -> null,
@@ -120,9 +120,9 @@ class ActivityTest {
             request.end(200, Cause.ANSWERED, "", null);
             Capture capture = activity.capture(request.id);
             assertThat(new String(capture.request().body(), UTF_8))
-                .matches("\\{\"image\":\"image/png, 3.0 MB, sha256 [0-9a-f]{64}\",\"n\":1}");
+                .matches("\\{\"image\":\"image/png, 3 MB, sha256 [0-9a-f]{64}\",\"n\":1}");
             assertThat(new String(capture.response().body(), UTF_8))
-                .matches("image/png, 3.0 MB, sha256 [0-9a-f]{64}");
+                .matches("image/png, 3 MB, sha256 [0-9a-f]{64}");
         }
         assertThat(captured(activity)).containsExactly(1L, 2L, 3L);
     }

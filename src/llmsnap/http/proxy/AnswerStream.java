@@ -284,14 +284,9 @@ final class AnswerStream implements BodySubscriber<Void> {
     private static byte[] joined(List<ByteBuffer> buffers) {
         int length = 0;
         for (ByteBuffer each : buffers) length += each.remaining();
-        byte[] all = new byte[length];
-        int at = 0;
-        for (ByteBuffer each : buffers) {
-            int its = each.remaining();
-            each.get(all, at, its);
-            at += its;
-        }
-        return all;
+        ByteBuffer all = ByteBuffer.allocate(length);
+        buffers.forEach(all::put);
+        return all.array();
     }
 
     private void take(byte[] bytes) throws Failure {

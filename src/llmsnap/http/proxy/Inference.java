@@ -3,7 +3,6 @@ package llmsnap.http.proxy;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import java.net.URLEncoder;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.util.ArrayList;
@@ -11,7 +10,7 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.Locale;
 import java.util.Set;
-import java.util.regex.Matcher;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -52,7 +51,6 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
     private static final Set<String> LOOKS = Set.of("/props", "/slots", "/metrics", "/health");
     private static final Pattern FILE =
         Pattern.compile(".*\\.(js|css|png|jpg|ico|svg|txt|map|json|woff2)");
-    private static final Pattern PAIR_OF_MODEL = Pattern.compile("(^|&)model=[^&]*");
 
     /** The path as servers know it: many clients leave the version out; /v/ is for their own. */
     private static String target(Exchange exchange) {
@@ -227,10 +225,10 @@ public record Inference(ModelPool pool, Names names, BodyReader bodies, Dispatch
         var text = new String(body.bytes(), 0, (int) body.size(), ISO_8859_1);
         String name = Query.value(text, "model");
         if (name == null || name.isEmpty()) throw Multipart.noModel();
+        UnaryOperator<String> renamed = Query.replacing(text, "model");
         return new Asked(name, to -> {
             String sent = sentName(to, name);
-            String pair = "$1model=" + Matcher.quoteReplacement(URLEncoder.encode(sent, UTF_8));
-            String edited = sent.equals(name) ? text : PAIR_OF_MODEL.matcher(text).replaceAll(pair);
+            String edited = sent.equals(name) ? text : renamed.apply(sent);
             return new Outgoing(to, target(exchange), Kind.REPEATABLE, body,
                 () -> BodyPublishers.ofByteArray(edited.getBytes(ISO_8859_1)));
         });

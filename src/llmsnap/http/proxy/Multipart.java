@@ -113,13 +113,14 @@ record Multipart(Body form, String delimiter, List<Multipart.Field> models) {
         return next(behind);
     }
 
-    private static boolean isModel(String head) {
+    private static boolean isModel(String head) throws Failure {
         // A line that begins with a blank goes on with the one before it.
         for (String line : head.replaceAll("\r\n(?=[ \t])", "").split("\r\n")) {
             int colon = line.indexOf(':');
             String name = colon < 0 ? "" : line.substring(0, colon).strip();
             if (!name.equalsIgnoreCase("content-disposition")) continue;
             Map<String, String> parameters = parameters(line);
+            if (parameters.containsKey("name*")) throw invalid("a part's name is encoded (name*)");
             boolean file = parameters.containsKey("filename")
                 || parameters.containsKey("filename*");
             return "model".equals(parameters.get("name")) && !file;

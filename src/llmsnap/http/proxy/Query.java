@@ -3,6 +3,8 @@ package llmsnap.http.proxy;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.util.function.UnaryOperator;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
 
@@ -10,22 +12,41 @@ import llmsnap.http.server.Failure;
 public final class Query {
     private Query() {}
 
+    /** Where a pair stands in a text, and where its value begins. */
+    private record Pair(int from, int value, int to) {}
+
+    /** The pair of that key, or null. @throws Failure 400 for two: servers could differ about it */
+    private static Pair pair(String encoded, String key) throws Failure {
+        Pair found = null;
+        for (int from = 0, to; from < encoded.length(); from = to + 1) {
+            to = end(encoded, '&', from, encoded.length());
+            int equals = end(encoded, '=', from, to);
+            if (!decode(encoded.substring(from, equals)).equals(key)) continue;
+            if (found != null) throw new Failure(400, "\"" + key + "\" is there twice");
+            found = new Pair(from, Math.min(equals + 1, to), to);
+        }
+        return found;
+    }
+
+    private static int end(String text, char mark, int from, int otherwise) {
+        int at = text.indexOf(mark, from, otherwise);
+        return at < 0 ? otherwise : at;
+    }
+
     /**
-     * The decoded value of the first {@code key} in an encoded text, "" where it has none; null
-     * when the key is not there.
+     * The decoded value of {@code key} in an encoded text, "" where it has none; null when the key
+     * is not there.
      */
     public static String value(String encoded, String key) throws Failure {
-        if (encoded == null) return null;
-        for (int from = 0, to; from < encoded.length(); from = to + 1) {
-            to = encoded.indexOf('&', from);
-            if (to < 0) to = encoded.length();
-            String pair = encoded.substring(from, to);
-            int equals = pair.indexOf('=');
-            boolean bare = equals < 0;
-            if (!decode(bare ? pair : pair.substring(0, equals)).equals(key)) continue;
-            return bare ? "" : decode(pair.substring(equals + 1));
-        }
-        return null;
+        Pair pair = encoded == null ? null : pair(encoded, key);
+        return pair == null ? null : decode(encoded.substring(pair.value, pair.to));
+    }
+
+    /** Makes an encoded text with another value for a key that it has. */
+    static UnaryOperator<String> replacing(String encoded, String key) throws Failure {
+        Pair pair = pair(encoded, key);
+        return value -> encoded.substring(0, pair.from) + key + "="
+            + URLEncoder.encode(value, UTF_8) + encoded.substring(pair.to);
     }
 
     /** Whether the query names a model. */

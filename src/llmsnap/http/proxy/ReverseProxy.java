@@ -14,6 +14,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import llmsnap.config.Config.Reach;
 import llmsnap.http.server.Exchange;
@@ -40,8 +41,7 @@ public record ReverseProxy(Supplier<Clients> clients) {
      * hand-over: nothing may block there, no TLS, no look-up of a name, no body yet to be read.
      */
     public static final class Clients {
-        private final HttpClient quick = client(Runnable::run)
-            .sslContext(NoTls.context()).sslParameters(new SSLParameters()).build();
+        private final HttpClient quick = withoutTls();
         private final Guard guard = new Guard();
         /** By the seconds for connecting; made when somebody needs one: it takes a moment. */
         private final Map<Integer, HttpClient> patient = new HashMap<>();
@@ -62,6 +62,19 @@ public record ReverseProxy(Supplier<Clients> clients) {
             boolean other = guard.get(() ->
                 patient.values().stream().anyMatch(HttpClient::isTerminated));
             return other || quick.isTerminated();
+        }
+
+        /**
+         * The usual TLS context reads all certificates that Java trusts: 440 classes before the
+         * first answer. This one is never asked for anything.
+         */
+        private static HttpClient withoutTls() {
+            try {
+                return client(Runnable::run).sslContext(new SSLContext(null, null, "none") { })
+                    .sslParameters(new SSLParameters()).build();
+            } catch (RuntimeException e) {
+                return client(Runnable::run).build();       // another JDK may ask for more
+            }
         }
 
         private static HttpClient.Builder client(Executor executor) {

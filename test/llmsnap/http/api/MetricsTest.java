@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import llmsnap.config.Config;
-import llmsnap.config.ConfigReader;
+import llmsnap.config.ReadConfig;
 import llmsnap.config.Machine;
 import llmsnap.http.proxy.Inference;
 import llmsnap.models.Kept;
@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 /** The page for Prometheus. */
 class MetricsTest {
     private static final Config CONFIG =
-        ConfigReader.read(
+        ReadConfig.read(
                         "models: {m: {cmd: x, proxy: http://h}}"
                             .getBytes(StandardCharsets.UTF_8),
                         Map.<String, String>of()::get,      // no lambda: that would wait for us
