@@ -201,7 +201,12 @@ grep -q '# mine' "$unit" && grep -q 'changed by hand and is kept' "$work/again.t
 [ ! -e "$scratch/opt/llmsnap" ] && [ -e "$scratch/etc/llmsnap/config.yaml" ] || fail "uninstall"
 "$root/opt/$name/install.sh" --dry-run >"$work/dry.txt"
 grep -q 'cp -a' "$work/dry.txt" || fail "dry run"
-good "install, again over it, changed unit kept, uninstall, dry run"
+for disk in size=20m size=80m,ro; do
+  if unshare -m sh -c 'mount -t tmpfs -o "$1" tmpfs "$2" && exec "$3" --root "$2"' - "$disk" \
+    "$scratch" "$root/opt/$name/install.sh" 2>"$work/full.txt"; then fail "installed on $disk"; fi
+  grep -q "nothing was installed" "$work/full.txt" || fail "$(cat "$work/full.txt")"
+done
+good "install, again over it, changed unit kept, uninstall, dry run, no space, a read-only disk"
 
 # ---- the same bytes again
 if [ "${1:-}" != quick ]; then

@@ -39,7 +39,8 @@ if [ "$release" -lt 22 ]; then modules=$modules,jdk.crypto.ec; fi
 if ! "$jdk/bin/jlink" --add-modules "$modules" --strip-java-debug-attributes --no-header-files \
   --no-man-pages --compress zip-9 --output "$bundle/runtime" 2>"$out/jlink.txt"; then
   cat "$out/jlink.txt" >&2
-  echo "release.sh: jlink of $jdk cannot make a runtime: its jmods are missing;" \
+  if grep -q 'No space\|Read-only' "$out/jlink.txt"; then fail "$out cannot be written"; fi
+  echo "release.sh: jlink of $jdk cannot make a runtime: there is none, or its jmods are missing;" \
     "Debian: apt-get install openjdk-$release-jdk-headless openjdk-$release-jmods" >&2
   exit "$NO_JLINK"
 fi

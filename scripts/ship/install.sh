@@ -25,6 +25,12 @@ do_it() {
   if [ -n "$dry" ]; then echo "$*"; else "$@"; fi
 }
 say() { echo "install.sh: $*"; }
+# No space, a read-only disk: an older install stays as it is.
+undo() {
+  rm -rf "$root$prefix.new" 2>/dev/null || true
+  say "nothing was installed: $root$prefix cannot be written, see above" >&2
+  exit 1
+}
 if [ -z "$root$dry" ] && [ "$(id -u)" != 0 ]; then
   say "this needs root: sudo ./install.sh; or look first: ./install.sh --dry-run" >&2
   exit 1
@@ -54,11 +60,11 @@ fi
 # A service that runs goes on with its old files until it is started again.
 do_it rm -rf "$root$prefix.new"
 do_it mkdir -p "$root$prefix.new" "$root/etc/llmsnap" "$root/etc/systemd/system" \
-  "$root/usr/local/bin" "$(dirname "$root$completion")"
+  "$root/usr/local/bin" "$(dirname "$root$completion")" || undo
 # With their dates: the cache belongs to the jar of just that date.
 for each in bin lib runtime README.md config.example.yaml install.sh llmsnap.service \
   completion.bash; do
-  do_it cp -a "$here/$each" "$root$prefix.new/"
+  do_it cp -a "$here/$each" "$root$prefix.new/" || undo
 done
 if [ -d "$root$prefix" ]; then do_it rm -rf "$root$prefix.old"
   do_it mv "$root$prefix" "$root$prefix.old"; fi
