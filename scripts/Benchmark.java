@@ -540,7 +540,13 @@ class Benchmark {
             latencies(direct.port, 5000);
             latencies(llmsnap.port, 40000);
             double[] without = latencies(direct.port, 5000);
+            double cpu = llmsnap.cpu();
             double[] through = latencies(llmsnap.port, 5000);
+            row(
+                "one connection, small JSON: CPU of llmsnap per request",
+                f("%.0f us", (llmsnap.cpu() - cpu) / 5000 * 1e6),
+                "-",
+                "-");
             row(
                 "one connection, small JSON: median latency",
                 f("%.0f us", through[2500]),

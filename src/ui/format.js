@@ -36,6 +36,10 @@ export function size(bytes) {
 	return gigabytes >= 1 ? `${gigabytes.toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
 }
 
+/** Values that are known, the smallest first; and which of them a share is below. */
+export const ascending = values => values.filter(value => value >= 0).sort((a, b) => a - b);
+export const percentile = (sorted, share) => sorted[Math.floor(sorted.length * share)] ?? -1;
+
 const CAUSES = { client_left: 'client left', cancelled: 'cancelled' };
 
 /** Whether its client has ended a request by itself: that is no failure. */

@@ -32,7 +32,7 @@ export function pauseButton() {
 			refuse: refuse.firstChild.checked,
 		});
 	};
-	const node = button('', 'Pause …', begin, { title: 'The GPU for others, for a while' });
+	const node = button('', 'Pause …', begin);
 	on('pause', () => setHidden(node, Boolean(state.pause)));
 	setHidden(node, Boolean(state.pause));
 	return node;

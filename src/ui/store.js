@@ -112,6 +112,9 @@ export async function call(method, path, options) {
 	throw Object.assign(new Error(`${sentence} (${answer.status})`), { status: answer.status });
 }
 
+/** The same, its answer read as JSON. */
+export const json = async (...request) => (await call(...request)).json();
+
 /** An id in a path: its slashes stay. */
 export const idPath = id => id.split('/').map(encodeURIComponent).join('/');
 
@@ -270,7 +273,7 @@ function later(why) {
 
 /** With a key that is for models only: what there is, without what happens. */
 async function listed() {
-	const { data } = await (await call('GET', 'v1/models')).json();
+	const { data } = await json('GET', 'v1/models');
 	state.limited = true;
 	take.modelStatus(
 		data.map(({ id, status }) => ({
@@ -286,9 +289,9 @@ async function listed() {
 export async function connect() {
 	if (document.hidden || source) return;
 	try {
-		const { control, history } = await (await call('GET', 'api/key')).json();
+		const { control, history } = await json('GET', 'api/key');
 		if (!control) return await listed();
-		const { version } = await (await call('GET', 'api/version')).json();
+		const { version } = await json('GET', 'api/version');
 		Object.assign(state, { version, history });
 		if (!document.hidden && !source) open();
 	} catch (error) {

@@ -14,5 +14,5 @@ export const wordOf = model => (isFailed(model) ? 'failed' : wordFor(model.state
 /** What its dot shows. */
 export const lookOf = model => (isFailed(model) ? 'failed' : model.state);
 
-/** Models by their names, in which numbers count: 4b before 12b. */
+/** 4b before 12b. */
 export const { compare: byName } = new Intl.Collator('en', { numeric: true });

@@ -51,7 +51,8 @@ public final class InFlight {
         this.model = asked.model();
         this.key = asked.key();
         this.pathAndQuery = asked.path();
-        this.path = Log.cut(pathAndQuery.split("\\?", 2)[0], MAX_PATH);
+        int query = pathAndQuery.indexOf('?');
+        this.path = Log.cut(query < 0 ? pathAndQuery : pathAndQuery.substring(0, query), MAX_PATH);
         this.cancel = cancel;
         this.draft = draft;
         this.changed = changed;

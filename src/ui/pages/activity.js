@@ -15,7 +15,16 @@ import {
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, since, speed, statusOf, wasLeft } from '../format.js';
+import {
+	ascending,
+	count,
+	duration,
+	percentile,
+	since,
+	speed,
+	statusOf,
+	wasLeft,
+} from '../format.js';
 import { call, on, state } from '../store.js';
 import { showCapture } from './capture.js';
 
@@ -28,7 +37,7 @@ const TICK_MS = 1000;
 const tokens = n => count(n || -1);
 
 /** The columns of ended requests: id, label, what they are sorted by, and how that reads. */
-const COLUMNS = [
+export const COLUMNS = [
 	['time', 'Time', 'timestamp', time],
 	['model', 'Model', 'model'],
 	['path', 'Path', 'path'],
@@ -91,9 +100,6 @@ function updateBusy(node, request) {
 	];
 	texts.forEach((text, i) => setText(node.children[i], text));
 }
-
-const percentile = (sorted, share) => sorted[Math.floor(sorted.length * share)] ?? -1;
-const ascending = values => values.filter(value => value >= 0).sort((a, b) => a - b);
 
 const speedsOf = rows =>
 	ascending(rows.map(row => (row.output_tokens > 0 ? row.tokens_per_second : -1)));

@@ -1,7 +1,7 @@
 // What was said in one request: headers and bodies, made readable.
 import { button, copy, gap, h, notice } from '../dom.js';
 import { count, duration } from '../format.js';
-import { call, root } from '../store.js';
+import { json, root } from '../store.js';
 import { assembled } from '../stream.js';
 
 const MAX_SHOWN = 200_000;
@@ -65,7 +65,7 @@ function blocks(capture) {
 export async function showCapture(row, gone) {
 	let capture;
 	try {
-		capture = await (await call('GET', `api/captures/${row.id}`)).json();
+		capture = await json('GET', `api/captures/${row.id}`);
 	} catch (error) {
 		if (error.status === 404) gone();
 		return notice(error.message);

@@ -14,7 +14,7 @@ import {
 } from '../dom.js';
 import { count, duration, since, speed } from '../format.js';
 import { draw as drawMarkdown } from '../markdown.js';
-import { call, on, state } from '../store.js';
+import { call, json, on, state } from '../store.js';
 import { tabs } from '../tabs.js';
 import { events, pieces } from '../stream.js';
 
@@ -202,7 +202,7 @@ function create(page) {
 	/** Names that stand for several models, and what each can take. */
 	async function ask() {
 		try {
-			const { data } = await (await call('GET', 'v1/models')).json();
+			const { data } = await json('GET', 'v1/models');
 			selectors = data.filter(each => each.meta?.llamaswap?.type === 'selector');
 			abilities = new Map(data.map(each => [each.id, each.capabilities?.in ?? []]));
 		} catch {

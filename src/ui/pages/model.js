@@ -13,8 +13,9 @@ import {
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, since, size, speed, statusOf } from '../format.js';
+import { count, duration, since, size } from '../format.js';
 import { call, idPath, on, readLog, root, state } from '../store.js';
+import { COLUMNS } from './activity.js';
 import { createActions, updateActions } from '../actions.js';
 import { isFailed, lookOf, wordOf } from '../words.js';
 
@@ -23,17 +24,8 @@ const LOADS = 20;
 const LINES = 6; // of what it prints while it loads
 const BAR = 14; // px from one load to the next
 
-const COLUMNS = {
-	Time: row => time(row.timestamp),
-	Path: row => row.path,
-	Status: row => statusOf(row),
-	Prompt: row => count(row.input_tokens || -1),
-	Generated: row => `${row.estimated ? '~' : ''}${count(row.output_tokens || -1)}`,
-	'Tokens/s': row => speed(row.tokens_per_second),
-	Queue: row => duration(row.queue_ms),
-	'First token': row => duration(row.ttft_ms),
-	Duration: row => duration(row.duration_ms),
-};
+/** Those of the list of all requests, but what is the same in each row. */
+const SHOWN = COLUMNS.filter(({ id }) => id !== 'model' && id !== 'cached');
 
 /** How long each of its last loads took, in ms, oldest first. */
 function loadsOf(id) {
@@ -113,7 +105,7 @@ function create(page) {
 	const copies = button('.quiet', 'Copy', event => copy(event.currentTarget, command.textContent));
 	const loads = svg('svg', { viewBox: '0 0 280 60', role: 'img', class: 'histogram' });
 	const loadBox = h('section.card', h('h2', 'Last loads'), loads);
-	const head = h('tr', Object.keys(COLUMNS).map(label => h('th', { scope: 'col' }, label)));
+	const head = h('tr', SHOWN.map(({ label }) => h('th', { scope: 'col' }, label)));
 	const body = h('tbody');
 	const quiet = h('p.muted', 'No request has ended yet.');
 	const log = h('a', 'Its log');
@@ -182,7 +174,8 @@ function create(page) {
 		drawLoads(loads, times);
 		const rows = state.rows.filter(row => row.model === id).slice(-ROWS).reverse();
 		quiet.hidden = rows.length > 0;
-		keyed(body, rows, row => h('tr', Object.values(COLUMNS).map(cell => h('td', cell(row)))), null,
+		const cells = row => SHOWN.map(each => h('td', each.show(row[each.key], row)));
+		keyed(body, rows, row => h('tr', cells(row)), null,
 			row => `${row.timestamp} ${row.id}`);
 		const query = encodeURIComponent(id);
 		log.href = new URL(`ui/logs?source=${query}`, root).href;

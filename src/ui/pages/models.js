@@ -15,7 +15,7 @@ import {
 import { count, duration, since, size, speed } from '../format.js';
 import { createActions, unload, updateActions } from '../actions.js';
 import { pauseButton, pauseLeft } from '../pause.js';
-import { call, idPath, on, root, state } from '../store.js';
+import { call, idPath, json, on, root, state } from '../store.js';
 import { LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
 /** States that pass by themselves, in the order of a swap. */
@@ -240,7 +240,7 @@ function createProfiles() {
 	const choice = h('select', { label: 'Profile', hidden: true, title: 'What names stand for' });
 	const load = async () => {
 		try {
-			const { profiles, active } = await (await call('GET', 'api/profiles')).json();
+			const { profiles, active } = await json('GET', 'api/profiles');
 			choice.replaceChildren(
 				h('option', { value: '' }, 'no profile'),
 				...profiles.map(each => h('option', { value: each.id, title: each.description }, each.id)),

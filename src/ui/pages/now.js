@@ -12,8 +12,8 @@ import {
 	setText,
 	svg,
 } from '../dom.js';
-import { clock, count, duration, size, speed } from '../format.js';
-import { call, idPath, on, root, state } from '../store.js';
+import { ascending, clock, count, duration, percentile, size, speed } from '../format.js';
+import { call, idPath, json, on, root, state } from '../store.js';
 import { pauseButton, pauseLeft } from '../pause.js';
 import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
@@ -306,10 +306,9 @@ function createSpeed() {
 			`${SPEEDS - samples.length + i} ${58 - (54 * value) / most}`);
 		path.setAttribute('d', `M${points.join('L')}`);
 		picture.setAttribute('aria-label', small.textContent);
-		const last = state.rows.slice(-50).filter(row => row.ttft_ms >= 0);
-		const sorted = last.map(row => row.ttft_ms).sort((a, b) => a - b);
-		const middle = sorted[Math.floor(sorted.length / 2)];
-		const first = `first token after ${duration(middle)}, median of ${sorted.length}`;
+		const sorted = ascending(state.rows.slice(-50).map(row => row.ttft_ms));
+		const middle = duration(percentile(sorted, 0.5));
+		const first = `first token after ${middle}, median of ${sorted.length}`;
 		setText(note, sorted.length ? first : '');
 	}
 	return { node, sample };
@@ -332,7 +331,7 @@ function createWaiting() {
 		const told = await Promise.all(ids.map(async id => {
 			try {
 				const query = encodeURIComponent(id);
-				return [id, (await (await call('GET', `api/explain?model=${query}`)).json()).summary];
+				return [id, (await json('GET', `api/explain?model=${query}`)).summary];
 			} catch {
 				return [id, '']; // then its state has to do
 			}

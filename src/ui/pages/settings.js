@@ -3,7 +3,7 @@
 import { button, gap, h, keyed, notice, setHidden, setText, show } from '../dom.js';
 import { count } from '../format.js';
 import { clients, createChoice } from '../code.js';
-import { call, on, state } from '../store.js';
+import { json, on, state } from '../store.js';
 
 const WAIT_MS = 400; // after the last key, until the text is looked at
 
@@ -40,7 +40,7 @@ function create(page) {
 
 	async function load() {
 		try {
-			const file = await (await call('GET', 'api/config')).json();
+			const file = await json('GET', 'api/config');
 			editable = file.editable;
 			setText(name, file.name);
 			if (text.value === saved) text.value = file.text;
@@ -82,7 +82,7 @@ function create(page) {
 	async function check() {
 		const body = text.value;
 		try {
-			const found = await (await call('POST', 'api/config/check', { body })).json();
+			const found = await json('POST', 'api/config/check', { body });
 			if (body !== text.value) return;
 			draw(found.problems);
 			const errors = found.problems.filter(({ error }) => error).length;
@@ -98,7 +98,7 @@ function create(page) {
 		save.disabled = true;
 		const body = text.value;
 		try {
-			const report = await (await call('POST', 'api/config', { body })).json();
+			const report = await json('POST', 'api/config', { body });
 			saved = body;
 			show(
 				result,
@@ -112,7 +112,7 @@ function create(page) {
 
 	async function reloadIt() {
 		try {
-			const report = await (await call('POST', 'api/reload')).json();
+			const report = await json('POST', 'api/reload');
 			show(result, `Reloaded. ${changesOf(report)}`);
 			load();
 		} catch (error) {

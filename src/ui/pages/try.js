@@ -1,9 +1,9 @@
 // Try: what models can do besides chatting, and how fast they do it.
 import { button, gap, h, keyed, notice, remember, recall, setHidden, setText } from '../dom.js';
-import { count, duration, speed } from '../format.js';
+import { ascending, count, duration, percentile, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { events, pieces } from '../stream.js';
-import { call, on, state } from '../store.js';
+import { call, json, on, state } from '../store.js';
 import { tabs } from '../tabs.js';
 
 const area = (label, value, rows = 5) => {
@@ -21,29 +21,10 @@ const linesOf = text =>
 		.split('\n')
 		.map(line => line.trim())
 		.filter(Boolean);
+const cells = (tag, texts) => h('tr', texts.map(text => h(tag, text)));
 const table = (head, rows) =>
-	h(
-		'div.scroll',
-		h(
-			'table',
-			h(
-				'thead',
-				h(
-					'tr',
-					head.map(text => h('th', { scope: 'col' }, text)),
-				),
-			),
-			h(
-				'tbody',
-				rows.map(row =>
-					h(
-						'tr',
-						row.map(text => h('td', text)),
-					),
-				),
-			),
-		),
-	);
+	h('div.scroll', h('table',
+		h('thead', cells('th', head)), h('tbody', rows.map(row => cells('td', row)))));
 
 const post = (path, body, signal) =>
 	call('POST', `v1/${path}`, { body: JSON.stringify(body), signal });
@@ -141,7 +122,7 @@ function transcription() {
 			const body = new FormData();
 			body.append('model', model);
 			body.append('file', sound);
-			return (await call('POST', 'v1/audio/transcriptions', { body, signal })).json();
+			return json('POST', 'v1/audio/transcriptions', { body, signal });
 		},
 		show: ({ text }) => [h('p', { dir: 'auto' }, text)],
 	};
@@ -241,45 +222,21 @@ function measure() {
 			return { done, took, rows };
 		},
 		show({ done, took, rows }) {
-			const middle = values => {
-				const sorted = [...values].sort((a, b) => a - b);
-				const at = share => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-				return [at(0.5), at(0.95)];
+			const figure = (label, values, write, shares = [0.5, 0.95]) => {
+				const sorted = ascending(values);
+				return [label, ...shares.map(share => write(percentile(sorted, share)))];
 			};
-			const figure = (label, values, write) => [
-				label,
-				...middle(values).map(value => (value === undefined ? '–' : write(value))),
-			];
 			const all = done.reduce((sum, each) => sum + each.n, 0);
 			const rate = speed((all * 1000) / took);
 			const top = Math.max(...done.map(each => each.all));
 			return [
 				h('p', `${count(done.length)} requests in ${duration(took)}: ${rate} tokens/s in all.`),
-				table(
-					['', 'Median', done.length < 20 ? 'Slowest' : 'Slowest 5%'],
-					[
-						figure(
-							'Queue and load',
-							rows.map(row => row.queue_ms),
-							duration,
-						),
-						figure(
-							'First token',
-							done.map(each => each.first),
-							duration,
-						),
-						figure(
-							'Tokens/s of one',
-							done.map(each => -each.rate),
-							value => speed(-value),
-						),
-						figure(
-							'Whole answer',
-							done.map(each => each.all),
-							duration,
-						),
-					],
-				),
+				table(['', 'Median', done.length < 20 ? 'Slowest' : 'Slowest 5%'], [
+					figure('Queue and load', rows.map(row => row.queue_ms), duration),
+					figure('First token', done.map(each => each.first), duration),
+					figure('Tokens/s of one', done.map(each => each.rate), speed, [0.5, 0.05]),
+					figure('Whole answer', done.map(each => each.all), duration),
+				]),
 				h(
 					'ol.runs',
 					done.map(each => {
@@ -321,7 +278,7 @@ function create(page) {
 
 	async function names() {
 		try {
-			const { data } = await (await call('GET', 'v1/models')).json();
+			const { data } = await json('GET', 'v1/models');
 			const before = model.value || recall('tryModel', '');
 			keyed(model, data, ({ id }) => h('option', { value: id }, id));
 			const ready = data.find(({ status: its }) => its?.value === 'loaded') ?? data[0];

@@ -66,6 +66,7 @@ final class AnswerStream implements BodySubscriber<Void> {
         + "|octet-stream)|text/(event-stream|plain|css|javascript)|(audio|video)/[a-z0-9.-]+"
         + "|image/(png|jpeg|gif|webp))( *;[a-z0-9=\"._ -]*)?", Pattern.CASE_INSENSITIVE);
     private static final Pattern UPSTREAM = Pattern.compile("/upstream/[^/]+/");
+    private static final String JSON = "application/json";      // most are
     private static final String SANDBOX = "sandbox allow-scripts allow-forms allow-popups";
 
     private final Exchange exchange;
@@ -199,7 +200,8 @@ final class AnswerStream implements BodySubscriber<Void> {
             ConnectionHeaders.copy(head.map(), name -> TAKEN_OFF.contains(name)
                 || allowed && name.equals(ALLOWED) || !trusted && isOurs(name, head), this::add);
             boolean one = head.allValues("content-type").size() == 1;
-            if (!trusted && !(one && NO_PAGE.matcher(type).matches())) {
+            boolean page = !one || !type.equals(JSON) && !NO_PAGE.matcher(type).matches();
+            if (page && !trusted) {
                 headers.add("Content-Security-Policy", SANDBOX);
             }
             if (events) headers.set("X-Accel-Buffering", "no");

@@ -101,8 +101,13 @@ public final class Exchange {
     /** The path as it came, percent-encoded. {@link URI} takes "//a/b" for a host and a path. */
     private static String rawPath(URI uri) {
         String path = uri.getScheme() == null
-            ? uri.getRawSchemeSpecificPart().split("\\?", 2)[0] : uri.getRawPath();
+            ? withoutQuery(uri.getRawSchemeSpecificPart()) : uri.getRawPath();
         return path == null || path.isEmpty() ? "/" : path;
+    }
+
+    private static String withoutQuery(String path) {
+        int query = path.indexOf('?');
+        return query < 0 ? path : path.substring(0, query);
     }
 
     /** The path as it came, percent-encoded. */
