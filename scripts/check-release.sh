@@ -26,7 +26,7 @@ good() { echo "ok: $*"; }
 await_port() {
   port=
   for ((i = 0; i < 300; i++)); do
-    port=$(sed -nE 's|^listening on http://[^ ]*:([0-9]+)$|\1|p' "$1")
+    port=$(sed -nE 's|^listening on http://[^ ]*:([0-9]+)$|\1|p' "$1" 2>/dev/null) || true
     [ -n "$port" ] && return
     sleep 0.1
   done

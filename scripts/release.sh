@@ -63,6 +63,7 @@ find "$bundle" -exec touch -h -d "$date" {} +
 # Trains by serving: what is loaded and compiled until then is in the cache.
 train() {
   local log=$out/train.txt flag pid port
+  : >"$log"     # the loop below may look before the program has begun
   flag=-XX:AOTCacheOutput=$bundle/lib/llmsnap.cache
   if [ "$release" -lt 25 ]; then flag=-XX:ArchiveClassesAtExit=$bundle/lib/llmsnap.cache; fi
   "$bundle/runtime/bin/java" "$flag" "@$bundle/lib/java.args" -jar "$bundle/lib/llmsnap.jar" \
