@@ -47,7 +47,8 @@ fi
 rm -f "$out/jlink.txt" "$bundle/runtime/release"
 cp build/llmsnap.jar "$bundle/lib/llmsnap.jar"
 cp scripts/ship/install.sh scripts/ship/llmsnap.service scripts/ship/completion.bash \
-  config.example.yaml README.md "$bundle/"
+  scripts/ship/README.md config.example.yaml "$bundle/"
+cp README.md "$bundle/MANUAL.md"
 cp -R scripts/containers "$bundle/containers"
 kind=AOTCache
 logs='-Xlog:aot=off'

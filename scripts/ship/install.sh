@@ -42,12 +42,22 @@ systemd() {
   do_it systemctl "$@"
 }
 
+# Whether the unit is another one than was installed.
+is_changed() {
+  [ -e "$root$unit" ] && ! grep -qs "$(cksum <"$root$unit")" "$root/etc/llmsnap/.unit"
+}
+
 if [ -n "$take" ]; then
   systemd disable --now llmsnap || true
   do_it rm -rf "$root$prefix"
+  if is_changed; then
+    do_it mv "$root$unit" "$root$unit.bak"
+    say "$unit was changed by hand and is kept as $unit.bak"
+  fi
   do_it rm -f "$root$unit" "$root/usr/local/bin/llmsnap" "$root$completion"
   systemd daemon-reload
-  say "llmsnap is gone; /etc/llmsnap and what it kept in /var are still there"
+  say "${dry:+with that }llmsnap is gone; still there are /etc/llmsnap, what it kept in" \
+    "/var/cache and /var/lib/llmsnap, and the user llmsnap"
   exit
 fi
 
@@ -62,7 +72,7 @@ do_it rm -rf "$root$prefix.new"
 do_it mkdir -p "$root$prefix.new" "$root/etc/llmsnap" "$root/etc/systemd/system" \
   "$root/usr/local/bin" "$(dirname "$root$completion")" || undo
 # With their dates: the cache belongs to the jar of just that date.
-for each in bin lib runtime README.md config.example.yaml install.sh llmsnap.service \
+for each in bin lib runtime README.md MANUAL.md config.example.yaml install.sh llmsnap.service \
   completion.bash; do
   do_it cp -a "$here/$each" "$root$prefix.new/" || undo
 done
@@ -77,10 +87,14 @@ config=$root/etc/llmsnap/config.yaml
 if [ -e "$config" ]; then
   say "$config is kept"
 else
-  say "$config is new: write your models into it, see $prefix/config.example.yaml"
+  say "$config is ${dry:+to be }new: write your models into it, see $prefix/config.example.yaml"
   if [ -z "$dry" ]; then
+    # It may have keys in it.
+    umask 027
     printf '%s\n' '# See config.example.yaml beside the program. Models are found in a folder:' \
       '#   discover: [{dir: /srv/models}]' '# or written down:' 'models: {}' >"$config"
+    umask 022
+    if getent group llmsnap >/dev/null; then chgrp llmsnap "$config"; fi
   fi
 fi
 groups=
@@ -89,9 +103,8 @@ for each in video render; do
 done
 made=${TMPDIR:-/tmp}/llmsnap.service.$$
 sed -e "s|@PREFIX@|$prefix|g" -e "s|@GROUPS@|${groups# }|" "$here/llmsnap.service" >"$made"
-if [ -e "$root$unit" ] && ! cmp -s "$made" "$root$unit" \
-  && ! grep -qs "$(cksum <"$root$unit")" "$root/etc/llmsnap/.unit"; then
-  say "$unit was changed by hand and is kept; the new one is $prefix/lib/llmsnap.service"
+if is_changed && ! cmp -s "$made" "$root$unit"; then
+  say "$unit was changed by hand and is kept; the new one is $root$prefix/lib/llmsnap.service"
   do_it cp "$made" "$root$prefix/lib/llmsnap.service"
 else
   do_it cp "$made" "$root$unit"
@@ -99,4 +112,6 @@ else
 fi
 rm -f "$made"
 systemd daemon-reload
-say "installed; start it: systemctl enable --now llmsnap (after an upgrade: restart)"
+if [ -n "$dry" ]; then say "that is what would be done"; exit; fi
+say "installed; when your models are in $config: systemctl enable --now llmsnap" \
+  "(after an upgrade: systemctl restart llmsnap)"

@@ -59,6 +59,9 @@ record ConfigFiles(Path file, List<Path> dirs, String given, String givenBy) {
         }
         List<Json.Obj> all = new ArrayList<>();
         for (String each : folders) {
+            if (!Files.isDirectory(path(each))) {
+                throw new Exit(1, "there is no folder " + each + ", which --models names");
+            }
             List<String> cmd = List.of(server == null ? SERVER : path(server).toString(),
                 "--port", "${PORT}", "-m", "${FILE}", "${MMPROJ}");
             all.add(Json.obj("dir", path(each).toString(), "cmd", cmd));

@@ -6,7 +6,7 @@ const KEY = 'YOUR_KEY';
 /** What an answer that is no text is saved as. */
 const FILES = { 'audio/speech': 'speech.wav' };
 const base = () => root.href + 'v1';
-const shell = text => `'${text.replaceAll("'", `'\\''`)}'`;
+export const shell = text => `'${text.replaceAll("'", `'\\''`)}'`;
 const pretty = body => JSON.stringify(body, null, 2);
 
 /** @param {{path: string, body: object, file: boolean}} request a file: a form with one */

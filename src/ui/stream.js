@@ -15,6 +15,20 @@ export function* events(text) {
 	}
 }
 
+/** The events of an answer, as they come; `done` is told of its proper end. */
+export async function* eventsOf(answer, done) {
+	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+	let rest = '';
+	for (let part; !(part = await reader.read()).done;) {
+		rest += part.value;
+		const end = rest.lastIndexOf('\n') + 1;
+		const complete = rest.slice(0, end);
+		if (/^data: ?\[DONE\]/m.test(complete)) done?.();
+		yield* events(complete);
+		rest = rest.slice(end);
+	}
+}
+
 const text = value => (typeof value === 'string' ? value : '');
 
 const piece = (answer, reasoning, calls) => ({

@@ -1,5 +1,6 @@
 // What was said in one request: headers and bodies, made readable.
 import { button, copy, gap, h, notice } from '../dom.js';
+import { shell } from '../code.js';
 import { count, duration } from '../format.js';
 import { json, root } from '../store.js';
 import { assembled } from '../stream.js';
@@ -21,14 +22,12 @@ function pretty(text) {
 	}
 }
 
-const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
-
 function curl(capture, body) {
 	const named = Object.entries(capture.req_headers);
 	const type = named.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
 	const url = new URL(capture.req_path.replace(/^\/+/, ''), root).href;
 	const header = `Content-Type: ${type ?? 'application/json'}`;
-	return `curl -N ${quoted(url)} \\\n  -H ${quoted(header)} \\\n  --data-raw ${quoted(body)}`;
+	return `curl -N ${shell(url)} \\\n  -H ${shell(header)} \\\n  --data-raw ${shell(body)}`;
 }
 
 function shorten(text) {

@@ -13,10 +13,11 @@ import {
 	show,
 } from '../dom.js';
 import { count, duration, since, speed } from '../format.js';
+import { createCode } from '../code.js';
 import { draw as drawMarkdown } from '../markdown.js';
 import { call, json, on, state } from '../store.js';
 import { tabs } from '../tabs.js';
-import { events, pieces } from '../stream.js';
+import { eventsOf, pieces } from '../stream.js';
 
 const SETTINGS = [
 	{ id: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.1 },
@@ -79,15 +80,8 @@ function updateName(option, { id, state: now, peerID }) {
 }
 
 async function readAnswer(response, message, measure, redraw) {
-	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-	let rest = '';
-	for (let piece; !(piece = await reader.read()).done;) {
-		rest += piece.value;
-		const end = rest.lastIndexOf('\n') + 1;
-		const complete = rest.slice(0, end);
-		if (/^data: ?\[DONE\]/m.test(complete)) measure.done = true;
-		for (const event of events(complete)) take(event, message, measure);
-		rest = rest.slice(end);
+	for await (const event of eventsOf(response, () => (measure.done = true))) {
+		take(event, message, measure);
 		redraw();
 	}
 }
@@ -331,10 +325,13 @@ function create(page) {
 	bar.current('chat');
 	const fresh = button('', 'New conversation', begin);
 	const fields = settings.map((field, i) => h('label', `${SETTINGS[i].label} `, field));
+	const code = createCode(() => ({ path: 'chat/completions', body: requestBody() }));
+	const asCode = h('details', { ontoggle: code.update }, h('summary', 'As code'), code.node);
 	page.append(
 		h('div.bar', h('h1', 'Chat'), h('label', 'Model ', model), gap(), fresh),
 		bar.node,
 		h('details.settings', h('summary', 'System prompt, sampling'), system, h('div.bar', ...fields)),
+		asCode,
 		list,
 		h('form.compose', { onsubmit: submit }, input, h('div', send, stop, attach, file), status),
 	);

@@ -182,11 +182,11 @@ async function explain(box, id) {
 
 /** One step: who leaves, or who loads, for how long, and how long it took the last time. */
 function createStep() {
-	return h('li', dot(), h('span'), h('span.muted'), h('progress', HIDDEN));
+	return h('li', dot(), h('span'), h('span.muted'), h('progress', HIDDEN), h('code.muted.last'));
 }
 
-function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
-	const [, what, howLong, bar] = node.children;
+function updateStep(node, { id, state: now, sinceAt, load_ms: usual, waiting }) {
+	const [, what, howLong, bar, last] = node.children;
 	const moves = now in ORDER;
 	const loads = LOADING.includes(now);
 	const passed = Math.max(0, since(sinceAt));
@@ -194,10 +194,19 @@ function updateStep(node, { id, state: now, sinceAt, load_ms: last, waiting }) {
 	const others = loads && waiting ? `, ${waiting} waiting` : '';
 	const until = state.pause ? `until the pause ends, in ${pauseLeft()}` : 'for its turn';
 	setText(what, moves ? `${id} is ${wordFor(now)}${others}` : `${id} waits ${until}`);
-	const before = now === 'starting' && last >= 0 ? ` of about ${duration(last)}` : '';
+	const before = now === 'starting' && usual >= 0 ? ` of about ${duration(usual)}` : '';
 	setText(howLong, moves ? `${(passed / 1000).toFixed(1)} s${before}` : '');
-	setHidden(bar, now !== 'starting' || last <= 0);
-	if (!bar.hidden) bar.value = Math.min(1, passed / last);
+	show(last, printedBy(loads));
+	setHidden(bar, now !== 'starting' || usual <= 0);
+	if (!bar.hidden) bar.value = Math.min(1, passed / usual);
+}
+
+/** The last that a model has printed while it loads, where no other one prints among it. */
+function printedBy(loads) {
+	const running = state.models.filter(model => !model.peerID && model.state !== 'stopped');
+	const { lines, unfinished } = state.logs.upstream;
+	const line = unfinished || lines.at(-1) || '';
+	return loads && running.length === 1 ? line.replace(/\x1b\[[0-9;]*m/g, '') : '';
 }
 
 function stepsOfSwap() {

@@ -14,6 +14,7 @@ import {
 } from '../dom.js';
 import { ascending, clock, count, duration, percentile, size, speed } from '../format.js';
 import { call, idPath, json, on, root, state } from '../store.js';
+import { shell } from '../code.js';
 import { pauseButton, pauseLeft } from '../pause.js';
 import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
@@ -380,9 +381,9 @@ function createWelcome() {
 		setHidden(node, used || !first);
 		if (node.hidden) return;
 		const messages = [{ role: 'user', content: 'Hello' }];
-		const body = JSON.stringify({ model: first.id, messages }).replaceAll("'", `'\\''`);
+		const body = shell(JSON.stringify({ model: first.id, messages }));
 		const type = "-H 'Content-Type: application/json'";
-		setText(line, `curl ${root.href}v1/chat/completions ${type} -d '${body}'`);
+		setText(line, `curl ${root.href}v1/chat/completions ${type} -d ${body}`);
 		load.value = first.id;
 		setText(load, `Load ${first.id}`);
 	}

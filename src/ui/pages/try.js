@@ -2,7 +2,7 @@
 import { button, gap, h, keyed, notice, remember, recall, setHidden, setText } from '../dom.js';
 import { ascending, count, duration, percentile, speed } from '../format.js';
 import { createCode } from '../code.js';
-import { events, pieces } from '../stream.js';
+import { eventsOf, pieces } from '../stream.js';
 import { call, json, on, state } from '../store.js';
 import { tabs } from '../tabs.js';
 
@@ -185,18 +185,11 @@ function measure() {
 		let first = 0;
 		let n = 0;
 		const answer = await post('chat/completions', body(model), signal);
-		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-		let rest = '';
-		for (let part; !(part = await reader.read()).done;) {
-			rest += part.value;
-			const end = rest.lastIndexOf('\n') + 1;
-			for (const event of events(rest.slice(0, end))) {
-				const { answer: text, reasoning } = pieces(event);
-				if (!text && !reasoning) continue;
-				first ||= performance.now();
-				n++;
-			}
-			rest = rest.slice(end);
+		for await (const event of eventsOf(answer)) {
+			const { answer: text, reasoning } = pieces(event);
+			if (!text && !reasoning) continue;
+			first ||= performance.now();
+			n++;
 		}
 		const end = performance.now();
 		return { first: first - start, all: end - start, n, rate: (n * 1000) / (end - first) };
