@@ -52,5 +52,11 @@ export function statusOf(row) {
 	return `${wasLeft(row) ? '–' : '✕'} ${row.status} ${how}`;
 }
 
+/** A reason in one line: of the lines that a server has printed the last. */
+export function inBrief(reason) {
+	const [first, ...printed] = reason.split('\n');
+	return printed.length ? `${first.replace(/; its last lines:$/, '')}: ${printed.at(-1)}` : first;
+}
+
 /** The ms that have passed since a moment of `performance.now`. */
 export const since = moment => performance.now() - moment;

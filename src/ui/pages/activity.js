@@ -19,6 +19,7 @@ import {
 	ascending,
 	count,
 	duration,
+	inBrief,
 	percentile,
 	since,
 	speed,
@@ -61,7 +62,7 @@ const BUSY_HEADS = ['Model', 'Path', 'State', 'Waited', 'Running', 'Tokens', 'To
 function status(row) {
 	const good = row.status < 400 && !row.error;
 	const kind = wasLeft(row) ? 'muted' : good ? 'good' : 'bad';
-	const said = row.error && !wasLeft(row) ? h('span.muted.why', row.error.split('\n')[0]) : null;
+	const said = row.error && !wasLeft(row) ? h('span.muted.why', inBrief(row.error)) : null;
 	return h('span', { class: kind, title: row.error ?? '' }, statusOf(row), said);
 }
 

@@ -13,7 +13,7 @@ import {
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, since, size } from '../format.js';
+import { count, duration, inBrief, since, size } from '../format.js';
 import { call, idPath, on, readLog, root, state } from '../store.js';
 import { COLUMNS } from './activity.js';
 import { createActions, updateActions } from '../actions.js';
@@ -77,7 +77,7 @@ function factsOf(model, listed, explained) {
 		'Unloads after': model.ttl > 0 ? `${duration(model.ttl * 1000)} without a request` : '',
 		Process: model.pid ? `${model.pid}, port ${model.port}` : '',
 		'Last load': model.load_ms >= 0 ? duration(model.load_ms) : '',
-		'Went last': went && `${duration(went.seconds_ago * 1000)} ago: ${went.why.split('\n')[0]}`,
+		'Went last': went && `${duration(went.seconds_ago * 1000)} ago: ${inBrief(went.why)}`,
 		'For a request': isFailed(model) ? '' : explained.summary,
 	};
 }
