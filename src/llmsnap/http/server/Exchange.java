@@ -60,7 +60,7 @@ public final class Exchange {
     final long startNanos = System.nanoTime();
     private final HttpExchange http;
     private final String rawPath;
-    String rest = "";
+    String rest = "";           // behind its route's path, once that is found
     public final Interruption interruption = new Interruption();
     public final Progress progress = new Progress();
     private Ending ending = (status, failure, said) -> { };

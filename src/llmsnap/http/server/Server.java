@@ -27,7 +27,7 @@ public final class Server {
     private static final int BACKLOG = 1024;
     private static final int TRACE_LINES = 4;
     private static final int USUAL_HEAD_BYTES = 16 * 1024;
-    /** What larger heads of requests that are served take together; there are copies. */
+    /** Heads of requests that are served: beyond so much together, no larger one comes in. */
     private static final long MAX_HEAD_BYTES = Runtime.getRuntime().maxMemory() / 16;
     private static final AtomicLong HEAD_BYTES = new AtomicLong();
 
@@ -105,7 +105,7 @@ public final class Server {
         String why = null;
         int size = RequestCheck.size(exchange);
         boolean fits = HEAD_BYTES.addAndGet(size) <= MAX_HEAD_BYTES || size <= USUAL_HEAD_BYTES;
-        // Nothing of a large one is kept for the rest of a request that is refused.
+        // It is not kept for as long as the rest of a request that is refused would be read.
         if (size > USUAL_HEAD_BYTES) exchange.closeAfterAnswer();
         try {
             Failure failure = fits ? serve(exchange) : new Failure(503,
