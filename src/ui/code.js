@@ -1,8 +1,8 @@
 // A request as code to copy: curl, Python, JavaScript; and how clients are told of this server.
 import { button, copy, gap, h, setText } from './dom.js';
-import { root } from './store.js';
+import { root, state } from './store.js';
 
-const KEY = 'YOUR_KEY';
+const key = () => (state.keyNeeded ? 'YOUR_KEY' : 'none-needed');
 /** What an answer that is no text is saved as. */
 const FILES = { 'audio/speech': 'speech.wav' };
 const base = () => root.href + 'v1';
@@ -11,7 +11,7 @@ const pretty = body => JSON.stringify(body, null, 2);
 
 /** @param {{path: string, body: object, file: boolean}} request a file: a form with one */
 function curl({ path, body, file }) {
-	const lines = [`curl ${base()}/${path}`, `  -H 'Authorization: Bearer ${KEY}'`];
+	const lines = [`curl ${base()}/${path}`, `  -H 'Authorization: Bearer ${key()}'`];
 	if (FILES[path]) lines.push(`  -o ${FILES[path]}`);
 	if (file) {
 		for (const [name, value] of Object.entries(body))
@@ -31,7 +31,7 @@ function python({ path, body, file }) {
 	const end = file_ ? `open("${file_}", "wb").write(answer.content)` : 'print(answer.text)';
 	return (
 		`import requests\n\nanswer = requests.post("${base()}/${path}",\n` +
-		`    headers={"Authorization": "Bearer ${KEY}"},\n    ${what})\n${end}`
+		`    headers={"Authorization": "Bearer ${key()}"},\n    ${what})\n${end}`
 	);
 }
 
@@ -46,7 +46,7 @@ function javascript({ path, body, file }) {
 	const type = file ? '' : `, 'Content-Type': 'application/json'`;
 	return (
 		`${begin}const answer = await fetch('${base()}/${path}', {\n  method: 'POST',\n` +
-		`  headers: { Authorization: 'Bearer ${KEY}'${type} },\n` +
+		`  headers: { Authorization: 'Bearer ${key()}'${type} },\n` +
 		`  body: ${file ? 'form' : `JSON.stringify(${pretty(body)})`},\n});\n` +
 		'console.log(await answer.text());'
 	);
@@ -82,14 +82,14 @@ export function clients(model) {
 	const site = root.href.replace(/\/$/, '');
 	const env = (name, value) => `export ${name}=${value}`;
 	return {
-		'Open WebUI': `Settings, Connections, OpenAI API:\nURL   ${url}\nKey   ${KEY}`,
+		'Open WebUI': `Settings, Connections, OpenAI API:\nURL   ${url}\nKey   ${key()}`,
 		'openai (Python)':
 			'from openai import OpenAI\n\n' +
-			`client = OpenAI(base_url="${url}", api_key="${KEY}")\n` +
+			`client = OpenAI(base_url="${url}", api_key="${key()}")\n` +
 			`print(client.chat.completions.create(model="${model}",\n` +
 			'    messages=[{"role": "user", "content": "Hello"}]).choices[0].message.content)',
 		'Claude Code':
-			`${env('ANTHROPIC_BASE_URL', site)}\n${env('ANTHROPIC_AUTH_TOKEN', KEY)}\n` +
+			`${env('ANTHROPIC_BASE_URL', site)}\n${env('ANTHROPIC_AUTH_TOKEN', key())}\n` +
 			`claude --model ${model}`,
 		Codex:
 			`# ~/.codex/config.toml\nmodel = "${model}"\nmodel_provider = "llmsnap"\n\n` +
@@ -97,18 +97,18 @@ export function clients(model) {
 		Continue:
 			`# ~/.continue/config.yaml\nmodels:\n  - name: ${model}\n    provider: openai\n` +
 			`    model: ${model}\n` +
-			`    apiBase: ${url}\n    apiKey: ${KEY}`,
+			`    apiBase: ${url}\n    apiKey: ${key()}`,
 		Cline:
 			`API provider   OpenAI Compatible\nBase URL       ${url}\n` +
-			`API key        ${KEY}\nModel ID       ${model}`,
+			`API key        ${key()}\nModel ID       ${model}`,
 		aider:
-			`${env('OPENAI_API_BASE', url)}\n${env('OPENAI_API_KEY', KEY)}\n` +
+			`${env('OPENAI_API_BASE', url)}\n${env('OPENAI_API_KEY', key())}\n` +
 			`aider --model openai/${model}`,
 		opencode: `// opencode.json\n${pretty({
 			provider: {
 				llmsnap: {
 					npm: '@ai-sdk/openai-compatible',
-					options: { baseURL: url, apiKey: KEY },
+					options: { baseURL: url, apiKey: key() },
 					models: { [model]: {} },
 				},
 			},

@@ -289,7 +289,8 @@ async function listed() {
 export async function connect() {
 	if (document.hidden || source) return;
 	try {
-		const { control, history } = await json('GET', 'api/key');
+		const { control, needed, history } = await json('GET', 'api/key');
+		state.keyNeeded = needed;
 		if (!control) return await listed();
 		const { version } = await json('GET', 'api/version');
 		Object.assign(state, { version, history });

@@ -308,11 +308,10 @@ class UiFrameTest extends UiFixture {
                 page.awaitText("connected");
                 page.click("[aria-label='Load alpha']");
                 awaitState(page, "alpha", "ready");
-                page.problems()
-                    .removeIf(
-                        problem ->
-                            problem.contains(
-                                "401")); // the question that the box answered
+                page.go("http://127.0.0.1:" + llmsnap.port + "/ui/settings");
+                page.awaitText("Key   YOUR_KEY");
+                // the question that the box answered
+                page.problems().removeIf(problem -> problem.contains("401"));
             }
             try (Browser.Page page =
                 browser.open("http://127.0.0.1:" + llmsnap.port + "/ui/models", "")) {

@@ -64,6 +64,20 @@ class UiNowTest extends UiFixture {
         }
     }
 
+    @Test void whatWasGeneratedBeforeIsDrawnAndALaneLeadsToItsRequests() throws Exception {
+        try (Running llmsnap = Running.start(MODELS)) {
+            llmsnap.chat("alpha");
+            llmsnap.chat("beta");
+            try (Browser.Page page = open(llmsnap, "/ui/")) {
+                page.await("document.querySelector('.spark').getAttribute('d').includes('V')");
+                assertThat(page.text("#page-now")).contains("tok/s now, highest ")
+                    .doesNotContain("tok/s now, highest 0.0");
+                page.eval(lane("beta") + ".querySelector('svg').parentNode.click()");
+                page.await("document.querySelector('#page-activity select').value === 'beta'");
+            }
+        }
+    }
+
     @Test void whoWaitsAndWhyAndAPause() throws Exception {
         try (Running llmsnap = Running.start(MODELS);
             Browser.Page page = open(llmsnap, "/ui/")) {
@@ -85,8 +99,10 @@ class UiNowTest extends UiFixture {
     }
 
     private static void pressed(Browser.Page page, String text) throws Exception {
-        page.eval("[...document.querySelectorAll('button')].findLast(b => b.textContent === '"
-            + text + "' && b.checkVisibility()).click()");
+        String button = "[...document.querySelectorAll('button')].findLast(b => b.textContent === '"
+            + text + "' && b.checkVisibility())";
+        page.await(button);
+        page.eval(button + ".click()");
     }
 
     @Test void anUnloadThatCutsAnswersOffIsAskedFor() throws Exception {

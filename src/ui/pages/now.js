@@ -25,28 +25,28 @@ const HEIGHTS = { ready: 6, asleep: 6, failed: 14 }; // all others: on the move
 const MAX_BUSY = 4; // more at once are drawn as high as those
 const MAX_TAILS = 3;
 const MAX_WIDTH = 1000; // spans per lane: more would be narrower than a pixel
-const SPEEDS = 300; // seconds of tokens/s
+const ROUNDING = 1e-6; // what is left of a sum of speeds
 const begin = Date.now();
 const seconds = ms => (ms - begin) / 1000;
 
 const STATES = ['loading', 'ready', 'answering', 'asleep', 'leaving', 'failed'];
-const minutes = all => (all < 3600 ? `${Math.round(all / 6) / 10} min` : `${all / 3600} h`);
+const minutes = all => (all < 3600 ? `${all / 60} min` : `${all / 3600} h`);
 const kindOf = name =>
 	LOADING.includes(name) ? 'loading' : LEAVING.includes(name) ? 'leaving' : name;
 
-/** Times in which requests were answered, of one model: [from, to, how many at once]. */
-function busyOf(requests, from, step) {
+/** How much there was at once of spans that each count, or weigh: [from, to, how much]. */
+function levelsOf(all, from, step) {
 	const edges = [];
-	for (const [begins, ends] of requests) {
+	for (const [begins, ends, weight = 1] of all) {
 		if (ends < from) continue;
-		edges.push([Math.max(begins, from), 1], [ends, -1]);
+		edges.push([Math.max(begins, from), weight], [ends, -weight]);
 	}
 	edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 	const spans = [];
 	let now = 0;
 	let at = from;
 	for (const [time, change] of edges) {
-		if (now > 0) add(spans, at, Math.max(time, at + step), now, step);
+		if (now > ROUNDING) add(spans, at, Math.max(time, at + step), now, step);
 		now += change;
 		at = time;
 	}
@@ -86,8 +86,9 @@ function createLane() {
 	const dot = h('span.dot', { 'aria-hidden': 'true' });
 	const name = h('a');
 	const word = h('span.muted.word');
-	const node = h('li.lane', h('div.state', dot, name, word), picture);
-	node.parts = { picture, moving, line, name, word, state: node.firstChild };
+	const requests = h('a', { tabindex: -1 }, picture);
+	const node = h('li.lane', h('div.state', dot, name, word), requests);
+	node.parts = { picture, requests, moving, line, name, word, state: node.firstChild };
 	return node;
 }
 
@@ -97,6 +98,8 @@ function drawLane({ parts }, lane, range) {
 	setText(name, lane.id);
 	setAttribute(name, 'title', lane.id);
 	setAttribute(name, 'href', `models/${idPath(lane.id)}`);
+	setAttribute(parts.requests, 'href', `activity?model=${encodeURIComponent(lane.id)}`);
+	setAttribute(parts.requests, 'aria-label', `Requests of ${lane.id}`);
 	setText(word, lane.word);
 	setAttribute(look, 'data-state', lane.look);
 	picture.setAttribute('viewBox', `0 0 ${range} ${LANE}`);
@@ -119,13 +122,14 @@ function drawLane({ parts }, lane, range) {
 	moving.replaceChildren(...nodes);
 }
 
-function lanesOf(range) {
+/** What was asked in a window that ends now: who was answered, who waited, what was generated. */
+function pastOf(range) {
 	const to = seconds(Date.now());
 	const from = to - range;
 	const step = range / 600;
-	const changes = Map.groupBy(state.changes, change => change.id);
 	const requests = new Map();
 	const waits = new Map();
+	const generated = [];
 	const push = (map, id, value) => map.get(id)?.push(value) ?? map.set(id, [value]);
 	for (const row of state.rows) {
 		const end = seconds(Date.parse(row.timestamp));
@@ -133,12 +137,20 @@ function lanesOf(range) {
 		if (end < from) continue;
 		if (row.duration_ms > 0) push(requests, row.model, [start, end]);
 		if (row.queue_ms / 1000 > step) push(waits, row.model, [start - row.queue_ms / 1000, start]);
+		const first = start + Math.max(0, row.ttft_ms) / 1000;
+		if (end > first) generated.push([first, end, row.output_tokens / (end - first)]);
 	}
 	for (const request of state.inflight) {
 		const start = to - request.duration_ms / 1000;
 		if (request.state === 'waiting') push(waits, request.model, [to - request.queue_ms / 1000, to]);
 		else push(requests, request.model, [start, to]);
+		if (request.tokens > 0) generated.push([start, to, request.tokens / (to - start)]);
 	}
+	return { range, from, to, step, requests, waits, generated };
+}
+
+function lanesOf({ from, to, step, requests, waits }) {
+	const changes = Map.groupBy(state.changes, change => change.id);
 	const lanes = [];
 	for (const model of state.models) {
 		if (model.peerID) continue;
@@ -148,7 +160,7 @@ function lanesOf(range) {
 		const old = spans.length === 0 && !['stopped'].includes(model.state);
 		if (old) spans.push([from, Infinity, kindOf(model.state), '']);
 		if (!seen && !asked && !old) continue;
-		const busy = busyOf(requests.get(model.id) ?? [], from, step);
+		const busy = levelsOf(requests.get(model.id) ?? [], from, step);
 		const { id } = model;
 		const word = wordOf(model);
 		lanes.push({
@@ -179,7 +191,7 @@ function sayOf(lane, at) {
 }
 
 function createTimeline() {
-	let range = WINDOWS['5 min'];
+	let range = 0;
 	let lanes = [];
 	const list = h('ol.lanes');
 	const tip = h('p.tip', { hidden: true });
@@ -188,24 +200,17 @@ function createTimeline() {
 	const text = h('details', h('summary', 'In words'), words);
 	const legend = h('p.legend', STATES.map(kind => h('span', swatch(kind), kind)),
 		h('span', h('span.swatch.tail'), 'a request waiting'));
-	const choices = Object.entries(WINDOWS).map(([label, value]) =>
-		button('', label, () => choose(value), { 'data-range': value }));
 	const empty = h('p.muted', 'Nothing was loaded in this time.');
-	const node = h('section.card', h('h2', 'Who held the memory', gap(),
-		h('span.choices', choices)), list, empty, axis, legend, tip, text);
+	const hint = h('span.muted', 'point for the reason, click for the requests');
+	const node = h('section.card', h('h2', 'Who held the memory', gap(), hint),
+		list, empty, axis, legend, tip, text);
 
-	function choose(value) {
-		range = value;
-		for (const each of choices) {
-			each.ariaPressed = String(Number(each.dataset.range) === range);
-		}
-		axis.replaceChildren(...[1, 0.75, 0.5, 0.25, 0].map(part =>
-			h('span', part ? `−${minutes(range * part)}` : 'now')));
-		draw();
-	}
-
-	function draw() {
-		lanes = lanesOf(range);
+	function draw(past) {
+		range = past.range;
+		const marks = range > 3600 ? [4, 3, 2, 1] : [5, 4, 3, 2, 1];
+		const labels = marks.map(mark => `−${minutes((range * mark) / marks.length)}`);
+		axis.replaceChildren(...[...labels, 'now'].map(label => h('span', label)));
+		lanes = lanesOf(past);
 		keyed(list, lanes, createLane, (lane, item) => drawLane(lane, item, range));
 		setHidden(empty, lanes.length > 0);
 		shift();
@@ -243,7 +248,6 @@ function createTimeline() {
 	});
 	list.addEventListener('pointerleave', () => setHidden(tip, true));
 	text.addEventListener('toggle', () => text.open && say());
-	choose(range);
 	return { node, draw, shift };
 }
 
@@ -283,43 +287,36 @@ function updatePool({ parts }, pool) {
 	});
 }
 
-function createSpeed() {
-	const samples = [];
+/** A number, and a small picture of it in the window. */
+function createChart(title, unit, words) {
 	const big = h('span.big');
 	const small = h('span.muted');
 	const path = svg('path', { class: 'spark' });
-	const viewBox = `0 0 ${SPEEDS} 60`;
-	const looks = { viewBox, preserveAspectRatio: 'none', class: 'chart', role: 'img' };
+	const looks = { viewBox: '0 0 1 60', preserveAspectRatio: 'none', class: 'chart', role: 'img' };
 	const picture = svg('svg', looks, path);
-	const note = h('p.muted');
-	const node = h('section.card', h('h2', 'Generated'), h('p', big, ' ', small), picture, note);
+	const note = h('span.muted');
+	const node = h('section.card', h('h2', title, gap(), note), h('p', big, ' ', small), picture);
 
-	function sample() {
-		const now = [...state.speeds.values()].reduce((sum, each) => sum + each, 0);
-		samples.push(now);
-		if (samples.length > SPEEDS) samples.shift();
-		const most = Math.max(1, ...samples);
-		setText(big, speed(now));
-		const top = Math.max(...samples);
-		const highest = top > now ? `, highest ${speed(top)} since this page was opened` : '';
-		setText(small, `tok/s now${highest}`);
-		const points = samples.map((value, i) =>
-			`${SPEEDS - samples.length + i} ${58 - (54 * value) / most}`);
-		path.setAttribute('d', `M${points.join('L')}`);
+	function draw(now, spans, { range, from, step }) {
+		const levels = levelsOf(spans, from, step);
+		const most = Math.max(now, ...levels.map(([, , level]) => level));
+		setText(big, words(now));
+		setText(small, `${unit}, highest ${words(most)} in the last ${minutes(range)}`);
 		picture.setAttribute('aria-label', small.textContent);
-		const sorted = ascending(state.rows.slice(-50).map(row => row.ttft_ms));
-		const middle = duration(percentile(sorted, 0.5));
-		const first = `first token after ${middle}, median of ${sorted.length}`;
-		setText(note, sorted.length ? first : '');
+		const across = at => ((at - from) / range).toFixed(4);
+		const drawn = levels.map(([begins, ends, level]) =>
+			`M${across(begins)} 60V${60 - (56 * level) / most}H${across(ends)}V60`);
+		path.setAttribute('d', drawn.join('') || 'M0 60');
 	}
-	return { node, sample };
+	return { node, note, draw };
 }
 
-function createWaiting() {
-	const longest = h('span.muted');
+function createWaiting(again) {
+	const chart = createChart('Waiting', 'now', count);
 	const list = h('ul.waits');
 	const none = h('p.muted', 'Nobody waits.');
-	const node = h('section.card', h('h2', 'Waiting', gap(), longest), list, none);
+	const node = chart.node;
+	node.append(list, none);
 
 	let mark = '';
 	let reasons = new Map(); // by model: what the server says of it
@@ -338,11 +335,12 @@ function createWaiting() {
 			}
 		}));
 		reasons = new Map(told);
-		draw();
+		again();
 	}
 
-	function draw() {
+	function draw(past) {
 		const waiting = state.inflight.filter(request => request.state === 'waiting');
+		chart.draw(waiting.length, [...past.waits.values()].flat(), past);
 		const byModel = [...Map.groupBy(waiting, request => request.model)].map(([id, all]) => ({
 			id, all, model: state.models.find(model => model.id === id),
 		}));
@@ -354,7 +352,7 @@ function createWaiting() {
 		});
 		explain(byModel.filter(each => each.model?.state === 'stopped').map(({ id }) => id));
 		const most = Math.max(0, ...waiting.map(request => request.queue_ms));
-		setText(longest, waiting.length ? `longest ${duration(most)}` : '');
+		setText(chart.note, waiting.length ? `longest ${duration(most)}` : '');
 		setHidden(none, waiting.length > 0);
 	}
 	return { node, draw };
@@ -390,51 +388,74 @@ function createWelcome() {
 	return { node, draw };
 }
 
+const ofAll = speeds => [...speeds.values()].reduce((sum, each) => sum + each, 0);
+
 function create(page) {
 	const summary = h('p.muted', { id: 'now-summary' });
 	const failures = h('a.bad', { href: 'models', hidden: true });
 	const timeline = createTimeline();
 	const pools = h('ul.pools');
 	const memory = h('section.card', h('h2', 'Memory'), pools);
-	const generated = createSpeed();
-	const waiting = createWaiting();
+	const generated = createChart('Generated', 'tok/s now', speed);
+	const waiting = createWaiting(soon);
 	const welcome = createWelcome();
+	const choices = Object.entries(WINDOWS).map(([label, value]) =>
+		button('', label, () => choose(value), { 'data-range': value }));
+	let range = 0;
 	let timer = 0;
 	let asked = 0;
+
+	function choose(value) {
+		range = value;
+		for (const each of choices) each.ariaPressed = String(Number(each.dataset.range) === range);
+		draw();
+	}
+
+	function drawCharts(past) {
+		generated.draw(ofAll(state.speeds), past.generated, past);
+		const first = ascending(state.rows.slice(-50).map(row => row.ttft_ms));
+		const median = `first token after ${duration(percentile(first, 0.5))}, median`;
+		setText(generated.note, first.length ? median : '');
+		waiting.draw(past);
+	}
 
 	function draw() {
 		asked = 0;
 		if (page.hidden) return;
 		const { models, inflight } = state;
+		const past = pastOf(range);
 		const waits = inflight.filter(request => request.state === 'waiting').length;
-		const now = [...state.speeds.values()].reduce((sum, each) => sum + each, 0);
 		const ready = models.filter(model => model.state === 'ready').length;
 		const atWork = `${count(inflight.length - waits)} in flight · ${count(waits)} waiting`;
-		setText(summary, `${count(ready)} ready · ${atWork} · ${speed(now)} tok/s`);
+		setText(summary, `${count(ready)} ready · ${atWork} · ${speed(ofAll(state.speeds))} tok/s`);
 		const failed = models.filter(isFailed).length;
 		setHidden(failures, failed === 0);
 		setText(failures, `${count(failed)} failed`);
-		timeline.draw();
-		waiting.draw();
+		timeline.draw(past);
+		drawCharts(past);
 		welcome.draw();
 		keyed(pools, state.memory, createPool, updatePool, pool => pool.pool);
 		setHidden(memory, state.memory.length === 0);
 	}
 
-	const soon = () => (asked ||= requestAnimationFrame(draw));
-	const tick = () => {
-		generated.sample();
-		if (state.inflight.length > 0) soon();
-		else timeline.shift();
-	};
-	page.append(h('div.bar', h('h1', 'Now'), summary, failures, gap(), pauseButton()),
+	function soon() {
+		asked ||= requestAnimationFrame(draw);
+	}
+
+	function tick() {
+		if (state.inflight.length > 0) return soon();
+		timeline.shift();
+		drawCharts(pastOf(range));
+	}
+	page.append(h('div.bar', h('h1', 'Now'), summary, failures, gap(),
+		h('span.choices', choices), pauseButton()),
 		welcome.node, timeline.node, h('div.cards', memory, generated.node, waiting.node));
 	for (const topic of ['models', 'rows', 'inflight', 'timeline', 'memory']) on(topic, soon);
+	choose(WINDOWS['5 min']);
 	return {
 		show() {
 			timer ||= setInterval(tick, 1000);
 			draw();
-			generated.sample();
 		},
 		hide() {
 			clearInterval(timer);

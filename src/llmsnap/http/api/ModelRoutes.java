@@ -51,6 +51,7 @@ public record ModelRoutes(ModelPool pool, Names names, BodyReader bodies, Proper
         exchange.sendJson(obj(
             "name", exchange.key().name(),
             "control", exchange.key().control(),
+            "needed", !exchange.key().key().isEmpty(),
             "history", history));
     }
 
