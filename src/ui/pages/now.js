@@ -73,11 +73,10 @@ function spansOf(changes) {
 	]);
 }
 
-function rect(from, to, height, kind) {
-	const node = svg('rect', { x: from, width: Math.max(to - from, 0), y: BASE - height, height });
-	node.setAttribute('data-kind', kind);
-	return node;
-}
+const shape = (kind, from, to, height) => {
+	const [x, width] = [from.toFixed(1), Math.max(to - from, 0.1).toFixed(1)];
+	return { kind, text: `M${x} ${BASE}v${-height}h${width}v${height}z` };
+};
 
 function createLane() {
 	const moving = svg('g', {});
@@ -104,22 +103,26 @@ function drawLane({ parts }, lane, range) {
 	setAttribute(look, 'data-state', lane.look);
 	picture.setAttribute('viewBox', `0 0 ${range} ${LANE}`);
 	line.setAttribute('x2', range);
-	const nodes = [];
+	const shapes = [];
+	parts.open = null;
 	for (const [from, to, kind] of lane.spans.slice(-MAX_WIDTH)) {
 		if (kind === 'stopped' || to < lane.from) continue;
 		const failed = kind === 'failed'; // a mark: it holds nothing
-		const end = failed ? from + range / 200 : to === Infinity ? lane.to : to;
-		nodes.push(rect(from, end, HEIGHTS[kind] ?? 14, kind));
-		if (to === Infinity && !failed) parts.open = nodes.at(-1);
+		const height = HEIGHTS[kind] ?? 14;
+		if (to === Infinity && !failed) {
+			const looks = { 'data-kind': kind, x: from, width: lane.to - from, y: BASE - height, height };
+			parts.open = svg('rect', looks);
+		} else shapes.push(shape(kind, from, failed ? from + range / 200 : to, height));
 	}
 	for (const [from, to, level] of lane.busy) {
-		nodes.push(rect(from, to, 8 + 4 * Math.min(level, MAX_BUSY), 'answering'));
+		shapes.push(shape('answering', from, to, 8 + 4 * Math.min(level, MAX_BUSY)));
 	}
-	for (const [i, [from, to]] of lane.waits.slice(-MAX_TAILS * 20).entries()) {
-		const y = 6 + (i % MAX_TAILS) * 6;
-		nodes.push(svg('line', { x1: from, x2: to, y1: y, y2: y, class: 'tail' }));
-	}
-	moving.replaceChildren(...nodes);
+	const tails = lane.waits.slice(-MAX_TAILS * 20).map(([from, to], i) =>
+		`M${from.toFixed(1)} ${6 + (i % MAX_TAILS) * 6}H${to.toFixed(1)}`);
+	const paths = [...Map.groupBy(shapes, each => each.kind)].map(([kind, all]) =>
+		svg('path', { 'data-kind': kind, d: all.map(each => each.text).join('') }));
+	const open = parts.open ? [parts.open] : [];
+	moving.replaceChildren(...open, ...paths, svg('path', { class: 'tail', d: tails.join('') }));
 }
 
 /** What was asked in a window that ends now: who was answered, who waited, what was generated. */
@@ -222,7 +225,7 @@ function createTimeline() {
 		const now = seconds(Date.now());
 		for (const { parts } of list.children) {
 			parts.moving.setAttribute('transform', `translate(${range - now} 0)`);
-			if (parts.open?.isConnected) {
+			if (parts.open) {
 				const from = Number(parts.open.getAttribute('x'));
 				parts.open.setAttribute('width', Math.max(0, now - from));
 			}
@@ -432,7 +435,7 @@ function create(page) {
 		setHidden(failures, failed === 0);
 		setText(failures, `${count(failed)} failed`);
 		timeline.draw(past);
-		drawCharts(past);
+		requestAnimationFrame(() => drawCharts(past)); // a frame of their own: neither is long
 		welcome.draw();
 		keyed(pools, state.memory, createPool, updatePool, pool => pool.pool);
 		setHidden(memory, state.memory.length === 0);
