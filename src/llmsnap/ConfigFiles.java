@@ -2,7 +2,6 @@ package llmsnap;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
@@ -51,7 +50,7 @@ record ConfigFiles(Path file, List<Path> dirs, String given, String givenBy) {
     /** A YAML text that finds models in those folders. */
     private static String discover(List<String> folders, String server) throws Exit {
         if (folders.isEmpty()) return "";
-        boolean there = server == null ? isOnPath() : Files.isExecutable(path(server));
+        boolean there = ThisMachine.hasProgram(server == null ? SERVER : path(server).toString());
         if (!there) {
             String what = server == null ? "there is no llama-server on the PATH: install"
                 + " llama.cpp, or say where it is" : server + " is no program: say which one is";
@@ -67,13 +66,6 @@ record ConfigFiles(Path file, List<Path> dirs, String given, String givenBy) {
             all.add(Json.obj("dir", path(each).toString(), "cmd", cmd));
         }
         return Json.obj("discover", all).toString();     // which is YAML, too
-    }
-
-    private static boolean isOnPath() {
-        for (String folder : String.valueOf(System.getenv("PATH")).split(File.pathSeparator)) {
-            if (new File(folder, SERVER).canExecute()) return true;
-        }
-        return false;
     }
 
     private static Path path(String name) throws Exit {

@@ -99,15 +99,21 @@ class CommandLineTest {
             models:
               a: {cmd: "run --port ${PORT} 'x y'", aliases: [z], ttl: 5}
               b: {cmd: x, proxy: http://h:1}
+              c: {cmd: '/no/llama-server --port ${PORT} -m /no/c.gguf -m none.gguf'}
+              d: {cmd: 'sh -m /no/d.gguf', proxy: http://h:1}
             cmdstop: x
             """);
         String text = Running.run(JAVA, "--config", good.toString(), "--check-config");
         assertThat(text)
-            .startsWith("0 " + good + ":4:1: unknown key \"cmdstop\", ignored (warning)")
+            .startsWith("0 " + good + ":6:1: unknown key \"cmdstop\", ignored (warning)")
             .contains("model a\n  command: run --port 5800 'x y'\n")
             .contains("aliases: z")
             .contains("is unloaded after 5 s")
-            .contains("unloads: b")
+            .contains("unloads: all others")
+            .contains("model a: there is no program \"run\" on this machine (warning)")
+            .contains("model c: there is no program \"/no/llama-server\" on")
+            .contains("model c: there is no file /no/c.gguf on this machine (warning)")
+            .doesNotContain("none.gguf on").doesNotContain("d.gguf on")
             .contains("the configuration is valid");
         Path bad = config("models:\n  a: {}\nstartPort: x\n");
         assertThat(Running.run(JAVA, "--config", bad.toString(), "--check-config"))
