@@ -13,6 +13,10 @@ import { tries } from './pages/try.js';
 import { pauseBanner } from './pause.js';
 import { LOADING, byName, wordOf } from './words.js';
 
+/**
+ * By name. Each makes, with its element: `topics` at which it is to `draw` itself while it is seen,
+ * and perhaps `show` and `hide`, a `tick` for each second, and a `title` of its own.
+ */
 const PAGES = { now, models, model, activity, logs, chat, try: tries, settings };
 /** Pages that are reached from another one. */
 const PARENTS = { model: 'models', try: 'chat' };
@@ -29,10 +33,16 @@ function pageOf(url) {
 	return [PAGES[name] && name !== 'model' ? name : 'now'];
 }
 
+function create(name) {
+	const page = PAGES[name].create(byId(`page-${name}`));
+	for (const topic of page.topics) on(topic, () => current === name && page.draw(topic));
+	made.set(name, page);
+}
+
 function show(focus) {
 	const [name, about] = pageOf(location);
 	document.querySelector('dialog')?.close();
-	if (!made.has(name)) made.set(name, PAGES[name].create(byId(`page-${name}`)));
+	if (!made.has(name)) create(name);
 	if (current && current !== name) made.get(current).hide?.();
 	current = name;
 	for (const each of Object.keys(PAGES)) setHidden(byId(`page-${each}`), each !== name);
@@ -44,7 +54,9 @@ function show(focus) {
 		byId('main').focus({ preventScroll: true });
 		scrollTo(0, 0);
 	}
-	made.get(name).show(new URLSearchParams(location.search), about);
+	const page = made.get(name);
+	page.show?.(new URLSearchParams(location.search), about);
+	page.draw();
 	title();
 }
 
@@ -154,5 +166,6 @@ on('models', side);
 on('inflight', busy);
 on('inflight', side);
 show(false);
+setInterval(() => made.get(current).tick?.(), 1000);
 document.addEventListener('visibilitychange', looked);
 connect();

@@ -58,8 +58,8 @@ class UiNowTest extends UiFixture {
                 llmsnap.post("/api/models/unload/beta", "");
                 page.await(lane("beta") + ".querySelector('.word').textContent === 'stopped'");
                 page.click("[data-range='7200']");
-                assertThat(page.eval("document.querySelector('.axis').innerText"))
-                    .isEqualTo(Json.of("\u22122 h\n\u22121.5 h\n\u22121 h\n\u221230 min\nnow"));
+                page.await("document.querySelector('.axis').innerText"
+                    + " === '\u22122 h\\n\u22121.5 h\\n\u22121 h\\n\u221230 min\\nnow'");
             }
         }
     }

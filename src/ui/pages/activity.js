@@ -26,13 +26,12 @@ import {
 	statusOf,
 	wasLeft,
 } from '../format.js';
-import { call, on, state } from '../store.js';
+import { call, state } from '../store.js';
 import { showCapture } from './capture.js';
 
 const PAGE = 100;
 const BARS = 12;
 const DAYS = 30;
-const TICK_MS = 1000;
 
 /** Tokens of a prompt or an answer: 0 says that the server told nothing. */
 const tokens = n => count(n || -1);
@@ -216,7 +215,6 @@ function create(page) {
 	const more = button('', 'Show more', showMore);
 	const tiles = h('dl.tiles');
 	const charts = CHARTS.map(createHistogram);
-	let timer = 0;
 	let limit = PAGE;
 	let asked = ''; // the model that a link named
 	let period = null; // rows of a day that has gone
@@ -327,7 +325,6 @@ function create(page) {
 	}
 
 	function updateFlight() {
-		if (page.hidden) return;
 		setHidden(busyBox, state.inflight.length === 0);
 		keyed(busy, state.inflight, createBusy, updateBusy);
 	}
@@ -341,7 +338,6 @@ function create(page) {
 	}
 
 	function update() {
-		if (page.hidden) return;
 		updateFlight();
 		keyed(head, [...shownColumns(), { id: 'capture' }], createHead, updateHead);
 		const names = [...new Set([...all().map(row => row.model), asked])].filter(Boolean).sort();
@@ -368,24 +364,18 @@ function create(page) {
 		none,
 		more,
 	);
-	on('rows', update);
-	on('inflight', updateFlight);
 	return {
-		show(query) {
-			asked = query.get('model') ?? asked;
-			update();
-			if (query.has('model')) {
-				model.value = asked;
-				update();
-			}
-			clearInterval(timer);
-			timer = setInterval(() => {
-				tick(body);
-				updateFlight();
-			}, TICK_MS);
+		topics: ['rows', 'inflight'],
+		draw: topic => (topic === 'inflight' ? updateFlight() : update()),
+		tick() {
+			tick(body);
+			updateFlight();
 		},
-		hide() {
-			clearInterval(timer);
+		show(query) {
+			if (!query.has('model')) return;
+			asked = query.get('model');
+			update();
+			model.value = asked;
 		},
 	};
 }

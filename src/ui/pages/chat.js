@@ -15,7 +15,7 @@ import {
 import { count, duration, since, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { draw as drawMarkdown } from '../markdown.js';
-import { call, json, on, state } from '../store.js';
+import { call, json, state } from '../store.js';
 import { tabs } from '../tabs.js';
 import { eventsOf, pieces } from '../stream.js';
 
@@ -182,7 +182,6 @@ function create(page) {
 	}
 
 	function updateNames() {
-		if (page.hidden) return;
 		const own = state.models.filter(each => !each.unlisted);
 		const aliases = own.flatMap(each => (each.aliases ?? []).map(id => ({ ...each, id })));
 		const listed = [...own, ...aliases, ...selectors];
@@ -335,7 +334,6 @@ function create(page) {
 		list,
 		h('form.compose', { onsubmit: submit }, input, h('div', send, stop, attach, file), status),
 	);
-	on('models', updateNames);
 	addEventListener('storage', ({ key }) => {
 		if (running || key !== 'llmsnap.chat') return; // another tab has said something
 		messages = recall('chat', []);
@@ -343,8 +341,9 @@ function create(page) {
 	});
 	update();
 	return {
+		topics: ['models'],
+		draw: updateNames,
 		show() {
-			updateNames();
 			ask();
 			scrollTo(0, 1e9);
 			if (matchMedia('(min-width: 700px)').matches) input.focus();

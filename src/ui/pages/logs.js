@@ -3,7 +3,7 @@
 import { coloured } from '../ansi.js';
 import { button, download, gap, h, keyed, checkbox, search, setText } from '../dom.js';
 import { count } from '../format.js';
-import { on, readLog, state } from '../store.js';
+import { readLog, state } from '../store.js';
 
 const BLOCK = 250;
 const NEAR_END = 30; // pixels
@@ -72,7 +72,6 @@ function create(page) {
 	let scrolledBy = 0; // by ourselves
 
 	function updateSources() {
-		if (page.hidden) return;
 		const models = state.models.filter(model => !model.peerID).map(model => OWN + model.id);
 		const names = [...new Set(['proxy', 'upstream', ...models, linked])];
 		const createName = name =>
@@ -121,7 +120,7 @@ function create(page) {
 	}
 
 	function update() {
-		if (page.hidden || frame) return;
+		if (frame) return;
 		frame = requestAnimationFrame(() => {
 			frame = 0;
 			draw();
@@ -184,9 +183,9 @@ function create(page) {
 	const buttons = [follow, button('', 'Clear', clear), button('', 'Download', save)];
 	page.append(h('div.bar', chosen, h('label', wrap, ' wrap'), buttons), box);
 	layout();
-	on('log', update);
-	on('models', updateSources);
 	return {
+		topics: ['log', 'models'],
+		draw: topic => (topic === 'models' ? updateSources() : update()),
 		show(query) {
 			const wanted = query.get('source');
 			if (wanted) linked = state.logs[wanted] ? wanted : OWN + wanted;

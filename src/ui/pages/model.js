@@ -14,7 +14,7 @@ import {
 	time,
 } from '../dom.js';
 import { count, duration, inBrief, since, size } from '../format.js';
-import { call, idPath, on, readLog, root, state } from '../store.js';
+import { call, idPath, readLog, root, state } from '../store.js';
 import { COLUMNS } from './activity.js';
 import { createActions, updateActions } from '../actions.js';
 import { isFailed, lookOf, wordOf } from '../words.js';
@@ -87,7 +87,6 @@ function create(page) {
 	let listed = {};
 	let explained = {};
 	let mark = '';
-	let timer = 0;
 	const dot = h('span.dot', { 'aria-hidden': 'true' });
 	const word = h('span.word');
 	const title = h('h1', { dir: 'auto' });
@@ -184,22 +183,18 @@ function create(page) {
 
 	page.append(h('div.bar', h('div.state', dot, title), subtitle, word, gap(), actions.node), none,
 		frame);
-	for (const topic of ['models', 'rows', 'timeline']) on(topic, draw);
 	return {
+		topics: ['models', 'rows', 'timeline'],
+		draw,
+		tick() {
+			tick(body);
+			load(model());
+		},
 		show(query, name) {
 			if (name !== id) [listed, explained, mark] = [{}, {}, ''];
 			id = name;
-			draw();
-			timer ||= setInterval(() => {
-				tick(body);
-				load(model());
-			}, 1000);
 		},
-		hide() {
-			clearInterval(timer);
-			timer = 0;
-			readLog('');
-		},
+		hide: () => readLog(''),
 		title: () => id,
 	};
 }

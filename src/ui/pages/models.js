@@ -15,14 +15,13 @@ import {
 import { count, duration, since, size, speed } from '../format.js';
 import { createActions, unload, updateActions } from '../actions.js';
 import { pauseButton, pauseLeft } from '../pause.js';
-import { call, idPath, json, on, root, state } from '../store.js';
+import { call, idPath, json, root, state } from '../store.js';
 import { LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
 
 /** States that pass by themselves, in the order of a swap. */
 const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
 const QUICK_MS = 100;
 const MANY = 24; // more models are a line each
-const SLOW_MS = 1000;
 
 function createParts(model) {
 	const { id } = model;
@@ -283,7 +282,7 @@ function create(page) {
 	const peers = h('ul.models', { label: 'Models of peers' });
 	const peerBox = h('div', h('h2', 'Models of other servers'), peers);
 	const empty = h('p.muted');
-	const clock = { every: 0, timer: 0 };
+	let timer = 0;
 
 	function updateSwap() {
 		const steps = stepsOfSwap();
@@ -300,12 +299,11 @@ function create(page) {
 		}
 	}
 
-	/** Keeps the clocks going: quickly while something is on the move. */
-	function run(every) {
-		if (clock.every === every) return;
-		clearInterval(clock.timer);
-		clock.every = every;
-		clock.timer = every && setInterval(tick, every);
+	/** Whether the clocks go quickly: while something is on the move. */
+	function hurry(quick) {
+		if (quick) return (timer ||= setInterval(tick, QUICK_MS));
+		clearInterval(timer);
+		timer = 0;
 	}
 
 	function fits(model) {
@@ -319,7 +317,6 @@ function create(page) {
 	}
 
 	function update() {
-		if (page.hidden) return;
 		const own = state.models.filter(model => !model.peerID);
 		const shown = own.filter(isShown).sort((a, b) => byName(a.id, b.id));
 		const theirs = state.models.filter(model => model.peerID && fits(model));
@@ -334,7 +331,7 @@ function create(page) {
 		const failed = own.filter(isFailed).length;
 		setText(summary, `${own.length} in all, ${ready} ready${failed ? `, ${failed} failed` : ''}`);
 		unloadAll.disabled = own.every(model => model.state === 'stopped');
-		run(updateSwap() ? QUICK_MS : SLOW_MS);
+		hurry(updateSwap());
 	}
 
 	const label = h('label', unlisted, ' show unlisted');
@@ -342,13 +339,16 @@ function create(page) {
 	const bar = h('div.bar', title, summary, profiles.choice, gap(), filter, label, pauseButton(),
 		unloadAll);
 	page.append(bar, swap, list, empty, peerBox);
-	for (const topic of ['models', 'inflight', 'connection']) on(topic, update);
-	const showAll = query => {
-		if (query.has('q')) filter.value = query.get('q');
-		profiles.load();
-		update();
+	return {
+		topics: ['models', 'inflight', 'connection'],
+		draw: update,
+		tick,
+		show(query) {
+			if (query.has('q')) filter.value = query.get('q');
+			profiles.load();
+		},
+		hide: () => hurry(false),
 	};
-	return { show: showAll, hide: () => run(0) };
 }
 
 export const models = { title: 'Models', create };

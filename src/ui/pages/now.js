@@ -13,7 +13,7 @@ import {
 	svg,
 } from '../dom.js';
 import { ascending, clock, count, duration, percentile, size, speed } from '../format.js';
-import { call, idPath, json, on, root, state } from '../store.js';
+import { call, idPath, json, root, state } from '../store.js';
 import { shell } from '../code.js';
 import { pauseButton, pauseLeft } from '../pause.js';
 import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
@@ -405,13 +405,12 @@ function create(page) {
 	const choices = Object.entries(WINDOWS).map(([label, value]) =>
 		button('', label, () => choose(value), { 'data-range': value }));
 	let range = 0;
-	let timer = 0;
 	let asked = 0;
 
 	function choose(value) {
 		range = value;
 		for (const each of choices) each.ariaPressed = String(Number(each.dataset.range) === range);
-		draw();
+		soon();
 	}
 
 	function drawCharts(past) {
@@ -424,7 +423,6 @@ function create(page) {
 
 	function draw() {
 		asked = 0;
-		if (page.hidden) return;
 		const { models, inflight } = state;
 		const past = pastOf(range);
 		const waits = inflight.filter(request => request.state === 'waiting').length;
@@ -453,18 +451,8 @@ function create(page) {
 	page.append(h('div.bar', h('h1', 'Now'), summary, failures, gap(),
 		h('span.choices', choices), pauseButton()),
 		welcome.node, timeline.node, h('div.cards', memory, generated.node, waiting.node));
-	for (const topic of ['models', 'rows', 'inflight', 'timeline', 'memory']) on(topic, soon);
 	choose(WINDOWS['5 min']);
-	return {
-		show() {
-			timer ||= setInterval(tick, 1000);
-			draw();
-		},
-		hide() {
-			clearInterval(timer);
-			timer = 0;
-		},
-	};
+	return { topics: ['models', 'rows', 'inflight', 'timeline', 'memory'], draw: soon, tick };
 }
 
 export const now = { title: 'Now', create };

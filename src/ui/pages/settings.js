@@ -3,7 +3,7 @@
 import { button, gap, h, keyed, notice, setHidden, setText, show } from '../dom.js';
 import { count } from '../format.js';
 import { clients, createChoice } from '../code.js';
-import { json, on, state } from '../store.js';
+import { json, state } from '../store.js';
 
 const WAIT_MS = 400; // after the last key, until the text is looked at
 
@@ -132,13 +132,7 @@ function create(page) {
 		problems,
 		connect.node,
 	);
-	on('models', () => !page.hidden && connect.update());
-	return {
-		show() {
-			load();
-			connect.update();
-		},
-	};
+	return { topics: ['models'], draw: connect.update, show: load };
 }
 
 export const settings = { title: 'Settings', create };

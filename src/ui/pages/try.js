@@ -3,7 +3,7 @@ import { button, gap, h, keyed, notice, remember, recall, setHidden, setText } f
 import { ascending, count, duration, percentile, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { eventsOf, pieces } from '../stream.js';
-import { call, json, on, state } from '../store.js';
+import { call, json, state } from '../store.js';
 import { tabs } from '../tabs.js';
 
 const area = (label, value, rows = 5) => {
@@ -333,8 +333,9 @@ function create(page) {
 		code.node,
 	);
 	page.addEventListener('input', () => code.update());
-	on('models', () => !page.hidden && model.options.length === 0 && names());
 	return {
+		topics: ['models'],
+		draw: topic => topic && model.options.length === 0 && names(),
 		show(query) {
 			names();
 			choose(query.get('do'));
