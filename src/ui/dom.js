@@ -31,6 +31,14 @@ export const search = (label, placeholder, oninput) =>
 
 export const gap = () => h('span.gap');
 
+/** A table in a box that scrolls, of a list of heads and lists of cells, or of a row and a body. */
+export function table(heads, rows, props = {}, caption) {
+	const row = (tag, cells) => h('tr', cells.map(cell => h(tag, cell)));
+	const head = h('thead', Array.isArray(heads) ? row('th', heads) : heads);
+	const body = Array.isArray(rows) ? h('tbody', rows.map(cells => row('td', cells))) : rows;
+	return h('div.scroll', h('table', props, caption && h('caption', caption), head, body));
+}
+
 export function svg(tag, attributes, ...children) {
 	const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
 	for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

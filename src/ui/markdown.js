@@ -1,6 +1,6 @@
 // Markdown as elements. What a model writes becomes text nodes, never HTML; links lead only to
 // http, https and mailto; images become links, so that nothing is loaded from elsewhere.
-import { button, copy, gap, h } from './dom.js';
+import { button, copy, gap, h, table } from './dom.js';
 
 /**
  * Cuts a text into its blocks (paragraphs, code, lists ...): while a text grows, all but the last
@@ -35,8 +35,8 @@ export function blocks(text) {
 		} else {
 			if (inList && block.at(-1) === '' && !isList(line) && !/^\s{2,}/.test(line)) end();
 			const alone = /^#{1,6}\s/.test(line) || RULE.test(line);
-			const table = line.includes('|') && isTableRule(lines[i + 1]);
-			const turns = isList(line) || isQuote(line) !== isQuote(block[0] ?? '') || table;
+			const tabular = line.includes('|') && isTableRule(lines[i + 1]);
+			const turns = isList(line) || isQuote(line) !== isQuote(block[0] ?? '') || tabular;
 			if (alone || (!inList && turns)) end();
 			block.push(line);
 			if (alone) end();
@@ -65,7 +65,7 @@ export function render(block, depth = 0) {
 	if (depth < MAX_DEPTH && isList(first)) return list(lines, depth + 1);
 	if (depth < MAX_DEPTH && isQuote(first))
 		return h('blockquote', ...below(lines.map(unquoted), depth + 1));
-	if (first.includes('|') && isTableRule(lines[1])) return table(lines);
+	if (first.includes('|') && isTableRule(lines[1])) return tableOf(lines);
 	return h('p', { dir: 'auto' }, ...inline(block.trim()));
 }
 
@@ -90,10 +90,8 @@ function cells(line) {
 	return texts.map(cell => inline(cell.trim().replaceAll('\\|', '|')));
 }
 
-function table([head, , ...lines]) {
-	const heads = cells(head).map(cell => h('th', { scope: 'col' }, ...cell));
-	const rows = lines.map(line => h('tr', ...cells(line).map(cell => h('td', ...cell))));
-	return h('div.scroll', h('table', h('thead', h('tr', ...heads)), h('tbody', ...rows)));
+function tableOf([head, , ...lines]) {
+	return table(cells(head), lines.map(cells));
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 	setHidden,
 	setText,
 	svg,
+	table,
 	tick,
 	time,
 } from '../dom.js';
@@ -195,17 +196,11 @@ function createDays() {
 	return days;
 }
 
-function table(caption, head, body, props) {
-	const rows = [h('caption', caption), h('thead', head), body];
-	return h('div.scroll', h('table', props, ...rows));
-}
-
 function create(page) {
 	const hiddenColumns = new Set(recall('hiddenColumns', ['path']));
 	const sort = { column: 'time', down: true };
 	const busy = h('tbody');
-	const busyHead = h('tr', ...BUSY_HEADS.map(label => h('th', { scope: 'col' }, label)));
-	const busyBox = table('In flight', busyHead, busy, {});
+	const busyBox = table(BUSY_HEADS, busy, {}, 'In flight');
 	const head = h('tr');
 	const body = h('tbody');
 	const none = h('p.muted', 'No request has ended yet.');
@@ -360,7 +355,7 @@ function create(page) {
 		h('div.figures', tiles),
 		h('div.figures', charts),
 		busyBox,
-		table('Ended', head, body, { class: 'rows' }),
+		table(head, body, { class: 'rows' }, 'Ended'),
 		none,
 		more,
 	);

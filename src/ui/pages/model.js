@@ -10,6 +10,7 @@ import {
 	setText,
 	show,
 	svg,
+	table,
 	tick,
 	time,
 } from '../dom.js';
@@ -104,7 +105,6 @@ function create(page) {
 	const copies = button('.quiet', 'Copy', event => copy(event.currentTarget, command.textContent));
 	const loads = svg('svg', { viewBox: '0 0 280 60', role: 'img', class: 'histogram' });
 	const loadBox = h('section.card', h('h2', 'Last loads'), loads);
-	const head = h('tr', SHOWN.map(({ label }) => h('th', { scope: 'col' }, label)));
 	const body = h('tbody');
 	const quiet = h('p.muted', 'No request has ended yet.');
 	const log = h('a', 'Its log');
@@ -113,7 +113,7 @@ function create(page) {
 		h('div.cards', h('section.card', h('h2', 'What it is'), facts),
 			h('section.card', h('h2', 'Command', gap(), copies), command, h('p', log)), loadBox),
 		h('section.card', h('h2', 'Requests', gap(), all),
-			h('div.scroll', h('table', h('thead', head), body)), quiet));
+			table(SHOWN.map(({ label }) => label), body), quiet));
 
 	const model = () => state.models.find(each => each.id === id && !each.peerID);
 

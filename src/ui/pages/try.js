@@ -1,5 +1,16 @@
 // Try: what models can do besides chatting, and how fast they do it.
-import { button, gap, h, keyed, notice, remember, recall, setHidden, setText } from '../dom.js';
+import {
+	button,
+	gap,
+	h,
+	keyed,
+	notice,
+	remember,
+	recall,
+	setHidden,
+	setText,
+	table,
+} from '../dom.js';
 import { ascending, count, duration, percentile, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { eventsOf, pieces } from '../stream.js';
@@ -21,10 +32,6 @@ const linesOf = text =>
 		.split('\n')
 		.map(line => line.trim())
 		.filter(Boolean);
-const cells = (tag, texts) => h('tr', texts.map(text => h(tag, text)));
-const table = (head, rows) =>
-	h('div.scroll', h('table',
-		h('thead', cells('th', head)), h('tbody', rows.map(row => cells('td', row)))));
 
 const post = (path, body, signal) =>
 	call('POST', `v1/${path}`, { body: JSON.stringify(body), signal });
