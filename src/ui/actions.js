@@ -5,11 +5,12 @@ import { LEAVING, LOADING } from './words.js';
 
 const answers = n => (n === 1 ? 'An answer is' : `${n} answers are`);
 
-export async function act(button, path) {
+/** Posts, for a button; what is wrong is said. */
+export async function act(button, path, options) {
 	if (button.ariaBusy) return;
 	button.ariaBusy = 'true'; // and not disabled: it would lose the focus
 	try {
-		await call('POST', path);
+		await call('POST', path, options);
 	} catch (error) {
 		notice(error.message);
 	}

@@ -1,17 +1,10 @@
 // A pause: the GPU for others, for a while.
-import { ask, button, gap, h, notice, setHidden, setText } from './dom.js';
+import { act } from './actions.js';
+import { ask, button, gap, h, setHidden, setText } from './dom.js';
 import { duration } from './format.js';
-import { call, on, state } from './store.js';
+import { on, state } from './store.js';
 
 const LENGTHS = { '15m': '15 minutes', '1h': '1 hour', '4h': '4 hours', '12h': '12 hours' };
-
-async function post(path, body) {
-	try {
-		await call('POST', path, { body: body && JSON.stringify(body) });
-	} catch (error) {
-		notice(error.message);
-	}
-}
 
 /** What begins one. */
 export function pauseButton() {
@@ -25,12 +18,13 @@ export function pauseButton() {
 		const question = 'Answers that have begun end; then models go, and requests wait.';
 		const fields = [h('p.bar', length, reason), h('p', keep), h('p', refuse)];
 		if (!(await ask(question, 'Pause', ...fields))) return;
-		post('api/pause', {
+		const body = JSON.stringify({
 			for: length.value,
 			reason: reason.value,
 			unload: !keep.firstChild.checked,
 			refuse: refuse.firstChild.checked,
 		});
+		act(node, 'api/pause', { body });
 	};
 	const node = button('', 'Pause …', begin);
 	on('pause', () => setHidden(node, Boolean(state.pause)));
@@ -43,7 +37,7 @@ export const pauseLeft = () => duration(Math.max(0, Date.parse(state.pause.until
 /** What tells of one, on every page, and ends it. */
 export function pauseBanner() {
 	const text = h('span');
-	const resume = button('.primary', 'Resume', () => post('api/resume'));
+	const resume = button('.primary', 'Resume', () => act(resume, 'api/resume'));
 	const banner = h('p.card.paused.bar', { role: 'status', hidden: true }, text, gap(), resume);
 
 	function update() {

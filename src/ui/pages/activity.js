@@ -27,6 +27,7 @@ import {
 	statusOf,
 	wasLeft,
 } from '../format.js';
+import { act } from '../actions.js';
 import { call, state } from '../store.js';
 import { showCapture } from './capture.js';
 
@@ -66,19 +67,9 @@ function status(row) {
 	return h('span', { class: kind, title: row.error ?? '' }, statusOf(row), said);
 }
 
-async function cancel(stop, id) {
-	stop.disabled = true;
-	try {
-		await call('POST', `api/inflight/${id}/cancel`);
-	} catch (error) {
-		notice(error.message);
-		stop.disabled = false;
-	}
-}
-
 function createBusy({ id, model }) {
 	const label = { label: `Cancel the request for ${model}` };
-	const stop = button('.quiet.link', 'Cancel', () => cancel(stop, id), label);
+	const stop = button('.quiet.link', 'Cancel', () => act(stop, `api/inflight/${id}/cancel`), label);
 	return h('tr', ...BUSY_HEADS.slice(1).map(() => h('td')), h('td', stop));
 }
 

@@ -6,14 +6,14 @@ import {
 	gap,
 	h,
 	keyed,
-	notice,
 	setAttribute,
 	setHidden,
 	setText,
 	svg,
 } from '../dom.js';
 import { ascending, clock, count, duration, percentile, size, speed } from '../format.js';
-import { call, idPath, json, root, state } from '../store.js';
+import { idPath, json, root, state } from '../store.js';
+import { act } from '../actions.js';
 import { shell } from '../code.js';
 import { pauseButton, pauseLeft } from '../pause.js';
 import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
@@ -364,15 +364,8 @@ function createWaiting(again) {
 /** What to do first, where nothing has happened so far. */
 function createWelcome() {
 	const line = h('code');
-	const load = button('.primary', 'Load it', async () => {
-		load.disabled = true;
-		try {
-			await call('POST', `api/models/load/${idPath(load.value)}`);
-		} catch (error) {
-			notice(error.message);
-		}
-		load.disabled = false;
-	});
+	const path = () => `api/models/load/${idPath(load.value)}`;
+	const load = button('.primary', 'Load it', () => act(load, path()));
 	const node = h('section.card', h('h2', 'A first request'), h('pre.wrap', line),
 		h('p.bar', button('', 'Copy', event => copy(event.currentTarget, line.textContent)), load));
 
