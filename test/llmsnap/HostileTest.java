@@ -271,27 +271,8 @@ class HostileTest {
     }
 
     @Test void anAnswerLargerThanTheHeapPasses() throws Exception {
-        Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(
-            config,
-            "startPort: "
-                + Running.freePorts(2)
-                + "\n"
-                + Running.SIM
-                + "models:\n  a: {cmd: '${sim}'}\n");
-        Process process =
-            new ProcessBuilder(
-                            Running.JAVA,
-                            "-Xmx48m",
-                            "-jar",
-                            Running.JAR.toString(),
-                            "--config",
-                            config.toString(),
-                            "--listen",
-                            "127.0.0.1:" + Running.freePorts(1))
-                .redirectErrorStream(true)
-                .start();
-        try (Running small = Running.of(process, config);
+        Path config = Running.config("models: {a: {cmd: '${sim}'}}\n");
+        try (Running small = Running.start(config, 0, List.of(Running.JAVA, "-Xmx48m"));
             Socket socket = small.connect()) {
             socket.getOutputStream()
                 .write(Running.rawChat("""
@@ -313,14 +294,10 @@ class HostileTest {
     }
 
     @Test void aReaderOfStdoutThatLeavesEndsNothing() throws Exception {
-        Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(
-            config,
-            "logToStdout: both\nstartPort: "
-                + Running.freePorts(2)
-                + "\n"
-                + Running.SIM
-                + "models:\n  a: {cmd: '${sim} --flood 3000000'}\n");
+        Path config = Running.config("""
+            logToStdout: both
+            models: {a: {cmd: '${sim} --flood 3000000'}}
+            """);
         Process process =
             new ProcessBuilder(
                             "bash",
@@ -348,30 +325,11 @@ class HostileTest {
     }
 
     @Test void runningOutOfDescriptorsPasses() throws Exception {
-        Path config = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(
-            config,
-            "startPort: "
-                + Running.freePorts(2)
-                + "\n"
-                + Running.SIM
-                + "models:\n  a: {cmd: '${sim}'}\n");
-        Process process =
-            new ProcessBuilder(
-                            "bash",
-                            "-c",
-                            "ulimit -n 256; exec \"$0\" \"$@\"",
-                            Running.JAVA,
-                            "-jar",
-                            Running.JAR.toString(),
-                            "--config",
-                            config.toString(),
-                            "--listen",
-                            "127.0.0.1:0")
-                .redirectErrorStream(true)
-                .start();
+        Path config = Running.config("models: {a: {cmd: '${sim}'}}\n");
+        List<String> java =
+            List.of("bash", "-c", "ulimit -n 256; exec \"$0\" \"$@\"", Running.JAVA);
         List<Socket> crowd = new ArrayList<>();
-        try (Running small = Running.of(process, config)) {
+        try (Running small = Running.start(config, 0, java)) {
             for (int i = 0; i < 400; i++) {
                 Socket socket = small.connect();
                 crowd.add(socket);

@@ -421,28 +421,10 @@ class InsightTest {
     }
 
     @Test void manySlowReadersHoldNobodyUpAndTakeLittle() throws Exception {
-        Path config =
-            Files.writeString(
-                Files.createTempFile("llmsnap-test", ".yaml"),
-                "startPort: "
-                    + Running.freePorts(10)
-                    + "\n"
-                    + Running.SIM
-                    + "models: {loud: {cmd: '${sim} --flood 50000000'}, quiet: {cmd:"
-                    + " '${sim}'}}\n");
-        Process process =
-            new ProcessBuilder(
-                            Running.JAVA,
-                            "-Xmx96m",
-                            "-jar",
-                            Running.JAR.toString(),
-                            "--config",
-                            config.toString(),
-                            "--listen",
-                            "127.0.0.1:0")
-                .redirectErrorStream(true)
-                .start();
-        try (Running llmsnap = Running.of(process, config);
+        Path config = Running.config("""
+            models: {loud: {cmd: '${sim} --flood 50000000'}, quiet: {cmd: '${sim}'}}
+            """);
+        try (Running llmsnap = Running.start(config, 0, List.of(Running.JAVA, "-Xmx96m"));
             EventStream keepsUp = new EventStream(llmsnap)) {
             llmsnap.chat("quiet");
             long threads = status(llmsnap, "Threads:");

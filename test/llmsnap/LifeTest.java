@@ -217,29 +217,9 @@ class LifeTest {
                 "models: {l: {cmd: '${sim}'}}\npeers: {right: {proxy: 'http://127.0.0.1:"
                     + port
                     + "', models: [r]}}\n")) {
-            Path config =
-                Files.writeString(
-                    Files.createTempFile("llmsnap-test", ".yaml"),
-                    "startPort: "
-                        + Running.freePorts(5)
-                        + "\n"
-                        + Running.SIM
-                        + "models: {r: {cmd: '${sim}'}}\n"
-                        + "peers: {left: {proxy: 'http://127.0.0.1:"
-                        + left.port
-                        + "', models: [l]}}\n");
-            Process process =
-                new ProcessBuilder(
-                                Running.JAVA,
-                                "-jar",
-                                Running.JAR.toString(),
-                                "--config",
-                                config.toString(),
-                                "--listen",
-                                "127.0.0.1:" + port)
-                    .redirectErrorStream(true)
-                    .start();
-            try (Running right = Running.of(process, config)) {
+            Path config = Running.config("models: {r: {cmd: '${sim}'}}\n"
+                + "peers: {left: {proxy: 'http://127.0.0.1:" + left.port + "', models: [l]}}\n");
+            try (Running right = Running.start(config, port, List.of(Running.JAVA))) {
                 for (Running each : List.of(left, right)) {
                     for (String model : List.of("l", "r")) {
                         assertThat(each.chat(model).statusCode()).isEqualTo(200);

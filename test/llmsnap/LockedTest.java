@@ -8,6 +8,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
@@ -239,18 +240,15 @@ class LockedTest {
     }
 
     @Test void secretsOfTheFileAreSeenByNobody() throws Exception {
-        var file = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(file, "startPort: " + Running.freePorts(10) + "\n" + Running.SIM + """
+        Path file = Running.config("""
             apiKeys: ["${env.LLMSNAP_TEST}"]
             models:
               a: {cmd: '${sim} --name ${env.MY_TOKEN}'}
               b: {cmd: [sh, -c, 'echo "key=$LLMSNAP_TEST"; exit 1'], proxy: 'http://localhost:1'}
             """);
-        var start = new ProcessBuilder(Running.JAVA, "-jar", Running.JAR.toString(), "--config",
-            file.toString(), "--listen", "127.0.0.1:0").redirectErrorStream(true);
-        start.environment().put("LLMSNAP_TEST", "the-key");
-        start.environment().put("MY_TOKEN", "hf-1234");
-        try (Running llmsnap = Running.of(start.start(), file)) {
+        List<String> java =
+            List.of("env", "LLMSNAP_TEST=the-key", "MY_TOKEN=hf-1234", Running.JAVA);
+        try (Running llmsnap = Running.start(file, 0, java)) {
             for (String model : List.of("a", "b")) {
                 Running.send(llmsnap.request("/api/models/load/" + model)
                     .header("x-api-key", "the-key")

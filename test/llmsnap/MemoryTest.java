@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.TreeSet;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.BeforeEach;
@@ -59,11 +60,9 @@ class MemoryTest {
     }
 
     private Running start(Path config) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(Running.JAVA, "-XX:TieredStopAtLevel=1",
-            "-jar", Running.JAR.toString(), "--config", config.toString(), "--listen",
-            "127.0.0.1:0").redirectErrorStream(true);
-        builder.environment().merge("PATH", folder.toString(), (path, here) -> here + ":" + path);
-        return Running.of(builder.start(), config);
+        List<String> java = List.of("env", "PATH=" + folder + ":" + System.getenv("PATH"),
+            Running.JAVA, "-XX:TieredStopAtLevel=1");
+        return Running.start(config, 0, java);
     }
 
     /** A model that takes that many GB of the GPU. */

@@ -10,7 +10,6 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -41,10 +40,7 @@ class MendTest {
     }
 
     @Test void aLeftOverIsNamedWithItsModelAndItsServer() throws Exception {
-        Path file = Files.createTempFile("llmsnap-test", ".yaml");
-        try (Running base = Running.start(ONE)) {
-            Files.copy(base.config, file, StandardCopyOption.REPLACE_EXISTING);
-        }
+        Path file = Running.config(ONE);
         Running first = Running.start(file);
         first.chat("a");
         first.process.destroyForcibly().waitFor();
@@ -135,14 +131,8 @@ class MendTest {
     }
 
     @Test void aFormWithoutATemporaryFolderIsRefusedWithASentence() throws Exception {
-        Path file = Files.createTempFile("llmsnap-test", ".yaml");
-        try (Running base = Running.start(ONE)) {
-            Files.copy(base.config, file, StandardCopyOption.REPLACE_EXISTING);
-        }
-        Process process = new ProcessBuilder(Running.JAVA, "-Djava.io.tmpdir=/nonexistent-dir",
-            "-jar", Running.JAR.toString(), "--config", file.toString(), "--listen", "127.0.0.1:0")
-            .redirectErrorStream(true).start();
-        try (Running llmsnap = Running.of(process, file)) {
+        List<String> java = List.of(Running.JAVA, "-Djava.io.tmpdir=/nonexistent-dir");
+        try (Running llmsnap = Running.start(Running.config(ONE), 0, java)) {
             String form = "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
                 + "y".repeat(40 << 20) + "\r\n--x\r\nContent-Disposition: form-data; name=\"model\""
                 + "\r\n\r\na\r\n--x--\r\n";

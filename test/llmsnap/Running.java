@@ -91,30 +91,31 @@ public final class Running implements AutoCloseable {
      * put.
      */
     public static Running start(String yaml, String... flags) throws IOException {
+        return start(config(yaml), flags);
+    }
+
+    /** A file with {@code yaml} behind the same. */
+    public static Path config(String yaml) throws IOException {
         Path file = Files.createTempFile("llmsnap-test", ".yaml");
-        Files.writeString(file, "startPort: " + freePorts(10) + "\n" + SIM + yaml);
-        return start(file, flags);
+        return Files.writeString(file, "startPort: " + freePorts(10) + "\n" + SIM + yaml);
     }
 
     public static Running start(Path config, String... flags) throws IOException {
         // None lives long enough to get back what the second compiler takes: a third of all CPU.
-        // Those of Running.of do without the flag.
+        // Those that are started by a command of their own do without the flag.
         // A script's background jobs ignore SIGINT, those of nohup SIGHUP, and a JVM that is born
         // so can never be told to listen.
-        List<String> command =
-            new ArrayList<>(
-                List.of(
-                    "env",
-                    "--default-signal=INT",
-                    "--default-signal=HUP",
-                    JAVA,
-                    "-XX:TieredStopAtLevel=1",
-                    "-jar",
-                    JAR.toString(),
-                    "--config",
-                    config.toString(),
-                    "--listen",
-                    "127.0.0.1:0"));
+        List<String> java = List.of("env", "--default-signal=INT", "--default-signal=HUP", JAVA,
+            "-XX:TieredStopAtLevel=1");
+        return start(config, 0, java, flags);
+    }
+
+    /** The same on a port, 0 for any, by a command whose end is a JVM and its options. */
+    public static Running start(Path config, int port, List<String> java, String... flags)
+            throws IOException {
+        List<String> command = new ArrayList<>(java);
+        command.addAll(List.of("-jar", JAR.toString(), "--config", config.toString(), "--listen",
+            "127.0.0.1:" + port));
         command.addAll(List.of(flags));
         return of(new ProcessBuilder(command).redirectErrorStream(true).start(), config);
     }

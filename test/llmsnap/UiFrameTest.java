@@ -273,18 +273,8 @@ class UiFrameTest extends UiFixture {
             page.await(
                 "document.title.startsWith('✕ not connected') &&"
                     + " document.querySelector('#connection').dataset.state === 'down'");
-            Process process =
-                new ProcessBuilder(
-                                Running.JAVA,
-                                "-jar",
-                                Running.JAR.toString(),
-                                "--config",
-                                first.config.toString(),
-                                "--listen",
-                                "127.0.0.1:" + first.port)
-                    .redirectErrorStream(true)
-                    .start();
-            try (Running second = Running.of(process, first.config)) {
+            List<String> java = List.of(Running.JAVA);
+            try (Running second = Running.start(first.config, first.port, java)) {
                 page.await("document.querySelector('#connection').dataset.state === 'up'");
                 awaitState(page, "alpha", "stopped");
                 second.chat("beta");
