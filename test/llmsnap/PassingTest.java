@@ -157,6 +157,15 @@ class PassingTest extends RoutesFixture {
             .endsWith("\r\n\r\n");
     }
 
+    @Test void aStreamEndsAlsoForARequestWithALargeHead() throws Exception {
+        HttpResponse<String> answer = Running.send(open.request("/v1/chat/completions")
+            .header("X-Large", "x".repeat(20_000))
+            .POST(HttpRequest.BodyPublishers.ofString("""
+                {"model":"a","stream":true,"max_tokens":3}""")));
+        assertThat(answer.body()).endsWith("data: [DONE]\n\n");
+        assertThat(answer.headers().firstValue("connection")).contains("close");
+    }
+
     @Test void logsAreShownAndStreamed() throws Exception {
         assertThat(open.get("/logs").body()).contains("model a: ready");
         assertThat(

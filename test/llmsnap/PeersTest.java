@@ -128,6 +128,9 @@ class PeersTest {
         String listen = "--listen=127.0.0.1:";
         String there = yaml.formatted("b", first);
         try (Running llmsnap = Running.start(yaml.formatted("a", first + 1), listen + first)) {
+            assertThat(served(llmsnap.chat("s"))).as("p has told nothing").isEqualTo("502");
+            Running.await("why is said",
+                () -> llmsnap.count("its models: connection refused") == 1);
             try (Running other = Running.start(there, listen + (first + 1))) {
                 Running.await("b is known", () -> served(llmsnap.chat("b")).equals("p/b"));
                 Running.await("a is known", () -> served(other.chat("a")).equals("p/a"));

@@ -223,4 +223,29 @@ class TlsTest {
         assertThat(text).as(certificate + " " + key).startsWith("1 ").doesNotContain("\tat ");
         return text;
     }
+
+    /** What is sent to a peer carries its key: it goes to nobody else, by whatever way. */
+    @Test void theNameOfAPeerIsCheckedForWebSocketsToo() throws Exception {
+        openssl("req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2"
+            + " -subj /CN=evil -addext subjectAltName=DNS:evil.example");
+        Path store = folder.resolve("trusted");
+        String keytool = Path.of(Running.JAVA).resolveSibling("keytool").toString();
+        assertThat(exec(keytool, "-importcert", "-noprompt", "-file", "cert.pem", "-keystore",
+            store.toString(), "-storepass", "secret")).isZero();
+        try (EchoServer echo = new EchoServer();
+                Running evil = Running.start(echo.yaml(), "--tls-cert-file",
+                    folder.resolve("cert.pem").toString(), "--tls-key-file",
+                    folder.resolve("key.pem").toString());
+                Running llmsnap = Running.start(Running.config("""
+                    peers: {p: {proxy: 'https://localhost:%d', models: [ws]}}
+                    """.formatted(evil.port)), 0, List.of(Running.JAVA,
+                        "-Djavax.net.ssl.trustStore=" + store,
+                        "-Djavax.net.ssl.trustStorePassword=secret"))) {
+            assertThat(llmsnap.chat("ws").statusCode()).isEqualTo(502);
+            assertThat(llmsnap.raw("GET /v1/realtime?model=ws HTTP/1.1\r\nHost: x\r\n"
+                + TunnelTest.HANDSHAKE.replace("Upgrade\r\nUp", "Upgrade, close\r\nUp")))
+                .contains(" 502 ");
+            assertThat(echo.lastHead).isEmpty();
+        }
+    }
 }

@@ -166,6 +166,10 @@ public final class ConfigReader {
         int startPort = top.whole("startPort", 5800, 1);
         for (Fields.Named each : top.each("models", "model", "cmd")) {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
+            if (("/" + each.name() + "/").matches(".*/\\.\\.?/.*")) {
+                problems.error(each.place(), "a model's id is part of addresses: it cannot have . or"
+                    + " .. between slashes");
+            }
             readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }
         // One that is written has reasons for what it says.

@@ -42,6 +42,14 @@ class ConfigReaderTest {
         return valid(yaml).models().values().iterator().next();
     }
 
+    @Test void anIdIsPartOfAddresses() {
+        for (String id : List.of("../unload", "a/./b", "..", "a/..")) {
+            assertThat(errors("models: {" + id + ": {cmd: 'x ${PORT}'}}\n")).singleElement()
+                .asString().contains("it cannot have . or .. between slashes");
+        }
+        valid("models: {a/b.c..d/v1.: {cmd: 'x ${PORT}'}}\n");
+    }
+
     @Test void defaults() {
         Config config = valid("models:\n  a:\n    cmd: run --port ${PORT}\n");
         Model a = config.model("a");

@@ -267,7 +267,7 @@ public final class Events {
             }
             pools = held;
             long last = timeline.last();
-            if (last > change) write(message("timeline", timeline.since(change)));
+            if (last > change) write(message("timeline", timeline.between(change, last)));
             change = last;
         }
 

@@ -74,8 +74,9 @@ final class Timeline implements ModelPool.Listener {
         return last;
     }
 
-    /** What came after that one, as far as it is kept. */
-    List<Json.Obj> since(long number) {
-        return changes.stream().filter(each -> each.number > number).map(Change::json).toList();
+    /** What came after that one and up to another, as far as it is kept. */
+    List<Json.Obj> between(long after, long upTo) {
+        return changes.stream().filter(each -> each.number > after && each.number <= upTo)
+            .map(Change::json).toList();
     }
 }

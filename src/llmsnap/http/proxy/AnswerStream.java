@@ -346,7 +346,7 @@ final class AnswerStream implements BodySubscriber<Void> {
     }
 
     /** Why there was no connection; null when that was not the reason. */
-    private static String unreachable(Throwable e) {
+    static String unreachable(Throwable e) {
         return switch (e) {
             case UnresolvedAddressException unknown -> "there is no host of that name";
             case UnknownHostException unknown -> "there is no host of that name";

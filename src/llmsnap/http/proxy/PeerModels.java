@@ -110,8 +110,9 @@ public final class PeerModels {
         } catch (IOException | InterruptedException | Failure | RuntimeException e) {
             said(peer, new Said(before.models, false));
             if (!before.reachable) return;
+            String why = AnswerStream.unreachable(e);
             log.warn("the peer \"" + peer.id() + "\" does not list its models: "
-                + e.getMessage());
+                + (why == null ? String.valueOf(e.getMessage()) : why));
         }
     }
 

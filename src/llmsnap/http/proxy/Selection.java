@@ -4,10 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 import llmsnap.config.Config.Strategy;
+import llmsnap.http.server.Failure;
 import llmsnap.models.ModelPool;
 import llmsnap.models.ModelState;
 import llmsnap.models.ModelStatus;
 import llmsnap.models.Outlook;
+import llmsnap.record.Cause;
 
 /**
  * Chooses among the targets of a selector. The choice and the place in the queue are one step under
@@ -43,8 +45,16 @@ record Selection(ModelPool pool, PeerModels peers) {
         }
     }
 
-    /** The targets to try, in that order; a local one that comes first has its place taken. */
-    List<Target> choose(Target.Any any, ModelPool.Client client, int priority) {
+    /**
+     * The targets to try, in that order; a local one that comes first has its place taken.
+     *
+     * @throws Failure when no target is known: peers tell what they have
+     */
+    List<Target> choose(Target.Any any, ModelPool.Client client, int priority) throws Failure {
+        if (any.targets().isEmpty()) {
+            throw new Failure(502, Cause.NO_ANSWER, "no target of \"" + Failure.shown(any.id())
+                + "\" is known: its peers have not listed their models");
+        }
         return pool.inOneStep(() -> {
             List<Candidate> all = new ArrayList<>();
             for (Target each : any.targets()) all.add(candidate(each));

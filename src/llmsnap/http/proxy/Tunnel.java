@@ -17,6 +17,8 @@ import java.nio.channels.SocketChannel;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -118,8 +120,12 @@ final class Tunnel {
         var plain = new Socket();
         try {
             plain.connect(there, CONNECT_MS);
-            return ((SSLSocketFactory) SSLSocketFactory.getDefault())
+            var secured = (SSLSocket) ((SSLSocketFactory) SSLSocketFactory.getDefault())
                 .createSocket(plain, there.getHostString(), there.getPort(), true);
+            SSLParameters checks = secured.getSSLParameters();
+            checks.setEndpointIdentificationAlgorithm("HTTPS");     // a socket alone heeds no name
+            secured.setSSLParameters(checks);
+            return secured;
         } catch (IOException e) {
             plain.close();
             throw e;

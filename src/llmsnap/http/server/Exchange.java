@@ -478,12 +478,12 @@ public final class Exchange {
     /** Ends the answer properly. @throws IOException to close the connection */
     void finish() throws IOException, Failure {
         ending.end(status.get(), null, null);
-        if (closing) throw new IOException("closed after its answer");      // else the rest is read
         progress.draining();
         sending(() -> {
-            out.close();
-            http.close();
+            if (!closing || missing < 0) out.close();       // a stream has a last chunk
+            if (!closing) http.close();
         });
+        if (closing) throw new IOException("closed after its answer");      // else the rest is read
     }
 
     // ---- for the log
