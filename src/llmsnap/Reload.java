@@ -4,6 +4,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.nio.file.StandardCopyOption.ATOMIC_MOVE;
 import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
 import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.partitioningBy;
+import static java.util.stream.Collectors.toList;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -169,21 +172,19 @@ final class Reload implements OperateRoutes.Editor {
 
     // ---- for an editor
 
-    private Path edited() {
-        Path file = sources.config.file();
-        return sources.edits ? file : null;
-    }
-
     @Override public Json.Obj shown() throws Failure {
         Path file = sources.config.file();
         if (file == null) throw failed(List.of("there is no configuration file"));
-        boolean edits = edited() != null;
+        boolean edits = sources.edits;
         try {
+            String stamp = ConfigFiles.stamp(file);
             String text = Files.readString(file, UTF_8);
             return Json.obj(
                 "name", file.toString(),
                 "editable", edits,
-                "text", edits ? text : masked(text));
+                "text", edits ? text : masked(text),
+                "stamp", stamp,
+                "problems", problems(read(text)));
         } catch (IOException e) {
             throw new Failure(500, "cannot read " + file + ": " + e.getMessage());
         }
@@ -205,11 +206,14 @@ final class Reload implements OperateRoutes.Editor {
         return masked;
     }
 
+    private Path editedFile() throws Failure {
+        Path file = sources.config.file();
+        if (sources.edits && file != null) return file;
+        throw new Failure(403, "the configuration is not edited here: start llmsnap with"
+            + " --edit-config, and with apiKeys or on 127.0.0.1");
+    }
+
     private ConfigReader.Result read(String text) throws Failure {
-        if (edited() == null) {
-            throw new Failure(403, "the configuration is not edited here: start llmsnap with"
-                + " --edit-config, and with apiKeys or on 127.0.0.1");
-        }
         try {
             List<Text> texts = new ArrayList<>(sources.config.read());
             texts.set(0, new Text(texts.getFirst().name(), text.getBytes(UTF_8)));
@@ -219,22 +223,28 @@ final class Reload implements OperateRoutes.Editor {
         }
     }
 
-    @Override public Json.Obj check(String text) throws Failure {
-        ConfigReader.Result result = read(text);
+    private static List<Json.Obj> problems(ConfigReader.Result result) {
         List<Json.Obj> problems = new ArrayList<>();
         for (Problem each : result.errors()) problems.add(json(each, true));
         for (Problem each : result.warnings()) problems.add(json(each, false));
-        Json.Obj answer = Json.obj("problems", problems);
+        return problems;
+    }
+
+    @Override public Json.Obj check(String text) throws Failure {
+        editedFile();
+        ConfigReader.Result result = read(text);
+        Json.Obj answer = Json.obj("problems", problems(result));
         if (result.config() == null) return answer;
         for (Map.Entry<String, Json> each : changes(result.config()).entries().entrySet()) {
             answer = answer.with(each.getKey(), each.getValue());
         }
         Map<String, Model> after = result.config().models();
-        List<String> restarted = pool.statuses().stream()
-            .filter(each -> each.state() != ModelState.STOPPED && after.containsKey(each.id())
-                && !after.get(each.id()).launch().equals(each.model().launch()))
-            .map(ModelStatus::id).toList();
-        return answer.with("restarted", restarted);
+        var stays = pool.statuses().stream()
+            .filter(each -> each.state() != ModelState.STOPPED && after.containsKey(each.id()))
+            .collect(partitioningBy(each ->
+                after.get(each.id()).launch().equals(each.model().launch()),
+                mapping(ModelStatus::id, toList())));
+        return answer.with("restarted", stays.get(false)).with("kept", stays.get(true));
     }
 
     private static Json.Obj json(Problem problem, boolean error) {
@@ -245,11 +255,16 @@ final class Reload implements OperateRoutes.Editor {
             "error", error);
     }
 
-    @Override public Json.Obj save(String text) throws Failure {
+    @Override public Json.Obj save(String text, String stamp) throws Failure {
+        Path named = editedFile();
+        if (stamp != null && !stamp.equals(ConfigFiles.stamp(named))) {
+            throw new Failure(409, named + " has changed on the disk since it was opened here: copy"
+                + " what you wrote, and load the page again");
+        }
         ConfigReader.Result result = read(text);
         if (result.config() == null) throw failed(printed(result.errors()));
         try {
-            Path file = edited().toRealPath();
+            Path file = named.toRealPath();
             Path fresh = Files.createTempFile(file.getParent(), ".llmsnap", ".yaml.new");
             try {
                 Files.copy(file, file.resolveSibling(file.getFileName() + ".bak"),

@@ -15,7 +15,7 @@ class StyleTest {
     private static final int FILE_LINES = 550;
     private static final int METHOD_LINES = 40;
     private static final int ARGUMENTS = 6;
-    private static final int CODE_CHARS = 530_000;
+    private static final int CODE_CHARS = 532_000;
 
     private static final List<Path> JAVA = Sources.files(".java", "src", "test", "scripts");
     private static final List<Path> PRODUCT = Sources.files(".java", "src");

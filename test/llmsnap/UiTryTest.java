@@ -83,7 +83,7 @@ class UiTryTest extends UiFixture {
                 .contains("apiKey: ***").doesNotContain("sekret");
             assertThat(page.is("document.querySelector('.editor').readOnly")).isTrue();
             assertThat(page.text("#page-settings")).contains("--edit-config", "Connect a client",
-                "http://127.0.0.1:" + llmsnap.port + "/v1");
+                "http://127.0.0.1:" + llmsnap.port + "/v1", "unknown key \"x\"");
             assertThat(llmsnap.post("/api/config", "models: {}").statusCode()).isEqualTo(403);
             assertThat(llmsnap.post("/api/config/check", "models: {}").statusCode())
                 .isEqualTo(403);
@@ -100,18 +100,29 @@ class UiTryTest extends UiFixture {
             page.eval("{" + edit.formatted("'ttl: 600', 'ttl: x'") + "}");
             page.awaitText("ttl has to be a whole number");
             page.awaitText("One error: it cannot be saved.");
+            page.eval("document.querySelector('.problems button').click()");
+            assertThat(page.eval("getSelection().toString()").toString()).contains("ttl: x");
+            page.await("/✕ \\d/.test(document.querySelector('.file pre').textContent)");
             assertThat(page.is("document.querySelector('#page-settings .primary').disabled"))
                 .isTrue();
             page.eval("{" + edit.formatted("'ttl: x', 'ttl: 6'") + "}");
             page.awaitText("It changes alpha.");
             page.eval("{" + edit.formatted("'--ready-ms 300', '--ready-ms 301'") + "}");
-            page.awaitText("loaded and put away for it: alpha");
+            page.awaitText("Loaded, and put away for it: alpha.");
             page.click("#page-settings .primary");
             page.awaitText("Saved and reloaded.");
             assertThat(Files.readString(llmsnap.config)).contains("ttl: 6", "--ready-ms 301");
             Path before = llmsnap.config.resolveSibling(llmsnap.config.getFileName() + ".bak");
             assertThat(Files.readString(before)).contains("ttl: 600");
             Files.delete(before);
+            String ours = Files.readString(llmsnap.config);
+            Files.writeString(llmsnap.config, ours + "# somebody else's");
+            page.eval("{" + edit.formatted("'ttl: 6', 'ttl: 7'") + "}");
+            page.awaitText("It changes alpha.");
+            page.click("#page-settings .primary");
+            page.awaitText("has changed on the disk since it was opened here");
+            assertThat(Files.readString(llmsnap.config)).endsWith("# somebody else's");
+            page.problems().removeIf(problem -> problem.contains("409"));
             assertThat(llmsnap.post("/api/config", "models: [").statusCode()).isEqualTo(400);
             assertThat(Files.readString(llmsnap.config)).contains("ttl: 6");
             assertThat(Json.parse(llmsnap.get("/api/config").body())).isNotNull();

@@ -167,8 +167,8 @@ public final class ConfigReader {
         for (Fields.Named each : top.each("models", "model", "cmd")) {
             if (each.name().isBlank()) problems.error(each.place(), "a model's id is empty");
             if (("/" + each.name() + "/").matches(".*/\\.\\.?/.*")) {
-                problems.error(each.place(), "a model's id is part of addresses: it cannot have . or"
-                    + " .. between slashes");
+                problems.error(each.place(), "a model's id is part of addresses: it cannot have"
+                    + " . or .. between slashes");
             }
             readers.put(each.name(), new ModelReader(each, given, memory, problems));
         }

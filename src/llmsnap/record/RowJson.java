@@ -43,9 +43,8 @@ public final class RowJson {
             "ttft_ms", times.ttftMs(),
             "queue_ms", times.queueMs(),
             "reasoning_tokens", tokens.reasoning());
-        String requested = row.asked().requested();
-        if (!requested.isEmpty()) json = json.with("requested_model", requested);
-        if (!row.asked().key().isEmpty()) json = json.with("key", row.asked().key());
+        json = json.withText("requested_model", row.asked().requested())
+            .withText("key", row.asked().key());
         if (row.copy() == Row.Copy.GONE) json = json.with("capture_gone", true);
         if (tokens.draft().made() >= 0) {
             json = json.with("draft_tokens", tokens.draft().made())

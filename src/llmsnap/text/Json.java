@@ -62,6 +62,11 @@ public sealed interface Json {
             copy.put(key, of(value));
             return new Obj(copy);
         }
+
+        /** The same of a text; of an empty one this object. */
+        public Obj withText(String key, String text) {
+            return text.isEmpty() ? this : with(key, text);
+        }
     }
 
     record Arr(List<Json> items) implements Json {

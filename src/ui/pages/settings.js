@@ -11,20 +11,23 @@ function problemOf({ line, column, message, error }) {
 	return `${error ? '✕' : '!'} line ${line}, column ${column}: ${message}`;
 }
 
-/** What a text would change, in a sentence. */
-function changesOf({ added, changed, removed, restarted }) {
+/** What a text would change, in sentences. */
+function changesOf({ added, changed, removed, restarted = [], kept = [] }) {
 	if (!added) return '';
 	const parts = [];
 	for (const [word, names] of Object.entries({ adds: added, changes: changed, removes: removed })) {
 		if (names.length) parts.push(`${word} ${names.join(', ')}`);
 	}
-	const loaded = restarted?.length ? `; loaded and put away for it: ${restarted.join(', ')}` : '';
-	return parts.length ? `It ${parts.join('; ')}${loaded}.` : 'No model changes.';
+	if (!parts.length) return 'No model changes.';
+	const gone = restarted.length ? ` Loaded, and put away for it: ${restarted.join(', ')}.` : '';
+	const stays = kept.length ? ` Stays loaded: ${kept.join(', ')}.` : '';
+	return `It ${parts.join('; ')}.${gone}${stays}`;
 }
 
 function create(page) {
 	const name = h('code.muted');
 	const text = h('textarea.editor', { label: 'Configuration', spellcheck: 'false', wrap: 'off' });
+	const gutter = h('pre.muted', { 'aria-hidden': 'true' });
 	const problems = h('ul.problems', { label: 'Problems' });
 	const result = h('p.muted', { role: 'status' });
 	const save = button('.primary', 'Save and reload', saveIt);
@@ -35,48 +38,43 @@ function create(page) {
 		return clients(first);
 	});
 	let timer = 0;
-	let editable = false;
 	let saved = ''; // as it is in the file
+	let stamp = ''; // of that file
 
 	async function load() {
 		try {
 			const file = await json('GET', 'api/config');
-			editable = file.editable;
 			setText(name, file.name);
-			if (text.value === saved) text.value = file.text;
-			saved = file.text;
-			text.readOnly = !editable;
-			setHidden(hint, editable);
-			setHidden(save, !editable);
-			if (editable) check();
+			text.readOnly = !file.editable;
+			setHidden(hint, file.editable);
+			setHidden(save, !file.editable);
+			if (text.value === saved) {
+				text.value = file.text;
+				saved = text.value;
+				({ stamp } = file);
+				draw(file.problems);
+			}
+			if (file.text === saved) ({ stamp } = file); // somebody writes on while it is saved
+			if (file.editable) await check();
 		} catch (error) {
 			show(result, error.message);
 		}
 	}
 
 	function draw(list) {
-		keyed(
-			problems,
-			list,
-			() => h('li'),
-			(node, problem) => {
-				setText(node, problemOf(problem));
-				node.className = problem.error ? 'bad' : '';
-				node.onclick = () => goTo(problem.line);
-			},
-			problemOf,
-		);
+		const marks = new Map(list.map(({ line, error }) => [line, error ? '✕' : '!']));
+		const lines = text.value.split('\n');
+		setText(gutter, lines.map((_, i) => `${marks.get(i + 1) ?? ''} ${i + 1}\n`).join(''));
+		const createProblem = problem =>
+			h('li', button('.quiet.link', problemOf(problem), () => goTo(problem.line)));
+		keyed(problems, list, createProblem, null, problemOf);
 	}
 
 	function goTo(line) {
-		const before = text.value
-			.split('\n')
-			.slice(0, line - 1)
-			.join('\n').length;
-		const from = before + (line > 1 ? 1 : 0);
-		const end = text.value.indexOf('\n', from);
+		const lines = text.value.split('\n');
+		const from = lines.slice(0, line - 1).join(' ').length + (line > 1 ? 1 : 0);
 		text.focus();
-		text.setSelectionRange(from, end < 0 ? text.value.length : end);
+		text.setSelectionRange(from, from + (lines[line - 1] ?? '').length);
 	}
 
 	async function check() {
@@ -98,12 +96,12 @@ function create(page) {
 		save.disabled = true;
 		const body = text.value;
 		try {
-			const report = await json('POST', 'api/config', { body });
+			const path = `api/config?stamp=${encodeURIComponent(stamp)}`;
+			const report = await json('POST', path, { body });
 			saved = body;
-			show(
-				result,
-				`Saved and reloaded. ${changesOf(report)} The file before is beside it, as .bak.`,
-			);
+			await load();
+			const done = `Saved and reloaded. ${changesOf(report)}`;
+			show(result, `${done} The file before is beside it, as .bak.`);
 		} catch (error) {
 			notice(error.message);
 			check();
@@ -113,8 +111,8 @@ function create(page) {
 	async function reloadIt() {
 		try {
 			const report = await json('POST', 'api/reload');
+			await load();
 			show(result, `Reloaded. ${changesOf(report)}`);
-			load();
 		} catch (error) {
 			notice(error.message);
 		}
@@ -124,10 +122,11 @@ function create(page) {
 		clearTimeout(timer);
 		timer = setTimeout(check, WAIT_MS);
 	});
+	text.addEventListener('scroll', () => (gutter.scrollTop = text.scrollTop));
 	page.append(
 		h('div.bar', h('h1', 'Settings'), name, gap(), reload, save),
 		hint,
-		text,
+		h('div.file', gutter, text),
 		result,
 		problems,
 		connect.node,

@@ -45,9 +45,8 @@ final class ModelJson {
     /** @param name the one it is listed under: its id or an alias */
     static Json.Obj listed(String name, ModelStatus status, Abilities can) {
         About about = status.model().about();
-        Json.Obj entry = listed(name);
-        if (!about.name().isEmpty()) entry = entry.with("name", about.name());
-        if (!about.description().isEmpty()) entry = entry.with("description", about.description());
+        Json.Obj entry = listed(name).withText("name", about.name())
+            .withText("description", about.description());
         Json.Obj metadata = about.metadata();
         Json.Obj meta = metadata.entries().isEmpty() ? Json.EMPTY : meta(metadata);
         if (can.context() > 0) meta = meta.with("n_ctx", can.context());
@@ -89,11 +88,9 @@ final class ModelJson {
     }
 
     static Json.Obj listed(Selector selector) {
-        Json.Obj entry = listed(selector.id());
         About about = selector.about();
-        if (!about.name().isEmpty()) entry = entry.with("name", about.name());
-        if (!about.description().isEmpty()) entry = entry.with("description", about.description());
-        return entry.with("meta", meta(about.metadata()
+        return listed(selector.id()).withText("name", about.name())
+            .withText("description", about.description()).with("meta", meta(about.metadata()
             .with("type", "selector")
             .with("strategy", selector.strategy().label())
             .with("targets", selector.targets())));

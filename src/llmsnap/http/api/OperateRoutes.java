@@ -36,14 +36,22 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history, 
         /** Reads it again. @return what changed @throws Failure with the problems */
         Json.Obj now() throws Failure;
 
-        /** Its text, and whether it may be edited; its keys are hidden where it may not. */
+        /**
+         * Its text with its problems, and whether it may be edited; its keys are hidden where it
+         * may not.
+         */
         Json.Obj shown() throws Failure;
 
         /** What would be wrong with a text, and what it would change. @throws Failure 403 */
         Json.Obj check(String text) throws Failure;
 
-        /** Puts a text in its place, keeps the one before beside it, and reads it. */
-        Json.Obj save(String text) throws Failure;
+        /**
+         * Puts a text in its place, keeps the one before beside it, and reads it.
+         *
+         * @param stamp of the file that the text was made from; null for any
+         * @throws Failure 409 when it is another one by now
+         */
+        Json.Obj save(String text, String stamp) throws Failure;
     }
 
     // ---- the configuration
@@ -62,7 +70,8 @@ public record OperateRoutes(ModelPool pool, BodyReader bodies, History history, 
     }
 
     public void save(Exchange exchange) throws Failure {
-        exchange.sendJson(editor.save(text(exchange)));
+        String stamp = Query.value(exchange.rawQuery(), "stamp");
+        exchange.sendJson(editor.save(text(exchange), stamp));
     }
 
     private String text(Exchange exchange) throws Failure {
