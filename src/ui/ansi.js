@@ -3,15 +3,19 @@ import { h } from './dom.js';
 
 const COLOURS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
 
-const ESCAPE = /(\x1b\[[0-9;:?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]])/;
+const ESCAPE = /(\x1b\[[ -?]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]])/;
+const ESCAPES = new RegExp(ESCAPE, 'g');
+
+/** A line without them. */
+export const plain = line => line.replaceAll(ESCAPES, '');
 
 /** The nodes of a line; escapes that are no colours are left out. */
 export function coloured(line) {
 	const nodes = [];
 	let classes = new Set();
 	for (const part of line.split(ESCAPE)) {
-		if (/^\x1b\[.*m$/.test(part)) classes = styled(classes, part.slice(2, -1));
-		if (!part || part[0] === '\x1b') continue;
+		if (/^\x1b\[[\d;:]*m$/.test(part)) classes = styled(classes, part.slice(2, -1));
+		if (!plain(part)) continue;
 		nodes.push(classes.size ? h('span', { class: [...classes].join(' ') }, part) : part);
 	}
 	return nodes;

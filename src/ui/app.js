@@ -1,6 +1,7 @@
 // The frame: which page is shown, the connection, the theme, the title.
-import { h, keyed, setAttribute, setHidden, setText } from './dom.js';
-import { clock, count } from './format.js';
+import { dot, h, keyed, setAttribute, setHidden, setText } from './dom.js';
+import { pauseBanner } from './actions.js';
+import { LOADING, byName, clock, count, isWaiting, wordOf } from './format.js';
 import { connect, idPath, looked, on, root, state } from './store.js';
 import { activity } from './pages/activity.js';
 import { chat } from './pages/chat.js';
@@ -10,8 +11,6 @@ import { models } from './pages/models.js';
 import { now } from './pages/now.js';
 import { settings } from './pages/settings.js';
 import { tries } from './pages/try.js';
-import { pauseBanner } from './pause.js';
-import { LOADING, byName, wordOf } from './words.js';
 
 /**
  * By name. Each makes, with its element: `topics` at which it is to `draw` itself while it is seen,
@@ -25,11 +24,19 @@ const byId = id => document.getElementById(id);
 const made = new Map();
 let current = null;
 
+function decoded(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part; // somebody has typed it
+	}
+}
+
 /** The page of an address, and what it is about. */
 function pageOf(url) {
 	const path = url.pathname.slice(ui.pathname.length).replace(/\/$/, '');
 	const [name, ...rest] = path.split('/');
-	if (name === 'models' && rest.length) return ['model', rest.map(decodeURIComponent).join('/')];
+	if (name === 'models' && rest.length) return ['model', rest.map(decoded).join('/')];
 	return [PAGES[name] && name !== 'model' ? name : 'now'];
 }
 
@@ -127,7 +134,7 @@ function side() {
 		setAttribute(node, 'data-state', model.state);
 		setText(name, model.id);
 		setAttribute(name, 'href', `models/${idPath(model.id)}`);
-		const busy = requests.get(model.id)?.filter(({ state: now }) => now !== 'waiting').length;
+		const busy = requests.get(model.id)?.filter(each => !isWaiting(each)).length;
 		setAttribute(name, 'title', model.id);
 		const at = model.state === 'ready' ? '' : wordOf(model);
 		setText(word, busy ? `${count(busy)} at work` : at);
@@ -138,7 +145,7 @@ function side() {
 function createSide() {
 	const name = h('a', { dir: 'auto' });
 	const word = h('span.muted');
-	const node = h('li', h('span.dot', { 'aria-hidden': 'true' }), name, word);
+	const node = h('li', dot(), name, word);
 	node.parts = { name, word };
 	return node;
 }

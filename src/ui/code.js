@@ -6,18 +6,20 @@ const key = () => (state.keyNeeded ? 'YOUR_KEY' : 'none-needed');
 /** What an answer that is no text is saved as. */
 const FILES = { 'audio/speech': 'speech.wav' };
 const base = () => root.href + 'v1';
+/** The lines of curl for a key, where one is needed. */
+export const keyed = () => (state.keyNeeded ? [`  -H 'Authorization: Bearer ${key()}'`] : []);
 export const shell = text => `'${text.replaceAll("'", `'\\''`)}'`;
 const pretty = body => JSON.stringify(body, null, 2);
 
 /** @param {{path: string, body: object, file: boolean}} request a file: a form with one */
-function curl({ path, body, file }) {
-	const lines = [`curl ${base()}/${path}`, `  -H 'Authorization: Bearer ${key()}'`];
+export function curl({ path, body, file }) {
+	const lines = [`curl ${base()}/${path}`, ...keyed()];
 	if (FILES[path]) lines.push(`  -o ${FILES[path]}`);
 	if (file) {
 		for (const [name, value] of Object.entries(body))
 			lines.push(`  -F ${shell(`${name}=${value}`)}`);
 		lines.push('  -F file=@recording.wav');
-	} else lines.push("  -H 'Content-Type: application/json'", `  -d ${shell(JSON.stringify(body))}`);
+	} else lines.push("  -H 'Content-Type: application/json'", `  -d ${shell(pretty(body))}`);
 	return lines.join(' \\\n');
 }
 
@@ -79,6 +81,7 @@ export const createCode = request =>
 /** What clients need to know, by their name. */
 export function clients(model) {
 	const url = base();
+	const quoted = JSON.stringify(model);
 	const site = root.href.replace(/\/$/, '');
 	const env = (name, value) => `export ${name}=${value}`;
 	return {
@@ -86,24 +89,24 @@ export function clients(model) {
 		'openai (Python)':
 			'from openai import OpenAI\n\n' +
 			`client = OpenAI(base_url="${url}", api_key="${key()}")\n` +
-			`print(client.chat.completions.create(model="${model}",\n` +
+			`print(client.chat.completions.create(model=${quoted},\n` +
 			'    messages=[{"role": "user", "content": "Hello"}]).choices[0].message.content)',
 		'Claude Code':
 			`${env('ANTHROPIC_BASE_URL', site)}\n${env('ANTHROPIC_AUTH_TOKEN', key())}\n` +
-			`claude --model ${model}`,
+			`claude --model ${shell(model)}`,
 		Codex:
-			`# ~/.codex/config.toml\nmodel = "${model}"\nmodel_provider = "llmsnap"\n\n` +
+			`# ~/.codex/config.toml\nmodel = ${quoted}\nmodel_provider = "llmsnap"\n\n` +
 			`[model_providers.llmsnap]\nname = "llmsnap"\nbase_url = "${url}"\nenv_key = "LLMSNAP_KEY"`,
 		Continue:
-			`# ~/.continue/config.yaml\nmodels:\n  - name: ${model}\n    provider: openai\n` +
-			`    model: ${model}\n` +
+			`# ~/.continue/config.yaml\nmodels:\n  - name: ${quoted}\n    provider: openai\n` +
+			`    model: ${quoted}\n` +
 			`    apiBase: ${url}\n    apiKey: ${key()}`,
 		Cline:
 			`API provider   OpenAI Compatible\nBase URL       ${url}\n` +
 			`API key        ${key()}\nModel ID       ${model}`,
 		aider:
 			`${env('OPENAI_API_BASE', url)}\n${env('OPENAI_API_KEY', key())}\n` +
-			`aider --model openai/${model}`,
+			`aider --model ${shell(`openai/${model}`)}`,
 		opencode: `// opencode.json\n${pretty({
 			provider: {
 				llmsnap: {

@@ -46,6 +46,17 @@ export function svg(tag, attributes, ...children) {
 	return node;
 }
 
+/** The bars of a chart, which is 60 high. */
+export function barsOf(values, pitch) {
+	const most = Math.max(...values, 1);
+	return values.map((value, i) => {
+		const height = value && Math.max(1, (44 * value) / most);
+		return svg('rect', { x: pitch * i + 1, y: 46 - height, width: pitch - 2, height, rx: 1 });
+	});
+}
+
+export const dot = () => h('span.dot', { 'aria-hidden': 'true' });
+
 export function setText(node, text) {
 	if (node.textContent !== text) node.textContent = text;
 }

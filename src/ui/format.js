@@ -1,4 +1,4 @@
-// Numbers and times as words.
+// Numbers, times and states as words.
 
 const whole = new Intl.NumberFormat('en');
 
@@ -60,3 +60,27 @@ export function inBrief(reason) {
 
 /** The ms that have passed since a moment of `performance.now`. */
 export const since = moment => performance.now() - moment;
+
+// States as people call them.
+const WORDS = { starting: 'loading', sleepPending: 'falling asleep', unknown: 'elsewhere' };
+
+export const LEAVING = ['stopping', 'sleepPending'];
+export const LOADING = ['starting', 'waking'];
+
+export const wordFor = state => WORDS[state] ?? state ?? '';
+
+export const isFailed = ({ state, failure }) => Boolean(failure) && state === 'stopped';
+
+/** What a model is at, in a few words. */
+export const wordOf = model => (isFailed(model) ? 'failed' : wordFor(model.state));
+
+export const isWaiting = request => request.state === 'waiting';
+
+/** What its dot shows. */
+export const lookOf = model => (isFailed(model) ? 'failed' : model.state);
+
+export const NO_MODELS = 'There are no models yet: write some into the configuration, under '
+	+ 'models:, or start llmsnap with --models and a folder of GGUF files.';
+
+/** 4b before 12b. */
+export const { compare: byName } = new Intl.Collator('en', { numeric: true });

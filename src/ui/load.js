@@ -7,7 +7,11 @@ form.addEventListener('submit', async event => {
 	event.preventDefault();
 	form.querySelector('button').disabled = true;
 	status.textContent = 'Loading ...';
-	const answer = await fetch(form.action, { method: 'POST' });
-	if (answer.ok) return location.reload();
-	status.textContent = await answer.text();
+	try {
+		const answer = await fetch(form.action, { method: 'POST' });
+		if (answer.ok) return location.reload();
+		status.textContent = await answer.text();
+	} catch {
+		status.textContent = 'The server cannot be reached.';
+	}
 });

@@ -293,7 +293,7 @@ export async function connect() {
 		state.keyNeeded = needed;
 		if (!control) return await listed();
 		const { version } = await json('GET', 'api/version');
-		Object.assign(state, { version, history });
+		Object.assign(state, { version, history, refused: '', limited: false });
 		if (!document.hidden && !source) open();
 	} catch (error) {
 		if (error.status !== 401 && error.status !== 403) return later(error.message);

@@ -19,13 +19,19 @@ export function* events(text) {
 export async function* eventsOf(answer, done) {
 	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = '';
-	for (let part; !(part = await reader.read()).done;) {
-		rest += part.value;
-		const end = rest.lastIndexOf('\n') + 1;
-		const complete = rest.slice(0, end);
-		if (/^data: ?\[DONE\]/m.test(complete)) done?.();
-		yield* events(complete);
-		rest = rest.slice(end);
+	try {
+		for (let ended = false; !ended;) {
+			const part = await reader.read();
+			ended = part.done;
+			rest += part.value ?? '\n'; // the last line may have no end
+			const end = rest.lastIndexOf('\n') + 1;
+			const complete = rest.slice(0, end);
+			if (/^data: ?\[DONE\]/m.test(complete)) done?.();
+			yield* events(complete);
+			rest = rest.slice(end);
+		}
+	} finally {
+		reader.cancel().catch(() => {}); // of who reads no further
 	}
 }
 

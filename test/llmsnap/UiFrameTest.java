@@ -345,7 +345,7 @@ class UiFrameTest extends UiFixture {
                 awaitState(page, "beta", "ready");
                 assertThat(
                                 page.is(
-                                    "document.querySelector(\"[aria-label='Its own page"
+                                    "document.querySelector(\"[aria-label='Server’s page ↗"
                                         + " beta']\").href.endsWith('/llm/upstream/beta/')"))
                     .isTrue();
                 page.click("nav a[href='chat']");
@@ -426,6 +426,7 @@ class UiFrameTest extends UiFixture {
         try (Running llmsnap = Running.start("models: {}\n");
             Stream<Path> files = Files.walk(folder)) {
             long all = 0;
+            long packedBytes = 0;
             for (Path file : files.filter(Files::isRegularFile).toList()) {
                 all += Files.size(file);
                 String text = Files.readString(file);
@@ -449,6 +450,7 @@ class UiFrameTest extends UiFixture {
                     Running.send(
                         llmsnap.request(path).header("Accept-Encoding", "br, gzip;q=0.8"));
                 assertThat(packed.headers().firstValue("content-encoding")).contains("gzip");
+                packedBytes += packed.headers().firstValueAsLong("content-length").orElseThrow();
                 assertThat(packed.headers().firstValue("etag").orElseThrow()).isNotEqualTo(tag);
                 assertThat(packed.headers().firstValue("vary")).contains("Accept-Encoding");
                 assertThat(
@@ -460,6 +462,7 @@ class UiFrameTest extends UiFixture {
                     .isEmpty();
             }
             assertThat(all).as("the UI's bytes").isLessThan(200_000);
+            assertThat(packedBytes).as("gzipped").isLessThan(60 * 1024);
             for (String path
                 : List.of("/ui", "/ui/now", "/ui/models", "/ui/activity", "/ui/logs", "/ui/chat",
                     "/ui/try", "/ui/settings", "/ui/models/a%20b/c")) {

@@ -359,6 +359,14 @@ class UiTest extends UiFixture {
                                                                                            // is
                                                                                            // kept
             page.await("document.querySelector('#page-chat select').options.length === 2");
+            page.eval("document.querySelector('.chat li.user .bar button').click()");
+            page.await("document.querySelector('.compose textarea').value === 'Hello\\nthere'");
+            page.click(".compose textarea");
+            page.type(" again");
+            page.key("Enter");
+            page.await("document.querySelectorAll('.chat > li').length === 2 && document"
+                + ".querySelector('.chat li.user').innerText.includes('there again')");
+            page.await("document.querySelector('.compose [type=submit]').checkVisibility()");
             page.eval("document.querySelector('#page-chat select').value = 'slow'");
             page.click(".compose textarea");
             page.type("And now?");

@@ -16,6 +16,7 @@ record RunOutput(LogBuffer log, long from) {
     private static final int MAX_LINE = 300;
     private static final int MAX_LINES = 500;
     private static final int MAX_BYTES = 50_000;
+    private static final Pattern COLOUR = Pattern.compile("\u001b\\[[0-9;:]*m");
     private static final Pattern LISTENS =
         Pattern.compile("(?i)listening[^\n]{0,60}?:([0-9]{2,5})\\b");
     /** What the servers and drivers of all makers say when there is not enough. */
@@ -23,9 +24,9 @@ record RunOutput(LogBuffer log, long from) {
         + "outof(device|host)?memory|failed to allocate|cudamalloc failed|insufficient memory|"
         + "cannot allocate memory|not enough (gpu |free )?memory");
 
-    /** The last lines. */
+    /** The last lines, without colours. */
     String last(int lines) {
-        return log.lastLines(lines, MAX_BYTES, from);
+        return COLOUR.matcher(log.lastLines(lines, MAX_BYTES, from)).replaceAll("");
     }
 
     /** The last lines for error messages, and those before them that tell what went wrong. */

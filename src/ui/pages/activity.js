@@ -1,6 +1,8 @@
 // Activity: what is in flight, what has ended, how fast it was.
 import {
+	barsOf,
 	button,
+	copy,
 	download,
 	gap,
 	h,
@@ -16,20 +18,22 @@ import {
 	tick,
 	time,
 } from '../dom.js';
+import { act } from '../actions.js';
 import {
 	ascending,
 	count,
 	duration,
 	inBrief,
+	isWaiting,
 	percentile,
 	since,
 	speed,
 	statusOf,
 	wasLeft,
 } from '../format.js';
-import { act } from '../actions.js';
-import { call, state } from '../store.js';
-import { showCapture } from './capture.js';
+import { keyed as keyLines, shell } from '../code.js';
+import { call, json, root, state } from '../store.js';
+import { assembled } from '../stream.js';
 
 const PAGE = 100;
 const BARS = 12;
@@ -74,13 +78,13 @@ function createBusy({ id, model }) {
 }
 
 function place(request) {
-	if (request.state !== 'waiting') return request.state;
+	if (!isWaiting(request)) return request.state;
 	return request.position > 1 ? `waiting, number ${request.position} in the queue` : 'waiting';
 }
 
 function updateBusy(node, request) {
 	const passed = since(request.seenAt);
-	const waiting = request.state === 'waiting';
+	const waiting = isWaiting(request);
 	const texts = [
 		request.model,
 		request.path,
@@ -140,14 +144,10 @@ function updateHistogram(figure, [caption, , write], values) {
 	const histogram = figure.firstChild;
 	const range = `from ${write(low)} to ${write(high)}, at most ${most} in one of ${BARS} parts`;
 	histogram.ariaLabel = `${caption} of ${values.length} requests, ${range}`;
-	const rects = bars.map((n, i) => {
-		const height = (40 * n) / most;
-		return svg('rect', { x: 20 * i + 1, y: 46 - height, width: 18, height, rx: 1 });
-	});
 	const text = (value, props) => svg('text', { y: 58, ...props }, value);
 	const axis = svg('line', { x1: 0, x2: 240, y1: 46.5, y2: 46.5, class: 'base' });
 	histogram.replaceChildren(
-		...rects,
+		...barsOf(bars, 20),
 		axis,
 		text(write(low)),
 		text(write(high), { x: 240, 'text-anchor': 'end' }),
@@ -187,6 +187,94 @@ function createDays() {
 	return days;
 }
 
+// ---- what was said in one request: headers and bodies, made readable
+
+const MAX_SHOWN = 200_000;
+
+function decode(base64) {
+	const bytes = Uint8Array.from(atob(base64), each => each.charCodeAt(0));
+	return bytes.includes(0)
+		? `(binary, ${count(bytes.length)} bytes)`
+		: new TextDecoder().decode(bytes);
+}
+
+function pretty(text) {
+	try {
+		return JSON.stringify(JSON.parse(text), null, 2);
+	} catch {
+		return text;
+	}
+}
+
+function curl(capture, body) {
+	const named = Object.entries(capture.req_headers);
+	const type = named.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+	const url = new URL(capture.req_path.replace(/^\/+/, ''), root).href;
+	const header = `  -H ${shell(`Content-Type: ${type ?? 'application/json'}`)}`;
+	const lines = [`curl -N ${shell(url)}`, header, ...keyLines(), `  --data-raw ${shell(body)}`];
+	return lines.join(' \\\n');
+}
+
+function shorten(text) {
+	if (text.length <= MAX_SHOWN) return text || '(nothing)';
+	const more = count(text.length - MAX_SHOWN);
+	return `${text.slice(0, MAX_SHOWN)}\n… ${more} more characters; copy shows all`;
+}
+
+function block(title, text, open) {
+	const copies = button('.quiet', 'Copy', event => copy(event.currentTarget, text));
+	const shown = h('pre.wrap', { tabindex: '0' }, shorten(text));
+	return h('details', { open }, h('summary', title), copies, shown);
+}
+
+function headers(all) {
+	const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+	return lines.join('\n');
+}
+
+function blocks(capture) {
+	const response = decode(capture.resp_body);
+	const read = assembled(response);
+	const whole = read === null;
+	return [
+		block('Request headers', headers(capture.req_headers), false),
+		block('Request body', pretty(decode(capture.req_body)), true),
+		block('Answer headers', headers(capture.resp_headers), false),
+		whole ? null : block('Answer, put together', read, true),
+		block(whole ? 'Answer' : 'Answer as it came', whole ? pretty(response) : response, whole),
+	];
+}
+
+/** `gone` is called when there is none any more. */
+async function showCapture(row, gone) {
+	let capture;
+	try {
+		capture = await json('GET', `api/captures/${row.id}`);
+	} catch (error) {
+		if (error.status === 404) gone();
+		return notice(error.message);
+	}
+	const copyCurl = event => copy(event.currentTarget, curl(capture, decode(capture.req_body)));
+	const curlButton = button('', 'Copy as curl', copyCurl);
+	const close = button('', 'Close', () => dialog.close());
+	const title = h('h2', `${row.model} · ${capture.req_path}`);
+	const tokens = count(row.output_tokens || -1);
+	const took = duration(row.duration_ms);
+	const figures = `status ${row.status}, ${took}, ${tokens} tokens generated`;
+	const dialog = h(
+		'dialog.capture',
+		{ label: `Request ${row.id}`, onclose: () => dialog.remove() },
+		h('div.bar', title, gap(), curlButton, close),
+		h('p.muted', figures),
+		row.error ? h('pre.wrap.bad', row.error) : null,
+		...blocks(capture),
+	);
+	document.body.append(dialog);
+	dialog.showModal();
+}
+
+// ---- the page
+
 function create(page) {
 	const hiddenColumns = new Set(recall('hiddenColumns', ['path']));
 	const sort = { column: 'time', down: true };
@@ -196,7 +284,7 @@ function create(page) {
 	const body = h('tbody');
 	const none = h('p.muted', 'No request has ended yet.');
 	const model = h('select', { label: 'Model', onchange: update });
-	const filter = search('Filter requests', 'Filter: key, path, status, error', update);
+	const filter = search('Filter requests', 'Filter', update);
 	const older = h('select', { label: 'Period', onchange: readHistory });
 	const more = button('', 'Show more', showMore);
 	const tiles = h('dl.tiles');
@@ -269,7 +357,7 @@ function create(page) {
 	}
 
 	function sorted(rows) {
-		if (sort.column === 'time' && sort.down) return [...rows].reverse();
+		if (sort.column === 'time') return sort.down ? [...rows].reverse() : rows;
 		const { key } = COLUMNS.find(each => each.id === sort.column);
 		const direction = sort.down ? -1 : 1;
 		const compare = (a, b) => {
@@ -339,7 +427,6 @@ function create(page) {
 		updateFigures(rows);
 	}
 
-	older.append(...createDays());
 	page.append(
 		h('div.bar', h('h1', 'Activity'), gap(), h('label', 'Model ', model), filter, older,
 			button('', 'CSV', () => save('csv')), button('', 'JSON', () => save('json')), chooser()),
@@ -358,6 +445,7 @@ function create(page) {
 			updateFlight();
 		},
 		show(query) {
+			if (!period) older.replaceChildren(...createDays()); // there may be a new one
 			if (!query.has('model')) return;
 			asked = query.get('model');
 			update();

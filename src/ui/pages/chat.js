@@ -15,8 +15,8 @@ import {
 import { count, duration, since, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { draw as drawMarkdown } from '../markdown.js';
-import { call, json, state } from '../store.js';
-import { tabs } from '../tabs.js';
+import { call, state } from '../store.js';
+import { createModels, tabs } from './try.js';
 import { eventsOf, pieces } from '../stream.js';
 
 const SETTINGS = [
@@ -37,14 +37,14 @@ function keep(all) {
 
 // ---- one message: {role, content, reasoning?, model?, figures?, error?}
 
-function createBubble(message, again) {
+function createBubble(message, label, again) {
 	const parts = {
 		who: h('strong.who'),
 		reasoning: h('div.reasoning'),
 		body: h('div.markdown'),
 		error: h('p.bad'),
 		figures: h('span.muted'),
-		again: button('.quiet', 'Again', again),
+		again: button('.quiet', label, again),
 	};
 	const copies = button('.quiet', 'Copy', () => copy(copies, message.content));
 	const open = !message.content;
@@ -70,13 +70,6 @@ function updateBubble({ parts }, message, running, coming) {
 	setText(parts.figures, message.figures ?? '');
 	setHidden(parts.again, Boolean(running));
 	parts.who.parentNode.ariaBusy = Boolean(coming);
-}
-
-const createName = ({ id }) => h('option', { value: id });
-
-function updateName(option, { id, state: now, peerID }) {
-	const where = peerID ? ` (${peerID})` : '';
-	setText(option, id + (now === 'ready' ? ' (ready)' : where));
 }
 
 async function readAnswer(response, message, measure, redraw) {
@@ -122,18 +115,11 @@ const area = (label, placeholder, props) =>
 	h('textarea', { rows: '3', label, placeholder, ...props });
 
 function create(page) {
-	const model = h('select', {
-		label: 'Model',
-		onchange: () => {
-			remember('chatModel', model.value);
-			offerImages();
-		},
-	});
+	const model = createModels(offerImages);
 	const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: readImage });
 	const attach = button('', 'Attach an image', () => (attached ? setAttached('') : file.click()));
+	let edited = null; // the message that the next one takes the place of
 	let attached = ''; // an image as a data: URL
-	let selectors = [];
-	let abilities = new Map();
 	const system = area('System prompt', 'System prompt', { onchange: keepSystem });
 	system.value = recall('system', '');
 	const settings = SETTINGS.map(createSetting);
@@ -166,6 +152,7 @@ function create(page) {
 
 	function typed(event) {
 		if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
+		if (event.key === 'Escape') edit(null);
 	}
 
 	function createSetting({ id, min, max, step }) {
@@ -181,36 +168,16 @@ function create(page) {
 		return Object.fromEntries(given.map(field => [field.name, Number(field.value)]));
 	}
 
-	function updateNames() {
-		const own = state.models.filter(each => !each.unlisted);
-		const aliases = own.flatMap(each => (each.aliases ?? []).map(id => ({ ...each, id })));
-		const listed = [...own, ...aliases, ...selectors];
-		const chosen = model.value || recall('chatModel', '');
-		keyed(model, listed, createName, updateName);
-		const known = listed.find(each => each.id === chosen);
-		const ready = listed.find(each => each.state === 'ready');
-		model.value = (known ?? ready ?? listed[0])?.id ?? '';
-	}
-
-	/** Names that stand for several models, and what each can take. */
-	async function ask() {
-		try {
-			const { data } = await json('GET', 'v1/models');
-			selectors = data.filter(each => each.meta?.llamaswap?.type === 'selector');
-			abilities = new Map(data.map(each => [each.id, each.capabilities?.in ?? []]));
-		} catch {
-			// then there are the models that the page knows
-		}
-		updateNames();
-		offerImages();
-	}
-
 	function offerImages() {
-		setHidden(attach, !abilities.get(model.value)?.includes('image'));
+		const takes = model.can('image');
+		setHidden(attach, !takes);
+		if (!takes) setAttached('');
 	}
 
 	function update() {
-		const createOne = message => createBubble(message, () => again(message));
+		const createOne = message => (message.role === 'user'
+			? createBubble(message, 'Edit', () => edit(message))
+			: createBubble(message, 'Again', () => again(message)));
 		const updateOne = (node, message) =>
 			updateBubble(node, message, running, running && message === messages.at(-1));
 		keyed(list, messages, createOne, updateOne);
@@ -229,32 +196,42 @@ function create(page) {
 		messages = [];
 		keep(messages);
 		update();
-		input.focus();
+		edit(null);
 	}
 
-	function again(message) {
+	async function again(message) {
 		const at = messages.indexOf(message);
-		if (running || at < 0) return;
-		messages = messages.slice(0, message.role === 'user' ? at + 1 : at);
+		const last = at === messages.length - 1;
+		if (running || !(last || (await ask('What was said after it goes.', 'Answer again')))) return;
+		messages = messages.slice(0, at);
 		if (messages.at(-1)?.role === 'user') answer();
+	}
+
+	/** Its text comes back; it and what was said after it go when that is sent. */
+	function edit(message) {
+		edited = message;
+		input.value = message?.content ?? '';
+		setAttached(message?.image ?? '');
+		setText(send, message ? 'Send instead' : 'Send');
+		input.focus();
 	}
 
 	function submit(event) {
 		event.preventDefault();
 		const text = input.value.trim();
 		if (!text || running) return;
-		if (!model.value) return notice('There is no model to talk to.');
-		input.value = '';
+		if (!model.node.value) return notice('There is no model to talk to.');
+		if (edited) messages = messages.slice(0, messages.indexOf(edited));
 		messages.push({ role: 'user', content: text, ...(attached && { image: attached }) });
-		setAttached('');
+		edit(null);
 		keep(messages);
 		answer();
 	}
 
 	/** What is sent: of a question whose answer came to nothing neither. */
-	function requestBody() {
-		const said = messages
-			.filter((each, i) => each.content && (messages[i + 1]?.content ?? true))
+	function requestBody(all = messages) {
+		const said = all
+			.filter((each, i) => each.content && (all[i + 1]?.content ?? true))
 			.map(({ role, content, image }) => ({
 				role,
 				content: image
@@ -266,7 +243,7 @@ function create(page) {
 			}));
 		const prompt = { role: 'system', content: system.value };
 		return {
-			model: model.value,
+			model: model.node.value,
 			stream: true,
 			stream_options: { include_usage: true },
 			messages: system.value.trim() ? [prompt, ...said] : said,
@@ -281,7 +258,7 @@ function create(page) {
 
 	async function answer() {
 		const body = JSON.stringify(requestBody());
-		const message = { role: 'assistant', content: '', reasoning: '', model: model.value };
+		const message = { role: 'assistant', content: '', reasoning: '', model: model.node.value };
 		const measure = { start: performance.now(), first: 0, pieces: 0 };
 		messages.push(message);
 		running = new AbortController();
@@ -324,10 +301,15 @@ function create(page) {
 	bar.current('chat');
 	const fresh = button('', 'New conversation', begin);
 	const fields = settings.map((field, i) => h('label', `${SETTINGS[i].label} `, field));
-	const code = createCode(() => ({ path: 'chat/completions', body: requestBody() }));
+	const code = createCode(() => {
+		const content = input.value.trim() || (messages.length ? '' : 'Hello');
+		const all = [...messages, { role: 'user', content }];
+		return { path: 'chat/completions', body: requestBody(all) };
+	});
 	const asCode = h('details', { ontoggle: code.update }, h('summary', 'As code'), code.node);
+	input.addEventListener('input', () => asCode.open && code.update());
 	page.append(
-		h('div.bar', h('h1', 'Chat'), h('label', 'Model ', model), gap(), fresh),
+		h('div.bar', h('h1', 'Try'), h('label', 'Model ', model.node), gap(), fresh),
 		bar.node,
 		h('details.settings', h('summary', 'System prompt, sampling'), system, h('div.bar', ...fields)),
 		asCode,
@@ -342,9 +324,9 @@ function create(page) {
 	update();
 	return {
 		topics: ['models'],
-		draw: updateNames,
+		draw: model.draw,
 		show() {
-			ask();
+			model.ask();
 			scrollTo(0, 1e9);
 			if (matchMedia('(min-width: 700px)').matches) input.focus();
 		},

@@ -1,8 +1,8 @@
 // Logs: the proxy's, all models', or one model's. Lines are drawn in blocks, which the browser
 // skips out of sight: 50,000 stay smooth.
 import { coloured } from '../ansi.js';
-import { button, download, gap, h, keyed, checkbox, search, setText } from '../dom.js';
 import { count } from '../format.js';
+import { button, download, gap, h, keyed, checkbox, search, setText } from '../dom.js';
 import { readLog, state } from '../store.js';
 
 const BLOCK = 250;
@@ -29,15 +29,20 @@ function flush(block) {
 	block.pending = '';
 }
 
-/** How a line says that something is wrong. */
+/** How a line says that something is wrong: we, llama.cpp, others. */
+const OURS = /^\S* ?\[(DEBUG|INFO|WARN|ERROR)\]/;
+const LLAMA = /^[\d.]+ ([DIWE]) /;
 const LEVEL = /(?:^|[\s[|])(error|fatal|warn(?:ing)?)(?:[\s\]:|]|$)/i;
+const LOOKS = { w: 'busy-text', e: 'ansi-red', f: 'ansi-red' };
 
 function addLine(block, line) {
 	block.count++;
-	const level = LEVEL.exec(line.slice(0, 80))?.[1].toLowerCase();
-	if (level && !line.includes('\x1b')) {
+	const head = line.slice(0, 80);
+	const level = (OURS.exec(head) ?? LLAMA.exec(head) ?? LEVEL.exec(head))?.[1][0].toLowerCase();
+	const look = LOOKS[level];
+	if (look && !line.includes('\x1b')) {
 		flush(block);
-		block.append(h('span', { class: level[0] === 'w' ? 'busy-text' : 'ansi-red' }, line), '\n');
+		block.append(h('span', { class: look }, line), '\n');
 		return;
 	}
 	if (!line.includes('\x1b')) {
@@ -145,7 +150,7 @@ function create(page) {
 		let lines = 0;
 		for (const each of box.children) lines += each.count;
 		const all = lines === shown.lines.length ? '' : ` of ${count(shown.lines.length)}`;
-		setText(info, `${count(lines)}${all} lines`);
+		setText(info, `${count(lines)}${all} ${lines === 1 && !all ? 'line' : 'lines'}`);
 		begun.replaceChildren(...coloured(shown.unfinished));
 		box.append(begun);
 		if (!follows()) return;

@@ -1,7 +1,9 @@
 // One model: what it is, what it does, what it can do, its requests, and how long it takes to load.
 import {
+	barsOf,
 	button,
 	copy,
+	dot,
 	gap,
 	h,
 	keyed,
@@ -14,11 +16,11 @@ import {
 	tick,
 	time,
 } from '../dom.js';
-import { count, duration, inBrief, since, size } from '../format.js';
-import { call, idPath, readLog, root, state } from '../store.js';
-import { COLUMNS } from './activity.js';
 import { createActions, updateActions } from '../actions.js';
-import { isFailed, lookOf, wordOf } from '../words.js';
+import { count, duration, inBrief, isFailed, lookOf, since, size, wordOf } from '../format.js';
+import { call, idPath, readLog, state } from '../store.js';
+import { plain } from '../ansi.js';
+import { COLUMNS } from './activity.js';
 
 const ROWS = 50;
 const LOADS = 20;
@@ -42,13 +44,8 @@ function loadsOf(id) {
 }
 
 function drawLoads(picture, loads) {
-	const most = Math.max(...loads, 1);
-	const bars = loads.map((ms, i) => {
-		const height = Math.max(1, (44 * ms) / most);
-		return svg('rect', { x: i * BAR, y: 46 - height, width: BAR - 3, height, rx: 1 });
-	});
-	const longest = svg('text', { x: 0, y: 58 }, `longest ${duration(most)}`);
-	picture.replaceChildren(...bars, loads.length ? longest : '');
+	const longest = svg('text', { x: 0, y: 58 }, `longest ${duration(Math.max(...loads))}`);
+	picture.replaceChildren(...barsOf(loads, BAR), loads.length ? longest : '');
 	picture.ariaLabel = `The last ${loads.length} loads took ${loads.map(duration).join(', ')}`;
 }
 
@@ -87,10 +84,10 @@ function create(page) {
 	let id = '';
 	let listed = {};
 	let explained = {};
-	let mark = '';
-	const dot = h('span.dot', { 'aria-hidden': 'true' });
+	let mark = ''; // what was asked for last: the model, its state, whether there was a connection
 	const word = h('span.word');
 	const title = h('h1', { dir: 'auto' });
+	const looks = h('div.state', dot(), title);
 	const subtitle = h('code.muted');
 	const actions = createActions(() => id);
 	const none = h('p.muted');
@@ -128,6 +125,7 @@ function create(page) {
 			if (asked !== id) return;
 			[listed, explained] = both;
 		} catch {
+			if (asked !== id) return;
 			[listed, explained] = [{}, {}]; // it is gone, or the connection is, which is seen
 		}
 		draw();
@@ -143,7 +141,8 @@ function create(page) {
 		setHidden(bar, !usual);
 		if (usual) bar.value = Math.min(1, passed / now.load_ms);
 		readLog(id);
-		setText(last, (state.logs[`model ${id}`]?.lines ?? []).slice(-LINES).join('\n'));
+		const printed = state.logs[`model ${id}`]?.lines ?? [];
+		setText(last, plain(printed.slice(-LINES).join('\n')));
 	}
 
 	function draw() {
@@ -153,12 +152,13 @@ function create(page) {
 		show(none, now || !state.known ? '' : 'There is no such model; see all under Models.');
 		setText(title, now?.name || id);
 		if (!now) return;
-		if (mark !== `${id} ${now.state}`) {
-			mark = `${id} ${now.state}`;
+		const wanted = `${id} ${now.state} ${state.connected}`;
+		if (mark !== wanted) {
+			mark = wanted;
 			ask();
 		}
 		setText(subtitle, now.name ? now.id : '');
-		setAttribute(dot.parentNode, 'data-state', lookOf(now));
+		setAttribute(looks, 'data-state', lookOf(now));
 		show(trouble, isFailed(now) ? (explained.failure ?? now.failure) : '');
 		setHidden(failure, trouble.hidden);
 		load(now);
@@ -177,14 +177,14 @@ function create(page) {
 		keyed(body, rows, row => h('tr', cells(row)), null,
 			row => `${row.timestamp} ${row.id}`);
 		const query = encodeURIComponent(id);
-		log.href = new URL(`ui/logs?source=${query}`, root).href;
-		all.href = new URL(`ui/activity?model=${query}`, root).href;
+		log.href = `logs?source=${query}`;
+		all.href = `activity?model=${query}`;
 	}
 
-	page.append(h('div.bar', h('div.state', dot, title), subtitle, word, gap(), actions.node), none,
+	page.append(h('div.bar', looks, subtitle, word, gap(), actions.node), none,
 		frame);
 	return {
-		topics: ['models', 'rows', 'timeline'],
+		topics: ['models', 'rows', 'timeline', 'connection'],
 		draw,
 		tick() {
 			tick(body);

@@ -1,6 +1,7 @@
 // Models: what there is, what is loaded, and a swap as it happens.
 import {
 	button,
+	dot,
 	gap,
 	h,
 	keyed,
@@ -12,11 +13,24 @@ import {
 	setText,
 	show,
 } from '../dom.js';
-import { count, duration, since, size, speed } from '../format.js';
-import { createActions, unload, updateActions } from '../actions.js';
-import { pauseButton, pauseLeft } from '../pause.js';
-import { call, idPath, json, root, state } from '../store.js';
-import { LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
+import { createActions, pauseButton, pauseLeft, unload, updateActions } from '../actions.js';
+import {
+	LOADING,
+	NO_MODELS,
+	byName,
+	count,
+	duration,
+	isFailed,
+	isWaiting,
+	lookOf,
+	since,
+	size,
+	speed,
+	wordFor,
+	wordOf,
+} from '../format.js';
+import { call, idPath, json, state } from '../store.js';
+import { plain } from '../ansi.js';
 
 /** States that pass by themselves, in the order of a swap. */
 const ORDER = { stopping: 1, sleepPending: 1, starting: 2, waking: 2 };
@@ -25,7 +39,7 @@ const MANY = 24; // more models are a line each
 
 function createParts(model) {
 	const { id } = model;
-	const { href } = new URL(`ui/models/${idPath(id)}`, root);
+	const href = `models/${idPath(id)}`;
 	const meter = h('meter', { label: `Time until ${id} is unloaded` });
 	return {
 		word: h('span.word'),
@@ -51,7 +65,6 @@ function createParts(model) {
 }
 
 const HIDDEN = { 'aria-hidden': 'true' };
-const dot = () => h('span.dot', HIDDEN);
 
 function createModel(model) {
 	const parts = createParts(model);
@@ -118,7 +131,7 @@ const inFlight = ({ id }) => state.inflight.filter(({ model }) => model === id);
 
 function updateWork(parts, model) {
 	const mine = inFlight(model);
-	const waiting = mine.filter(request => request.state === 'waiting').length;
+	const waiting = mine.filter(isWaiting).length;
 	const counts = [];
 	if (mine.length > waiting) counts.push(`${mine.length - waiting} in flight`);
 	if (waiting) counts.push(`${waiting} waiting`);
@@ -167,7 +180,7 @@ async function explain(box, id) {
 		const facts = await answer.json();
 		const why = facts.last_unload;
 		const went = why ? `went ${duration(why.seconds_ago * 1000)} ago: ${why.why}` : '';
-		const log = new URL(`ui/logs?source=${encodeURIComponent(id)}`, root).href;
+		const log = `logs?source=${encodeURIComponent(id)}`;
 		box.replaceChildren(
 			h('p', facts.summary),
 			why ? h('pre.wrap', went) : '',
@@ -205,7 +218,7 @@ function printedBy(loads) {
 	const running = state.models.filter(model => !model.peerID && model.state !== 'stopped');
 	const { lines, unfinished } = state.logs.upstream;
 	const line = unfinished || lines.at(-1) || '';
-	return loads && running.length === 1 ? line.replace(/\x1b\[[0-9;]*m/g, '') : '';
+	return loads && running.length === 1 ? plain(line) : '';
 }
 
 function stepsOfSwap() {
@@ -326,7 +339,7 @@ function create(page) {
 		setHidden(peerBox, theirs.length === 0);
 		setHidden(empty, shown.length > 0 || !state.known);
 		const none = filter.value.trim() ? 'No model fits the filter.' : 'All models are unlisted.';
-		setText(empty, own.length === 0 ? 'There are no models in the configuration.' : none);
+		setText(empty, own.length === 0 ? NO_MODELS : none);
 		const ready = own.filter(model => model.state === 'ready').length;
 		const failed = own.filter(isFailed).length;
 		setText(summary, `${own.length} in all, ${ready} ready${failed ? `, ${failed} failed` : ''}`);

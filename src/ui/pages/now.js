@@ -3,6 +3,7 @@
 import {
 	button,
 	copy,
+	dot,
 	gap,
 	h,
 	keyed,
@@ -11,12 +12,27 @@ import {
 	setText,
 	svg,
 } from '../dom.js';
-import { ascending, clock, count, duration, percentile, size, speed } from '../format.js';
-import { idPath, json, root, state } from '../store.js';
-import { act } from '../actions.js';
-import { shell } from '../code.js';
-import { pauseButton, pauseLeft } from '../pause.js';
-import { LEAVING, LOADING, byName, isFailed, lookOf, wordFor, wordOf } from '../words.js';
+import { act, pauseButton, pauseLeft } from '../actions.js';
+import {
+	LEAVING,
+	LOADING,
+	NO_MODELS,
+	ascending,
+	byName,
+	clock,
+	count,
+	duration,
+	isFailed,
+	isWaiting,
+	lookOf,
+	percentile,
+	size,
+	speed,
+	wordFor,
+	wordOf,
+} from '../format.js';
+import { idPath, json, state } from '../store.js';
+import { curl } from '../code.js';
 
 const WINDOWS = { '5 min': 300, '30 min': 1800, '2 h': 7200 };
 const LANE = 34; // px high, of which the base line is at
@@ -25,6 +41,7 @@ const HEIGHTS = { ready: 6, asleep: 6, failed: 14 }; // all others: on the move
 const MAX_BUSY = 4; // more at once are drawn as high as those
 const MAX_TAILS = 3;
 const MAX_WIDTH = 1000; // spans per lane: more would be narrower than a pixel
+const FULL_TICKS = 15; // of a second, until all is drawn anew
 const ROUNDING = 1e-6; // what is left of a sum of speeds
 const begin = Date.now();
 const seconds = ms => (ms - begin) / 1000;
@@ -82,14 +99,16 @@ function createLane() {
 	const moving = svg('g', {});
 	const line = svg('line', { x1: 0, x2: 100, y1: BASE, y2: BASE, class: 'base' });
 	const picture = svg('svg', { preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line, moving);
-	const dot = h('span.dot', { 'aria-hidden': 'true' });
 	const name = h('a');
 	const word = h('span.muted.word');
 	const requests = h('a', { tabindex: -1 }, picture);
-	const node = h('li.lane', h('div.state', dot, name, word), requests);
+	const node = h('li.lane', h('div.state', dot(), name, word), requests);
 	node.parts = { picture, requests, moving, line, name, word, state: node.firstChild };
 	return node;
 }
+
+const filled = kind =>
+	(kind === 'loading' ? { 'data-kind': kind, fill: 'url(#stripes)' } : { 'data-kind': kind });
 
 /** Draws all of a lane anew. */
 function drawLane({ parts }, lane, range) {
@@ -110,7 +129,7 @@ function drawLane({ parts }, lane, range) {
 		const failed = kind === 'failed'; // a mark: it holds nothing
 		const height = HEIGHTS[kind] ?? 14;
 		if (to === Infinity && !failed) {
-			const looks = { 'data-kind': kind, x: from, width: lane.to - from, y: BASE - height, height };
+			const looks = { ...filled(kind), x: from, width: lane.to - from, y: BASE - height, height };
 			parts.open = svg('rect', looks);
 		} else shapes.push(shape(kind, from, failed ? from + range / 200 : to, height));
 	}
@@ -120,7 +139,7 @@ function drawLane({ parts }, lane, range) {
 	const tails = lane.waits.slice(-MAX_TAILS * 20).map(([from, to], i) =>
 		`M${from.toFixed(1)} ${6 + (i % MAX_TAILS) * 6}H${to.toFixed(1)}`);
 	const paths = [...Map.groupBy(shapes, each => each.kind)].map(([kind, all]) =>
-		svg('path', { 'data-kind': kind, d: all.map(each => each.text).join('') }));
+		svg('path', { ...filled(kind), d: all.map(each => each.text).join('') }));
 	const open = parts.open ? [parts.open] : [];
 	moving.replaceChildren(...open, ...paths, svg('path', { class: 'tail', d: tails.join('') }));
 }
@@ -141,12 +160,15 @@ function pastOf(range) {
 		if (row.duration_ms > 0) push(requests, row.model, [start, end]);
 		if (row.queue_ms / 1000 > step) push(waits, row.model, [start - row.queue_ms / 1000, start]);
 		const first = start + Math.max(0, row.ttft_ms) / 1000;
-		if (end > first) generated.push([first, end, row.output_tokens / (end - first)]);
+		// An answer that is shorter than a pixel has no speed that could be drawn.
+		const took = Math.max(end - first, step);
+		if (row.output_tokens > 0) generated.push([first, first + took, row.output_tokens / took]);
 	}
 	for (const request of state.inflight) {
-		const start = to - request.duration_ms / 1000;
-		if (request.state === 'waiting') push(waits, request.model, [to - request.queue_ms / 1000, to]);
-		else push(requests, request.model, [start, to]);
+		const start = isWaiting(request) ? to : to - request.duration_ms / 1000;
+		const queued = request.queue_ms / 1000;
+		if (queued > 0) push(waits, request.model, [start - queued, start]);
+		if (!isWaiting(request)) push(requests, request.model, [start, to]);
 		if (request.tokens > 0) generated.push([start, to, request.tokens / (to - start)]);
 	}
 	return { range, from, to, step, requests, waits, generated };
@@ -185,8 +207,9 @@ function sayOf(lane, at) {
 	const parts = [];
 	if (span) {
 		const [from, to, kind, why] = span;
-		const long = duration(((to === Infinity ? lane.to : to) - from) * 1000);
-		parts.push(`${lane.id}: ${kind} for ${long}${why ? ` (${why})` : ''}`);
+		const end = Math.min(to, seconds(Date.now()));
+		const long = kind === 'failed' ? '' : ` for ${duration((end - from) * 1000)}`;
+		parts.push(`${lane.id}: ${kind}${long}${why ? ` (${why})` : ''}`);
 	} else parts.push(lane.id);
 	if (busy) parts.push(`${busy[2]} answered at once`);
 	if (wait) parts.push('a request waits');
@@ -204,14 +227,19 @@ function createTimeline() {
 	const legend = h('p.legend', STATES.map(kind => h('span', swatch(kind), kind)),
 		h('span', h('span.swatch.tail'), 'a request waiting'));
 	const empty = h('p.muted', 'Nothing was loaded in this time.');
+	const stripe = svg('rect', { height: LANE, 'data-kind': 'stripe' });
+	const looks = { id: 'stripes', patternUnits: 'userSpaceOnUse', height: LANE };
+	const stripes = svg('pattern', looks, stripe);
 	const hint = h('span.muted', 'point for the reason, click for the requests');
 	const node = h('section.card', h('h2', 'Who held the memory', gap(), hint),
-		list, empty, axis, legend, tip, text);
+		list, empty, axis, legend, tip, text, svg('svg', { width: 0, height: 0 }, stripes));
 
 	function draw(past) {
 		range = past.range;
 		const marks = range > 3600 ? [4, 3, 2, 1] : [5, 4, 3, 2, 1];
 		const labels = marks.map(mark => `−${minutes((range * mark) / marks.length)}`);
+		stripes.setAttribute('width', range / 120);
+		stripe.setAttribute('width', range / 240);
 		axis.replaceChildren(...[...labels, 'now'].map(label => h('span', label)));
 		lanes = lanesOf(past);
 		keyed(list, lanes, createLane, (lane, item) => drawLane(lane, item, range));
@@ -246,7 +274,7 @@ function createTimeline() {
 		setHidden(tip, !picture || !lane);
 		if (tip.hidden) return;
 		const { left, width } = picture.getBoundingClientRect();
-		const at = lane.to - range + ((event.clientX - left) / width) * range;
+		const at = seconds(Date.now()) - range * (1 - (event.clientX - left) / width);
 		setText(tip, sayOf(lane, at));
 	});
 	list.addEventListener('pointerleave', () => setHidden(tip, true));
@@ -326,7 +354,7 @@ function createWaiting(again) {
 
 	/** Asks what they wait for, whenever that may have changed. */
 	async function explain(ids) {
-		const now = state.models.map(model => model.state[0]).join('') + ids;
+		const now = state.models.map(model => model.state).join() + ids;
 		if (mark === now) return;
 		mark = now;
 		const told = await Promise.all(ids.map(async id => {
@@ -337,12 +365,13 @@ function createWaiting(again) {
 				return [id, '']; // then its state has to do
 			}
 		}));
+		if (mark !== now) return; // a later one is on its way
 		reasons = new Map(told);
 		again();
 	}
 
 	function draw(past) {
-		const waiting = state.inflight.filter(request => request.state === 'waiting');
+		const waiting = state.inflight.filter(isWaiting);
 		chart.draw(waiting.length, [...past.waits.values()].flat(), past);
 		const byModel = [...Map.groupBy(waiting, request => request.model)].map(([id, all]) => ({
 			id, all, model: state.models.find(model => model.id === id),
@@ -366,6 +395,7 @@ function createWelcome() {
 	const line = h('code');
 	const path = () => `api/models/load/${idPath(load.value)}`;
 	const load = button('.primary', 'Load it', () => act(load, path()));
+	const none = h('p.card', NO_MODELS);
 	const node = h('section.card', h('h2', 'A first request'), h('pre.wrap', line),
 		h('p.bar', button('', 'Copy', event => copy(event.currentTarget, line.textContent)), load));
 
@@ -373,15 +403,14 @@ function createWelcome() {
 		const first = state.models.find(model => !model.peerID && !model.unlisted);
 		const used = state.changes.length > 0 || state.rows.length > 0 || state.inflight.length > 0;
 		setHidden(node, used || !first);
+		setHidden(none, first || !state.known);
 		if (node.hidden) return;
 		const messages = [{ role: 'user', content: 'Hello' }];
-		const body = shell(JSON.stringify({ model: first.id, messages }));
-		const type = "-H 'Content-Type: application/json'";
-		setText(line, `curl ${root.href}v1/chat/completions ${type} -d ${body}`);
+		setText(line, curl({ path: 'chat/completions', body: { model: first.id, messages } }));
 		load.value = first.id;
 		setText(load, `Load ${first.id}`);
 	}
-	return { node, draw };
+	return { node, none, draw };
 }
 
 const ofAll = speeds => [...speeds.values()].reduce((sum, each) => sum + each, 0);
@@ -399,6 +428,7 @@ function create(page) {
 		button('', label, () => choose(value), { 'data-range': value }));
 	let range = 0;
 	let asked = 0;
+	let ticks = 0;
 
 	function choose(value) {
 		range = value;
@@ -418,7 +448,7 @@ function create(page) {
 		asked = 0;
 		const { models, inflight } = state;
 		const past = pastOf(range);
-		const waits = inflight.filter(request => request.state === 'waiting').length;
+		const waits = inflight.filter(isWaiting).length;
 		const ready = models.filter(model => model.state === 'ready').length;
 		const atWork = `${count(inflight.length - waits)} in flight · ${count(waits)} waiting`;
 		setText(summary, `${count(ready)} ready · ${atWork} · ${speed(ofAll(state.speeds))} tok/s`);
@@ -437,13 +467,15 @@ function create(page) {
 	}
 
 	function tick() {
-		if (state.inflight.length > 0) return soon();
+		// What has left the window goes now and then.
+		if (state.inflight.length > 0 || ++ticks % FULL_TICKS === 0) return soon();
 		timeline.shift();
 		drawCharts(pastOf(range));
 	}
 	page.append(h('div.bar', h('h1', 'Now'), summary, failures, gap(),
 		h('span.choices', choices), pauseButton()),
-		welcome.node, timeline.node, h('div.cards', memory, generated.node, waiting.node));
+		welcome.none, welcome.node, timeline.node,
+		h('div.cards', memory, generated.node, waiting.node));
 	choose(WINDOWS['5 min']);
 	return { topics: ['models', 'rows', 'inflight', 'timeline', 'memory'], draw: soon, tick };
 }

@@ -15,7 +15,68 @@ import { ascending, count, duration, percentile, speed } from '../format.js';
 import { createCode } from '../code.js';
 import { eventsOf, pieces } from '../stream.js';
 import { call, json, state } from '../store.js';
-import { tabs } from '../tabs.js';
+
+/** The choice of who is asked: models, their aliases, and names that stand for several. */
+export function createModels(changed) {
+	const node = h('select', { label: 'Model', onchange });
+	let others = [];
+	let abilities = new Map();
+
+	function onchange() {
+		remember('model', node.value);
+		changed();
+	}
+
+	function draw() {
+		const own = state.models.filter(each => !each.unlisted);
+		const aliases = own.flatMap(each => (each.aliases ?? []).map(id => ({ ...each, id })));
+		const listed = [...own, ...aliases, ...others];
+		const chosen = node.value || recall('model', '');
+		keyed(node, listed, ({ id }) => h('option', { value: id }), (option, each) =>
+			setText(option, each.id + (each.state === 'ready' ? ' (ready)' : '')));
+		const known = listed.find(each => each.id === chosen);
+		const ready = listed.find(each => each.state === 'ready');
+		node.value = (known ?? ready ?? listed[0])?.id ?? '';
+		changed();
+	}
+
+	/** Asks what stands for several models, and what each can take. */
+	async function ask() {
+		try {
+			const { data } = await json('GET', 'v1/models');
+			others = data.filter(each => each.meta?.llamaswap?.type); // selectors, pins
+			abilities = new Map(data.map(each => [each.id, each.capabilities?.in ?? []]));
+		} catch {
+			// then there are the models that the page knows
+		}
+		draw();
+	}
+	return { node, draw, ask, can: what => abilities.get(node.value)?.includes(what) };
+}
+
+/** What there is to try, as links: each has an address of its own. */
+const TABS = {
+	chat: 'Chat',
+	embeddings: 'Embeddings',
+	rerank: 'Rerank',
+	transcription: 'Transcription',
+	speech: 'Speech',
+	images: 'Images',
+	measure: 'Measure',
+};
+
+export function tabs() {
+	const links = Object.entries(TABS).map(([kind, label]) =>
+		h('a', { href: kind === 'chat' ? 'chat' : `try?do=${kind}`, 'data-kind-of': kind }, label),
+	);
+	const node = h('nav.tabs', { label: 'What to try' }, links);
+	return {
+		node,
+		current(kind) {
+			for (const link of links) link.ariaCurrent = link.dataset.kindOf === kind ? 'page' : null;
+		},
+	};
+}
 
 const area = (label, value, rows = 5) => {
 	const node = h('textarea', { label, rows: String(rows) });
@@ -97,11 +158,14 @@ function rerank() {
 
 function transcription() {
 	const file = h('input', { type: 'file', accept: 'audio/*', label: 'Sound file' });
-	const record = button('', 'Record', () => (recorder ? recorder.stop() : start()));
+	const record = button('', 'Record', () => (recorder?.stop ? recorder.stop() : start()));
 	let recorder = null;
 	let spoken = null;
+	file.addEventListener('change', () => (spoken = null));
 
 	async function start() {
+		if (recorder) return;
+		recorder = {}; // until it may listen
 		try {
 			const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
 			const parts = [];
@@ -116,6 +180,7 @@ function transcription() {
 			recorder.start();
 			setText(record, 'Stop');
 		} catch {
+			recorder = null;
 			notice('There is no microphone that this page may use.');
 		}
 	}
@@ -211,7 +276,7 @@ function measure() {
 			const begin = performance.now();
 			let left = Number(requests.value);
 			const work = async () => {
-				while (left-- > 0) {
+				while (left-- > 0 && !signal.aborted) {
 					done.push(await one(model, signal));
 					tell(`${done.length} of ${requests.value} …`);
 				}
@@ -256,13 +321,7 @@ function measure() {
 const KINDS = { embeddings, rerank, transcription, speech, images, measure };
 
 function create(page) {
-	const model = h('select', {
-		label: 'Model',
-		onchange: () => {
-			remember('tryModel', model.value);
-			code.update();
-		},
-	});
+	const model = createModels(() => code.update());
 	const run = button('.primary', 'Send', send);
 	const stop = button('', 'Stop', () => running?.abort());
 	const box = h('section.card');
@@ -272,22 +331,9 @@ function create(page) {
 	const made = new Map();
 	let kind = '';
 	let running = null;
-	const request = () => made.get(kind)?.request(model.value) ?? { path: '', body: {} };
+	const request = () => made.get(kind)?.request(model.node.value) ?? { path: '', body: {} };
 	const code = createCode(request);
 	stop.hidden = true;
-
-	async function names() {
-		try {
-			const { data } = await json('GET', 'v1/models');
-			const before = model.value || recall('tryModel', '');
-			keyed(model, data, ({ id }) => h('option', { value: id }, id));
-			const ready = data.find(({ status: its }) => its?.value === 'loaded') ?? data[0];
-			model.value = data.some(({ id }) => id === before) ? before : (ready?.id ?? '');
-		} catch (error) {
-			notice(error.message);
-		}
-		code.update();
-	}
 
 	function choose(wanted) {
 		kind = KINDS[wanted] ? wanted : 'embeddings';
@@ -301,31 +347,38 @@ function create(page) {
 		);
 		running?.abort(); // its answer would be shown under another name
 		setText(run, kind === 'measure' ? 'Measure' : 'Send');
+		say('');
 		setHidden(shown, true);
 		bar.current(kind);
 		code.update();
 	}
 
+	function say(text, wrong = false) {
+		setText(status, text);
+		status.className = wrong ? 'bad' : 'muted';
+	}
+
 	async function send() {
-		if (running) return;
+		if (running || !model.node.value) return;
 		const { request, send: other, show } = made.get(kind);
 		running = new AbortController();
 		const { signal } = running;
 		const begin = performance.now();
 		setHidden(run, true);
 		setHidden(stop, false);
-		setText(status, 'waiting …');
+		say('waiting …');
 		try {
-			const { path, body } = request(model.value);
+			const { path, body } = request(model.node.value);
 			const answer = other
-				? await other(model.value, signal, text => setText(status, text))
+				? await other(model.node.value, signal, say)
 				: await (await post(path, body, signal)).json();
 			shown.replaceChildren(...show(answer));
 			setHidden(shown, false);
-			setText(status, `took ${duration(performance.now() - begin)}`);
+			say(`took ${duration(performance.now() - begin)}`);
 		} catch (error) {
-			setText(status, error.name === 'AbortError' ? 'Stopped.' : '');
-			if (error.name !== 'AbortError') notice(error.message);
+			if (error.name === 'AbortError') say('Stopped.');
+			else say(`${model.node.value}: ${error.message}`, true);
+			running.abort(); // also what else of it is under way
 		}
 		running = null;
 		setHidden(run, false);
@@ -333,7 +386,7 @@ function create(page) {
 	}
 
 	page.append(
-		h('div.bar', h('h1', 'Try'), h('label', 'Model ', model), gap()),
+		h('div.bar', h('h1', 'Try'), h('label', 'Model ', model.node), gap()),
 		bar.node,
 		box,
 		shown,
@@ -342,9 +395,9 @@ function create(page) {
 	page.addEventListener('input', () => code.update());
 	return {
 		topics: ['models'],
-		draw: topic => topic && model.options.length === 0 && names(),
+		draw: model.draw,
 		show(query) {
-			names();
+			model.ask();
 			choose(query.get('do'));
 		},
 		hide: () => running?.abort(),

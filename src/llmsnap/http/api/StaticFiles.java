@@ -6,12 +6,14 @@ import com.sun.net.httpserver.Headers;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
+import java.util.zip.Deflater;
 import java.util.zip.GZIPOutputStream;
 import llmsnap.http.server.Exchange;
 import llmsnap.http.server.Failure;
@@ -131,9 +133,17 @@ public final class StaticFiles {
         }
     }
 
+    /** As small as it gets: it is done once. */
+    private static final class Gzip extends GZIPOutputStream {
+        Gzip(OutputStream out) throws IOException {
+            super(out);
+            def.setLevel(Deflater.BEST_COMPRESSION);
+        }
+    }
+
     private static byte[] gzip(byte[] bytes) throws IOException {
         var out = new ByteArrayOutputStream();
-        try (var gzip = new GZIPOutputStream(out)) {
+        try (var gzip = new Gzip(out)) {
             gzip.write(bytes);
         }
         return out.toByteArray();
