@@ -50,7 +50,7 @@ export function svg(tag, attributes, ...children) {
 export function barsOf(values, pitch) {
 	const most = Math.max(...values, 1);
 	return values.map((value, i) => {
-		const height = value && Math.max(1, (44 * value) / most);
+		const height = value && Math.max(1, (38 * value) / most);
 		return svg('rect', { x: pitch * i + 1, y: 46 - height, width: pitch - 2, height, rx: 1 });
 	});
 }

@@ -224,15 +224,16 @@ function createTimeline() {
 	const axis = h('div.axis', { 'aria-hidden': 'true' });
 	const words = h('ol');
 	const text = h('details', h('summary', 'In words'), words);
-	const legend = h('p.legend', STATES.map(kind => h('span', swatch(kind), kind)),
-		h('span', h('span.swatch.tail'), 'a request waiting'));
-	const empty = h('p.muted', 'Nothing was loaded in this time.');
 	const stripe = svg('rect', { height: LANE, 'data-kind': 'stripe' });
 	const looks = { id: 'stripes', patternUnits: 'userSpaceOnUse', height: LANE };
 	const stripes = svg('pattern', looks, stripe);
+	const legend = h('p.legend', STATES.map(kind => h('span', swatch(kind), kind)),
+		h('span', h('span.swatch.tail'), 'a request waiting'),
+		svg('svg', { width: 0, height: 0 }, stripes));
+	const empty = h('p.muted', 'Nothing was loaded in this time.');
 	const hint = h('span.muted', 'point for the reason, click for the requests');
 	const node = h('section.card', h('h2', 'Who held the memory', gap(), hint),
-		list, empty, axis, legend, tip, text, svg('svg', { width: 0, height: 0 }, stripes));
+		list, empty, axis, legend, tip, text);
 
 	function draw(past) {
 		range = past.range;
@@ -360,9 +361,9 @@ function createWaiting(again) {
 		const told = await Promise.all(ids.map(async id => {
 			try {
 				const query = encodeURIComponent(id);
-				return [id, (await json('GET', `api/explain?model=${query}`)).summary];
+				return [id, await json('GET', `api/explain?model=${query}`)];
 			} catch {
-				return [id, '']; // then its state has to do
+				return [id, {}]; // then its place in the queue has to do
 			}
 		}));
 		if (mark !== now) return; // a later one is on its way
@@ -377,10 +378,14 @@ function createWaiting(again) {
 			id, all, model: state.models.find(model => model.id === id),
 		}));
 		keyed(list, byModel, () => h('li'), (row, { id, all, model }) => {
-			const reason = reasons.get(id) || `number ${all[0].position} in the queue`;
+			const { summary, must_go: leave = [], busy = [] } = reasons.get(id) ?? {};
+			const room = leave.length ? `${leave.join(', ')} has to go` : summary;
+			const brief = busy.length ? `until ${busy.join(', ')} has answered` : room;
+			const reason = brief || `number ${all[0].position} in the queue`;
 			const moves = model?.state === 'stopped' ? reason : wordOf(model ?? {});
 			const why = state.pause ? `until the pause ends, in ${pauseLeft()}` : moves;
 			setText(row, `${id} × ${all.length}: ${why}`);
+			setAttribute(row, 'title', summary ?? '');
 		});
 		explain(byModel.filter(each => each.model?.state === 'stopped').map(({ id }) => id));
 		const most = Math.max(0, ...waiting.map(request => request.queue_ms));
