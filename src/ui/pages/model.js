@@ -153,7 +153,7 @@ function create(page) {
 		setText(title, now?.name || id);
 		if (!now) return;
 		const wanted = `${id} ${now.state} ${state.connected}`;
-		if (mark !== wanted) {
+		if (mark !== wanted && state.connected) {
 			mark = wanted;
 			ask();
 		}

@@ -260,6 +260,7 @@ const updateItem = (node, item) => item.title || updateModel(node, item);
 function createProfiles() {
 	const choice = h('select', { label: 'Profile', hidden: true, title: 'What names stand for' });
 	const load = async () => {
+		if (!state.connected || state.limited) return;
 		try {
 			const { profiles, active } = await json('GET', 'api/profiles');
 			choice.replaceChildren(
@@ -354,7 +355,10 @@ function create(page) {
 	page.append(bar, swap, list, empty, peerBox);
 	return {
 		topics: ['models', 'inflight', 'connection'],
-		draw: update,
+		draw(topic) {
+			if (topic === 'connection') profiles.load();
+			update();
+		},
 		tick,
 		show(query) {
 			if (query.has('q')) filter.value = query.get('q');
