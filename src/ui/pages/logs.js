@@ -5,6 +5,7 @@ import { count } from '../format.js';
 import { button, download, gap, h, keyed, checkbox, search, setText } from '../dom.js';
 import { readLog, state } from '../store.js';
 
+const AT_ONCE = 10_000; // lines that are drawn in one frame
 const BLOCK = 250;
 const NEAR_END = 30; // pixels
 /** How a model's own log is named in the list: two are named like no model. */
@@ -29,17 +30,15 @@ function flush(block) {
 	block.pending = '';
 }
 
-/** How a line says that something is wrong: we, llama.cpp, others. */
-const OURS = /^\S* ?\[(DEBUG|INFO|WARN|ERROR)\]/;
-const LLAMA = /^[\d.]+ ([DIWE]) /;
-const LEVEL = /(?:^|[\s[|])(error|fatal|warn(?:ing)?)(?:[\s\]:|]|$)/i;
+/** How a line says that something is wrong: ours, llama.cpp's, others. */
+const LEVEL = new RegExp('^\\S* ?\\[(debug|info|warn|error)\\]|^[\\d.]+ ([diwe]) '
+	+ '|(?:^|[\\s[|])(error|fatal|warn(?:ing)?)(?:[\\s\\]:|]|$)', 'i');
 const LOOKS = { w: 'busy-text', e: 'ansi-red', f: 'ansi-red' };
 
 function addLine(block, line) {
 	block.count++;
-	const head = line.slice(0, 80);
-	const level = (OURS.exec(head) ?? LLAMA.exec(head) ?? LEVEL.exec(head))?.[1][0].toLowerCase();
-	const look = LOOKS[level];
+	const [, ours, llamas, others] = LEVEL.exec(line.slice(0, 80)) ?? [];
+	const look = LOOKS[(ours ?? llamas ?? others)?.[0].toLowerCase()];
 	if (look && !line.includes('\x1b')) {
 		flush(block);
 		block.append(h('span', { class: look }, line), '\n');
@@ -146,7 +145,7 @@ function create(page) {
 		while (box.firstChild && box.firstChild.end <= shown.first) box.firstChild.remove();
 		drawn.next = Math.max(drawn.next, shown.first);
 		drawLines(shown);
-		drawn.next = shown.first + shown.lines.length;
+		if (drawn.next < shown.first + shown.lines.length) update(); // in the next frame
 		let lines = 0;
 		for (const each of box.children) lines += each.count;
 		const all = lines === shown.lines.length ? '' : ` of ${count(shown.lines.length)}`;
@@ -160,7 +159,10 @@ function create(page) {
 
 	function drawLines(shown) {
 		let block = box.lastChild;
-		for (let i = drawn.next - shown.first; i < shown.lines.length; i++) {
+		const from = drawn.next - shown.first;
+		const end = Math.min(shown.lines.length, from + AT_ONCE);
+		drawn.next = shown.first + end;
+		for (let i = from; i < end; i++) {
 			const line = shown.lines[i];
 			if (!drawn.fits(line)) continue;
 			if (!block || block.count >= BLOCK) {
