@@ -62,8 +62,10 @@ class ExampleConfigTest {
     @Test void checkConfigPrintsItsFinalCommands() throws Exception {
         String text = Running.run(Running.JAVA, "--config", EXAMPLE.toString(), "--check-config");
         assertThat(text)
-            .startsWith("""
-                0 model qwen3-8b
+            .startsWith("0 model qwen3-8b: there is no ")      // nor anything else of it, here
+            .contains("""
+
+                model qwen3-8b
                   command: llama-server --port 5802 --host 127.0.0.1 --ctx-size 8192 -ngl 99 -m \
                 '/srv/models/Qwen3 8B.gguf'
                 """)

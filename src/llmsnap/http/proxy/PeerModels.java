@@ -108,16 +108,18 @@ public final class PeerModels {
             if (answer.statusCode() != 200) throw new IOException("" + answer.statusCode());
             said(peer, new Said(read(answer.body()), true));
         } catch (IOException | InterruptedException | Failure | RuntimeException e) {
-            said(peer, new Said(before.models, false));
-            if (!before.reachable) return;
+            if (!said(peer, new Said(before.models, false))) return;    // it is known
             String why = AnswerStream.unreachable(e);
             log.warn("the peer \"" + peer.id() + "\" does not list its models: "
                 + (why == null ? String.valueOf(e.getMessage()) : why));
         }
     }
 
-    private void said(Peer peer, Said now) {
-        if (!now.equals(said.put(peer.id(), now))) listeners.forEach(Runnable::run);
+    /** @return whether that is new */
+    private boolean said(Peer peer, Said now) {
+        boolean same = now.equals(said.put(peer.id(), now));
+        if (!same) listeners.forEach(Runnable::run);
+        return !same;
     }
 
     private static Map<String, String> read(String text) {
