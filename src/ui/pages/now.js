@@ -165,10 +165,11 @@ function pastOf(range) {
 		if (row.output_tokens > 0) generated.push([first, first + took, row.output_tokens / took]);
 	}
 	for (const request of state.inflight) {
-		const start = isWaiting(request) ? to : to - request.duration_ms / 1000;
+		const waiting = isWaiting(request);
+		const start = waiting ? to : to - request.duration_ms / 1000;
 		const queued = request.queue_ms / 1000;
-		if (queued > 0) push(waits, request.model, [start - queued, start]);
-		if (!isWaiting(request)) push(requests, request.model, [start, to]);
+		if (waiting || queued > step) push(waits, request.model, [start - queued, start]);
+		if (!waiting) push(requests, request.model, [start, to]);
 		if (request.tokens > 0) generated.push([start, to, request.tokens / (to - start)]);
 	}
 	return { range, from, to, step, requests, waits, generated };
