@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Group;
@@ -36,6 +37,7 @@ import llmsnap.record.Activity;
 import llmsnap.record.History;
 import llmsnap.record.Log;
 import llmsnap.text.Json;
+import llmsnap.text.Place;
 
 /**
  * Reads the configuration again: on request, on SIGHUP, or when its file changes; the TLS files
@@ -148,19 +150,25 @@ final class Reload implements OperateRoutes.Editor {
             sources.machine);
         List<String> warnings = printed(result.warnings());
         warnings.forEach(log::warn);
+        Config config = taken(result);
+        read = warnings.isEmpty() ? state : List.of();
+        Json.Obj report = apply(config);
+        return warnings.isEmpty() ? report : report.with("warnings", warnings);
+    }
+
+    /** What can be put in force. @throws Failure with what forbids it */
+    private Config taken(ConfigReader.Result result) throws Failure {
+        String name = sources.config.name();
         if (result.config() == null) throw failed(printed(result.errors()));
         if (losesAll(result.config())) {
-            throw failed(List.of(files.name() + " has no model any more, or only groups without"
-                + " one; models that are loaded would all go: restart llmsnap if that is meant"));
+            throw failed(List.of(name + " has no model any more, or only groups without one;"
+                + " models that are loaded would all go: restart llmsnap if that is meant"));
         }
         if (losesKeys(result.config())) {
-            throw failed(List.of(files.name() + " has no apiKeys any more, and others than this"
-                + " machine reach this server: restart llmsnap if everybody is meant to control"
-                + " it"));
+            throw failed(List.of(name + " has no apiKeys any more, and others than this machine"
+                + " reach this server: restart llmsnap if everybody is meant to control it"));
         }
-        read = warnings.isEmpty() ? state : List.of();
-        Json.Obj report = apply(result.config());
-        return warnings.isEmpty() ? report : report.with("warnings", warnings);
+        return result.config();
     }
 
     /** Whether a model is at another port than the configuration says. */
@@ -184,7 +192,7 @@ final class Reload implements OperateRoutes.Editor {
                 "editable", edits,
                 "text", edits ? text : masked(text),
                 "stamp", stamp,
-                "problems", problems(read(text)));
+                "problems", problems(text, edits ? UnaryOperator.identity() : this::masked));
         } catch (IOException e) {
             throw new Failure(500, "cannot read " + file + ": " + e.getMessage());
         }
@@ -223,17 +231,27 @@ final class Reload implements OperateRoutes.Editor {
         }
     }
 
-    private static List<Json.Obj> problems(ConfigReader.Result result) {
+    private List<Json.Obj> problems(String text, UnaryOperator<String> shown) {
+        try {
+            return problems(read(text), shown);
+        } catch (Failure e) {
+            // It is about other files: this one can be seen all the same.
+            return List.of(json(new Problem(new Place("", 1, 1), e.getMessage()), true, shown));
+        }
+    }
+
+    private static List<Json.Obj> problems(ConfigReader.Result result,
+            UnaryOperator<String> shown) {
         List<Json.Obj> problems = new ArrayList<>();
-        for (Problem each : result.errors()) problems.add(json(each, true));
-        for (Problem each : result.warnings()) problems.add(json(each, false));
+        for (Problem each : result.errors()) problems.add(json(each, true, shown));
+        for (Problem each : result.warnings()) problems.add(json(each, false, shown));
         return problems;
     }
 
     @Override public Json.Obj check(String text) throws Failure {
         editedFile();
         ConfigReader.Result result = read(text);
-        Json.Obj answer = Json.obj("problems", problems(result));
+        Json.Obj answer = Json.obj("problems", problems(result, UnaryOperator.identity()));
         if (result.config() == null) return answer;
         for (Map.Entry<String, Json> each : changes(result.config()).entries().entrySet()) {
             answer = answer.with(each.getKey(), each.getValue());
@@ -247,22 +265,32 @@ final class Reload implements OperateRoutes.Editor {
         return answer.with("restarted", stays.get(false)).with("kept", stays.get(true));
     }
 
-    private static Json.Obj json(Problem problem, boolean error) {
+    private static Json.Obj json(Problem problem, boolean error, UnaryOperator<String> shown) {
         return Json.obj(
+            "file", problem.place().file(),
             "line", problem.place().line(),
             "column", problem.place().column(),
-            "message", problem.message(),
+            "message", shown.apply(problem.message()),
             "error", error);
     }
 
     @Override public Json.Obj save(String text, String stamp) throws Failure {
-        Path named = editedFile();
-        if (stamp != null && !stamp.equals(ConfigFiles.stamp(named))) {
-            throw new Failure(409, named + " has changed on the disk since it was opened here: copy"
-                + " what you wrote, and load the page again");
+        Path file = editedFile();
+        guard.lock();
+        try {
+            if (stamp != null && !stamp.equals(ConfigFiles.stamp(file))) {
+                throw new Failure(409, file + " has changed on the disk since it was opened here:"
+                    + " copy what you wrote, and load the page again");
+            }
+            taken(read(text));
+            replace(file, text);
+            return now();
+        } finally {
+            guard.unlock();
         }
-        ConfigReader.Result result = read(text);
-        if (result.config() == null) throw failed(printed(result.errors()));
+    }
+
+    private static void replace(Path named, String text) throws Failure {
         try {
             Path file = named.toRealPath();
             Path fresh = Files.createTempFile(file.getParent(), ".llmsnap", ".yaml.new");
@@ -278,7 +306,6 @@ final class Reload implements OperateRoutes.Editor {
         } catch (IOException e) {
             throw new Failure(500, "the file cannot be written: " + e);
         }
-        return now();
     }
 
     private boolean losesKeys(Config to) {

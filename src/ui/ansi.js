@@ -3,7 +3,7 @@ import { h } from './dom.js';
 
 const COLOURS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
 
-const ESCAPE = /(\x1b\[[ -?]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]])/;
+const ESCAPE = /(\x1b\[[ -?]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~])/;
 const ESCAPES = new RegExp(ESCAPE, 'g');
 
 /** A line without them. */

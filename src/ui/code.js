@@ -7,13 +7,13 @@ const key = () => (state.keyNeeded ? 'YOUR_KEY' : 'none-needed');
 const FILES = { 'audio/speech': 'speech.wav' };
 const base = () => root.href + 'v1';
 /** The lines of curl for a key, where one is needed. */
-export const keyed = () => (state.keyNeeded ? [`  -H 'Authorization: Bearer ${key()}'`] : []);
+export const keyLines = () => (state.keyNeeded ? [`  -H 'Authorization: Bearer ${key()}'`] : []);
 export const shell = text => `'${text.replaceAll("'", `'\\''`)}'`;
 const pretty = body => JSON.stringify(body, null, 2);
 
 /** @param {{path: string, body: object, file: boolean}} request a file: a form with one */
 export function curl({ path, body, file }) {
-	const lines = [`curl ${base()}/${path}`, ...keyed()];
+	const lines = [`curl ${base()}/${path}`, ...keyLines()];
 	if (FILES[path]) lines.push(`  -o ${FILES[path]}`);
 	if (file) {
 		for (const [name, value] of Object.entries(body))

@@ -14,4 +14,5 @@ form.addEventListener('submit', async event => {
 	} catch {
 		status.textContent = 'The server cannot be reached.';
 	}
+	form.querySelector('button').disabled = false;
 });

@@ -15,10 +15,13 @@ export function* events(text) {
 	}
 }
 
-/** The events of an answer, as they come; `done` is told of its proper end. */
-export async function* eventsOf(answer, done) {
+export const BROKE_OFF = 'The answer broke off.';
+
+/** The events of a chat's answer, as they come. Throws what it fails with, or that it broke off. */
+export async function* eventsOf(answer) {
 	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = '';
+	let done = false;
 	try {
 		for (let ended = false; !ended;) {
 			const part = await reader.read();
@@ -26,13 +29,17 @@ export async function* eventsOf(answer, done) {
 			rest += part.value ?? '\n'; // the last line may have no end
 			const end = rest.lastIndexOf('\n') + 1;
 			const complete = rest.slice(0, end);
-			if (/^data: ?\[DONE\]/m.test(complete)) done?.();
-			yield* events(complete);
+			done ||= /^data: ?\[DONE\]/m.test(complete);
+			for (const event of events(complete)) {
+				if (event.error) throw new Error(event.error.message ?? String(event.error));
+				if (event.id !== 'llmsnap-loading') yield event; // what the models page says, too
+			}
 			rest = rest.slice(end);
 		}
 	} finally {
 		reader.cancel().catch(() => {}); // of who reads no further
 	}
+	if (!done) throw new Error(BROKE_OFF);
 }
 
 const text = value => (typeof value === 'string' ? value : '');

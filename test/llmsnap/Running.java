@@ -110,7 +110,7 @@ public final class Running implements AutoCloseable {
         return start(config, 0, java, flags);
     }
 
-    /** The same on a port, 0 for any, by a command whose end is a JVM and its options. */
+    /** On a port, 0 for any, by a command whose end is a JVM and its options. */
     public static Running start(Path config, int port, List<String> java, String... flags)
             throws IOException {
         List<String> command = new ArrayList<>(java);

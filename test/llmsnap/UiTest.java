@@ -52,6 +52,8 @@ class UiTest extends UiFixture {
             page.click("[aria-label='Details of alpha']");
             page.awaitText(
                 "beta would have to go for it. The last time it went: to make room for beta.");
+            page.eval("history.back()");
+            page.await("!document.querySelector('#page-models').hidden");
             page.click("[aria-label='Load sleepy']");
             awaitState(page, "sleepy", "ready");
             page.click("[aria-label='Sleep sleepy']");

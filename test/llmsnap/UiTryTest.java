@@ -118,7 +118,7 @@ class UiTryTest extends UiFixture {
             String ours = Files.readString(llmsnap.config);
             Files.writeString(llmsnap.config, ours + "# somebody else's");
             page.eval("{" + edit.formatted("'ttl: 6', 'ttl: 7'") + "}");
-            page.awaitText("It changes alpha.");
+            page.await("!document.querySelector('#page-settings .primary').disabled");
             page.click("#page-settings .primary");
             page.awaitText("has changed on the disk since it was opened here");
             assertThat(Files.readString(llmsnap.config)).endsWith("# somebody else's");

@@ -31,7 +31,7 @@ import {
 	statusOf,
 	wasLeft,
 } from '../format.js';
-import { keyed as keyLines, shell } from '../code.js';
+import { keyLines, shell } from '../code.js';
 import { call, json, root, state } from '../store.js';
 import { assembled } from '../stream.js';
 

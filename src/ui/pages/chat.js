@@ -1,5 +1,6 @@
 // Chat: a conversation with a model, kept in the browser.
 import {
+	ask,
 	button,
 	copy,
 	gap,
@@ -17,14 +18,13 @@ import { createCode } from '../code.js';
 import { draw as drawMarkdown } from '../markdown.js';
 import { call, state } from '../store.js';
 import { createModels, tabs } from './try.js';
-import { eventsOf, pieces } from '../stream.js';
+import { BROKE_OFF, eventsOf, pieces } from '../stream.js';
 
 const SETTINGS = [
 	{ id: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.1 },
 	{ id: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.05 },
 	{ id: 'max_tokens', label: 'Max tokens', min: 1, max: 1_000_000, step: 1 },
 ];
-const BROKE_OFF = 'The answer broke off.';
 const KEPT_MESSAGES = 100;
 const NEAR_END = 80; // pixels
 const CLOCK_MS = 250;
@@ -73,15 +73,13 @@ function updateBubble({ parts }, message, running, coming) {
 }
 
 async function readAnswer(response, message, measure, redraw) {
-	for await (const event of eventsOf(response, () => (measure.done = true))) {
+	for await (const event of eventsOf(response)) {
 		take(event, message, measure);
 		redraw();
 	}
 }
 
 function take(event, message, measure) {
-	if (event.error) throw new Error(event.error.message ?? String(event.error));
-	if (event.id === 'llmsnap-loading') return; // what the models page says, too
 	const { reasoning, answer, calls } = pieces(event);
 	if (reasoning || answer || calls) {
 		measure.first ||= performance.now();
@@ -115,7 +113,10 @@ const area = (label, placeholder, props) =>
 	h('textarea', { rows: '3', label, placeholder, ...props });
 
 function create(page) {
-	const model = createModels(offerImages);
+	const model = createModels(() => {
+		offerImages();
+		if (asCode.open) code.update();
+	});
 	const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: readImage });
 	const attach = button('', 'Attach an image', () => (attached ? setAttached('') : file.click()));
 	let edited = null; // the message that the next one takes the place of
@@ -152,7 +153,7 @@ function create(page) {
 
 	function typed(event) {
 		if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
-		if (event.key === 'Escape') edit(null);
+		if (event.key === 'Escape' && edited && !event.isComposing) edit(null);
 	}
 
 	function createSetting({ id, min, max, step }) {
@@ -196,13 +197,15 @@ function create(page) {
 		messages = [];
 		keep(messages);
 		update();
-		edit(null);
+		if (edited) edit(null);
+		input.focus();
 	}
 
 	async function again(message) {
 		const at = messages.indexOf(message);
 		const last = at === messages.length - 1;
 		if (running || !(last || (await ask('What was said after it goes.', 'Answer again')))) return;
+		if (edited) edit(null);
 		messages = messages.slice(0, at);
 		if (messages.at(-1)?.role === 'user') answer();
 	}
@@ -216,13 +219,19 @@ function create(page) {
 		input.focus();
 	}
 
+	/** The conversation with the message that comes next. */
+	function withNext(content) {
+		const at = messages.indexOf(edited);
+		const before = at < 0 ? messages : messages.slice(0, at);
+		return [...before, { role: 'user', content, ...(attached && { image: attached }) }];
+	}
+
 	function submit(event) {
 		event.preventDefault();
 		const text = input.value.trim();
 		if (!text || running) return;
 		if (!model.node.value) return notice('There is no model to talk to.');
-		if (edited) messages = messages.slice(0, messages.indexOf(edited));
-		messages.push({ role: 'user', content: text, ...(attached && { image: attached }) });
+		messages = withNext(text);
 		edit(null);
 		keep(messages);
 		answer();
@@ -276,7 +285,6 @@ function create(page) {
 			const { signal } = running;
 			const response = await call('POST', 'v1/chat/completions', { body, signal });
 			await readAnswer(response, message, measure, redraw);
-			if (!measure.done) message.error = BROKE_OFF;
 		} catch (error) {
 			message.error = error instanceof TypeError ? BROKE_OFF : error.message;
 			if (error.name === 'AbortError') message.error = 'Stopped.';
@@ -303,11 +311,10 @@ function create(page) {
 	const fields = settings.map((field, i) => h('label', `${SETTINGS[i].label} `, field));
 	const code = createCode(() => {
 		const content = input.value.trim() || (messages.length ? '' : 'Hello');
-		const all = [...messages, { role: 'user', content }];
-		return { path: 'chat/completions', body: requestBody(all) };
+		return { path: 'chat/completions', body: requestBody(withNext(content)) };
 	});
 	const asCode = h('details', { ontoggle: code.update }, h('summary', 'As code'), code.node);
-	input.addEventListener('input', () => asCode.open && code.update());
+	page.addEventListener('input', () => asCode.open && code.update());
 	page.append(
 		h('div.bar', h('h1', 'Try'), h('label', 'Model ', model.node), gap(), fresh),
 		bar.node,
@@ -319,6 +326,7 @@ function create(page) {
 	addEventListener('storage', ({ key }) => {
 		if (running || key !== 'llmsnap.chat') return; // another tab has said something
 		messages = recall('chat', []);
+		if (edited) edit(null);
 		update();
 	});
 	update();

@@ -56,11 +56,7 @@ function createParts(model) {
 		speed: h('span.speed'),
 		ttl: h('div.ttl', meter, h('span.muted')),
 		actions: createActions(() => id),
-		more: button('.quiet', 'Details', null, {
-			'aria-expanded': 'false',
-			label: `Details of ${id}`,
-		}),
-		details: h('div.details', { hidden: true }),
+		more: h('a', { href, label: `Details of ${id}` }, 'Details'),
 	};
 }
 
@@ -75,7 +71,6 @@ function createModel(model) {
 		node.append(state, h('div.what', h('p', parts.name, ' ', parts.id), parts.also));
 		return node;
 	}
-	parts.more.addEventListener('click', () => toggleDetails(parts, model.id));
 	parts.state = h('div.state', dot(), h('div', parts.word, parts.since));
 	const title = h('p', parts.name, ' ', parts.id, ' ', parts.badge);
 	node.append(
@@ -83,7 +78,6 @@ function createModel(model) {
 		h('div.what', title, parts.failure, parts.description, parts.also, parts.facts),
 		h('div.load', parts.progress, parts.busy, parts.speed, parts.ttl),
 		h('div.actions', ...parts.actions.node.children, parts.more),
-		parts.details,
 	);
 	return node;
 }
@@ -107,8 +101,6 @@ function updateModel(node, model) {
 	updateActions(parts.actions, model);
 	const focused = document.activeElement;
 	if (focused.hidden && node.contains(focused)) parts.more.focus();
-	if (node.mark !== model.state && !parts.details.hidden) explain(parts.details, model.id);
-	node.mark = model.state;
 	updateClock(node, model);
 }
 
@@ -168,30 +160,6 @@ function troubleOf(model) {
 	return `${duration(since(model.failedAt))} ago${again}`;
 }
 
-function toggleDetails({ more, details }, id) {
-	details.hidden = !details.hidden;
-	more.ariaExpanded = !details.hidden;
-	if (!details.hidden) explain(details, id);
-}
-
-async function explain(box, id) {
-	try {
-		const answer = await call('GET', `api/explain?model=${encodeURIComponent(id)}`);
-		const facts = await answer.json();
-		const why = facts.last_unload;
-		const went = why ? `went ${duration(why.seconds_ago * 1000)} ago: ${why.why}` : '';
-		const log = `logs?source=${encodeURIComponent(id)}`;
-		box.replaceChildren(
-			h('p', facts.summary),
-			why ? h('pre.wrap', went) : '',
-			h('pre.wrap', facts.cmd),
-			h('p', h('a', { href: log }, `Log of ${id}`)),
-		);
-	} catch (error) {
-		box.replaceChildren(h('p', error.message));
-	}
-}
-
 /** One step: who leaves, or who loads, for how long, and how long it took the last time. */
 function createStep() {
 	return h('li', dot(), h('span'), h('span.muted'), h('progress', HIDDEN), h('code.muted.last'));
@@ -223,8 +191,8 @@ function printedBy(loads) {
 
 function stepsOfSwap() {
 	const waiting = new Map();
-	for (const { state: now, model } of state.inflight) {
-		if (now === 'waiting') waiting.set(model, (waiting.get(model) ?? 0) + 1);
+	for (const { model } of state.inflight.filter(isWaiting)) {
+		waiting.set(model, (waiting.get(model) ?? 0) + 1);
 	}
 	return state.models
 		.filter(model => model.state in ORDER || (waiting.has(model.id) && model.state !== 'ready'))

@@ -41,6 +41,7 @@ const HEIGHTS = { ready: 6, asleep: 6, failed: 14 }; // all others: on the move
 const MAX_BUSY = 4; // more at once are drawn as high as those
 const MAX_TAILS = 3;
 const MAX_WIDTH = 1000; // spans per lane: more would be narrower than a pixel
+const SHORT = 0.5; // seconds: a shorter wait is none
 const FULL_TICKS = 15; // of a second, until all is drawn anew
 const ROUNDING = 1e-6; // what is left of a sum of speeds
 const begin = Date.now();
@@ -158,17 +159,16 @@ function pastOf(range) {
 		const start = end - row.duration_ms / 1000;
 		if (end < from) continue;
 		if (row.duration_ms > 0) push(requests, row.model, [start, end]);
-		if (row.queue_ms / 1000 > step) push(waits, row.model, [start - row.queue_ms / 1000, start]);
+		if (row.queue_ms / 1000 > SHORT) push(waits, row.model, [start - row.queue_ms / 1000, start]);
 		const first = start + Math.max(0, row.ttft_ms) / 1000;
-		// An answer that is shorter than a pixel has no speed that could be drawn.
-		const took = Math.max(end - first, step);
+		const took = Math.max(end - first, SHORT); // else one token would be thousands a second
 		if (row.output_tokens > 0) generated.push([first, first + took, row.output_tokens / took]);
 	}
 	for (const request of state.inflight) {
 		const waiting = isWaiting(request);
 		const start = waiting ? to : to - request.duration_ms / 1000;
 		const queued = request.queue_ms / 1000;
-		if (waiting || queued > step) push(waits, request.model, [start - queued, start]);
+		if (waiting || queued > SHORT) push(waits, request.model, [start - queued, start]);
 		if (!waiting) push(requests, request.model, [start, to]);
 		if (request.tokens > 0) generated.push([start, to, request.tokens / (to - start)]);
 	}
@@ -181,7 +181,8 @@ function lanesOf({ from, to, step, requests, waits }) {
 	for (const model of state.models) {
 		if (model.peerID) continue;
 		const spans = spansOf(changes.get(model.id) ?? []);
-		const seen = spans.some(([, end, kind]) => end > from && kind !== 'stopped');
+		const seen = spans.some(([begins, end, kind]) =>
+			(kind === 'failed' ? begins : end) > from && kind !== 'stopped');
 		const asked = requests.has(model.id) || waits.has(model.id);
 		const old = spans.length === 0 && !['stopped'].includes(model.state);
 		if (old) spans.push([from, Infinity, kindOf(model.state), '']);
@@ -356,7 +357,8 @@ function createWaiting(again) {
 
 	/** Asks what they wait for, whenever that may have changed. */
 	async function explain(ids) {
-		const now = state.models.map(model => model.state).join() + ids;
+		const working = state.inflight.filter(request => !isWaiting(request));
+		const now = [...state.models, ...working].map(each => each.state + each.model).join() + ids;
 		if (mark === now) return;
 		mark = now;
 		const told = await Promise.all(ids.map(async id => {

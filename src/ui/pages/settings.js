@@ -7,8 +7,9 @@ import { json, state } from '../store.js';
 
 const WAIT_MS = 400; // after the last key, until the text is looked at
 
-function problemOf({ line, column, message, error }) {
-	return `${error ? '✕' : '!'} line ${line}, column ${column}: ${message}`;
+function problemOf({ file, line, column, message, error }) {
+	const where = file ? `${file}, ` : '';
+	return `${error ? '✕' : '!'} ${where}line ${line}, column ${column}: ${message}`;
 }
 
 /** What a text would change, in sentences. */
@@ -38,6 +39,7 @@ function create(page) {
 		return clients(first);
 	});
 	let timer = 0;
+	let saving = false;
 	let saved = ''; // as it is in the file
 	let stamp = ''; // of that file
 
@@ -62,11 +64,14 @@ function create(page) {
 	}
 
 	function draw(list) {
-		const marks = new Map(list.map(({ line, error }) => [line, error ? '✕' : '!']));
+		const isOurs = ({ file }) => !file || file === name.textContent;
+		const ours = list.filter(isOurs).toReversed(); // errors come first, and hold
+		const marks = new Map(ours.map(({ line, error }) => [line, error ? '✕' : '!']));
 		const lines = text.value.split('\n');
 		setText(gutter, lines.map((_, i) => `${marks.get(i + 1) ?? ''} ${i + 1}\n`).join(''));
 		const createProblem = problem =>
-			h('li', button('.quiet.link', problemOf(problem), () => goTo(problem.line)));
+			h('li', button('.quiet.link', problemOf(problem), () =>
+				isOurs(problem) && goTo(problem.line)));
 		keyed(problems, list, createProblem, null, problemOf);
 	}
 
@@ -84,7 +89,7 @@ function create(page) {
 			if (body !== text.value) return;
 			draw(found.problems);
 			const errors = found.problems.filter(({ error }) => error).length;
-			save.disabled = errors > 0 || text.value === saved;
+			save.disabled = saving || errors > 0 || text.value === saved;
 			const wrong = errors === 1 ? 'One error' : `${count(errors)} errors`;
 			show(result, errors ? `${wrong}: it cannot be saved.` : changesOf(found));
 		} catch (error) {
@@ -93,17 +98,19 @@ function create(page) {
 	}
 
 	async function saveIt() {
-		save.disabled = true;
+		saving = save.disabled = true;
 		const body = text.value;
 		try {
 			const path = `api/config?stamp=${encodeURIComponent(stamp)}`;
 			const report = await json('POST', path, { body });
 			saved = body;
+			saving = false;
 			await load();
 			const done = `Saved and reloaded. ${changesOf(report)}`;
 			show(result, `${done} The file before is beside it, as .bak.`);
 		} catch (error) {
 			notice(error.message);
+			saving = false;
 			check();
 		}
 	}

@@ -19,24 +19,28 @@ import { call, json, state } from '../store.js';
 /** The choice of who is asked: models, their aliases, and names that stand for several. */
 export function createModels(changed) {
 	const node = h('select', { label: 'Model', onchange });
-	let others = [];
+	let chosen = recall('model', '');
+	let others = null; // until they were asked for
 	let abilities = new Map();
 
 	function onchange() {
-		remember('model', node.value);
+		chosen = node.value;
+		remember('model', chosen);
 		changed();
 	}
 
 	function draw() {
+		if (!state.known || !others) return;
 		const own = state.models.filter(each => !each.unlisted);
 		const aliases = own.flatMap(each => (each.aliases ?? []).map(id => ({ ...each, id })));
 		const listed = [...own, ...aliases, ...others];
-		const chosen = node.value || recall('model', '');
-		keyed(node, listed, ({ id }) => h('option', { value: id }), (option, each) =>
-			setText(option, each.id + (each.state === 'ready' ? ' (ready)' : '')));
 		const known = listed.find(each => each.id === chosen);
 		const ready = listed.find(each => each.state === 'ready');
-		node.value = (known ?? ready ?? listed[0])?.id ?? '';
+		chosen = (known ?? ready ?? listed[0])?.id ?? '';
+		keyed(node, listed, ({ id }) => h('option', { value: id }), (option, each) => {
+			setText(option, each.id + (each.state === 'ready' ? ' (ready)' : ''));
+			if (each.id === chosen) option.selected = true; // many come over several frames
+		});
 		changed();
 	}
 
@@ -47,11 +51,16 @@ export function createModels(changed) {
 			others = data.filter(each => each.meta?.llamaswap?.type); // selectors, pins
 			abilities = new Map(data.map(each => [each.id, each.capabilities?.in ?? []]));
 		} catch {
-			// then there are the models that the page knows
+			others ??= []; // then there are the models that the page knows
 		}
 		draw();
 	}
-	return { node, draw, ask, can: what => abilities.get(node.value)?.includes(what) };
+
+	function can(what) {
+		const its = state.models.find(each => each.aliases?.includes(chosen))?.id;
+		return (abilities.get(chosen) ?? abilities.get(its))?.includes(what);
+	}
+	return { node, draw, ask, can };
 }
 
 /** What there is to try, as links: each has an address of its own. */
@@ -272,7 +281,7 @@ function measure() {
 		request: model => ({ path: 'chat/completions', body: body(model) }),
 		async send(model, signal, tell) {
 			const done = [];
-			const from = Date.now();
+			const last = state.rows.at(-1)?.id ?? 0;
 			const begin = performance.now();
 			let left = Number(requests.value);
 			const work = async () => {
@@ -283,7 +292,8 @@ function measure() {
 			};
 			await Promise.all(Array.from({ length: Number(atOnce.value) }, work));
 			const took = performance.now() - begin;
-			const rows = state.rows.filter(row => Date.parse(row.timestamp) >= from);
+			const rows = state.rows.filter(row => row.id > last
+				&& [row.model, row.requested_model].includes(model));
 			return { done, took, rows };
 		},
 		show({ done, took, rows }) {
