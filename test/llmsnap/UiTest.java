@@ -381,6 +381,11 @@ class UiTest extends UiFixture {
             Running.await(
                 "the model stops working for it",
                 () -> llmsnap.get("/api/metrics").body().contains("the client left"));
+            page.eval("document.querySelector('.chat li.assistant > .bar button').click()");
+            page.awaitText("What was said after it goes.");
+            page.click("dialog [value='']");
+            page.await("!document.querySelector('dialog')");
+            assertThat(page.is("document.querySelectorAll('.chat > li').length === 4")).isTrue();
             page.click("#page-chat .bar button");
             page.await("document.querySelectorAll('.chat > li').length === 0");
             // A failure is said in its own words.

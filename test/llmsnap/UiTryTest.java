@@ -2,8 +2,13 @@ package llmsnap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import llmsnap.text.Json;
 import org.junit.jupiter.api.Test;
 
@@ -123,9 +128,37 @@ class UiTryTest extends UiFixture {
             page.awaitText("has changed on the disk since it was opened here");
             assertThat(Files.readString(llmsnap.config)).endsWith("# somebody else's");
             page.problems().removeIf(problem -> problem.contains("409"));
-            assertThat(llmsnap.post("/api/config", "models: [").statusCode()).isEqualTo(400);
-            assertThat(Files.readString(llmsnap.config)).contains("ttl: 6");
-            assertThat(Json.parse(llmsnap.get("/api/config").body())).isNotNull();
+            for (String wrong : List.of("models: [", "models: {}")) {
+                assertThat(llmsnap.post("/api/config", wrong).statusCode()).isEqualTo(400);
+                assertThat(Files.readString(llmsnap.config)).contains("ttl: 6");
+            }
+        }
+    }
+
+    @Test void ofTwoThatSaveAtOnceOneIsToldOfTheOther() throws Exception {
+        try (Running llmsnap = Running.start(MODELS, "--edit-config")) {
+            Json.Obj file = Running.json(llmsnap.get("/api/config"));
+            String path = "/api/config?stamp="
+                + URLEncoder.encode(file.text("stamp"), StandardCharsets.UTF_8);
+            List<Integer> codes = Stream.of("# one\n", "# two\n")
+                .map(each -> CompletableFuture.supplyAsync(() ->
+                    llmsnap.post(path, each + file.text("text")).statusCode()))
+                .toList().stream().map(CompletableFuture::join).sorted().toList();
+            assertThat(codes).containsExactly(200, 409);
+        }
+    }
+
+    @Test void whatFailsWhileItIsMeasuredIsSaid() throws Exception {
+        try (Running llmsnap = Running.start("""
+            sendLoadingState: true
+            models: {broken: {cmd: '${sim} --exit 3'}}
+            """);
+            Browser.Page page = open(llmsnap, "/ui/try?do=measure")) {
+            page.await("document.querySelector('#page-try select').value === 'broken'");
+            page.eval(SEND + ".click()");
+            page.awaitText("exited with code 3");
+            page.await(SEND + ".checkVisibility()");
+            page.problems().removeIf(problem -> problem.contains("502"));
         }
     }
 
