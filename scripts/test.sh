@@ -11,6 +11,22 @@ find test -name '*.java' >build/test-sources
 "$jdk/bin/javac" --release 21 -Xlint:all,-classfile,-processing,-serial -Werror -encoding UTF-8 \
   -cp "build/classes:$jars" -d build/test-classes @build/test-sources || exit 1
 
+# Tests start the jar some hundred times: with an archive of its classes for two thirds of the CPU.
+archive=build/test.jsa
+rm -f "$archive"
+"$jdk/bin/java" -XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit="$archive" -Xlog:cds=off \
+  -jar "$PWD/build/llmsnap.jar" --demo --listen 127.0.0.1:0 >build/archive.log 2>&1 &
+for _ in {1..200}; do
+  port=$(sed -nE 's|^listening on http://127.0.0.1:([0-9]+)$|\1|p' build/archive.log)
+  [ -z "$port" ] || break
+  sleep 0.05
+done
+if exec 3<>"/dev/tcp/127.0.0.1/$port"; then
+  printf 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+  cat <&3 >/dev/null
+fi
+kill $! && wait $!
+
 parallel() { printf -- '--config\njunit.jupiter.execution.parallel.%s\n' "$@"; }
 mapfile -t settings < <(parallel enabled=true mode.default=same_thread \
   mode.classes.default=concurrent config.strategy=fixed config.fixed.parallelism=3)
