@@ -36,7 +36,7 @@ import llmsnap.text.Malformed;
  */
 public final class Running implements AutoCloseable {
     public static final Path JAR = Path.of("build", "llmsnap.jar").toAbsolutePath();
-    /** Made by scripts/test.sh: a start takes two thirds of the CPU with it; it goes without, too. */
+    /** Made by scripts/test.sh: a start takes two thirds of the CPU with it, and goes without. */
     private static final Path ARCHIVE = Path.of("build", "test.jsa").toAbsolutePath();
     public static final String JAVA =
         Path.of(System.getProperty("java.home"), "bin", "java").toString();
@@ -107,7 +107,8 @@ public final class Running implements AutoCloseable {
         // Those that are started by a command of their own do without the flag.
         // A script's background jobs ignore SIGINT, those of nohup SIGHUP, and a JVM that is born
         // so can never be told to listen.
-        String archive = Files.exists(ARCHIVE) ? "-XX:SharedArchiveFile=" + ARCHIVE : "-Xshare:auto";
+        boolean archived = Files.exists(ARCHIVE);
+        String archive = archived ? "-XX:SharedArchiveFile=" + ARCHIVE : "-Xshare:auto";
         List<String> java = List.of("env", "--default-signal=INT", "--default-signal=HUP", JAVA,
             "-XX:TieredStopAtLevel=1", archive);
         return start(config, 0, java, flags);
