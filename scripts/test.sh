@@ -14,6 +14,7 @@ find test -name '*.java' >build/test-sources
 # Tests start the jar some hundred times: with an archive of its classes for two thirds of the CPU.
 archive=build/test.jsa
 rm -f "$archive"
+: >build/archive.log
 "$jdk/bin/java" -XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit="$archive" -Xlog:cds=off \
   -jar "$PWD/build/llmsnap.jar" --demo --listen 127.0.0.1:0 >build/archive.log 2>&1 &
 for _ in {1..200}; do
