@@ -422,7 +422,7 @@ class InsightTest {
 
     @Test void manySlowReadersHoldNobodyUpAndTakeLittle() throws Exception {
         Path config = Running.config("""
-            models: {loud: {cmd: '${sim} --flood 50000000'}, quiet: {cmd: '${sim}'}}
+            models: {loud: {cmd: '${sim} --flood 30000000'}, quiet: {cmd: '${sim}'}}
             """);
         try (Running llmsnap = Running.start(config, 0, List.of(Running.JAVA, "-Xmx96m"));
             EventStream keepsUp = new EventStream(llmsnap)) {
@@ -431,7 +431,7 @@ class InsightTest {
             List<Socket> slow = readers(llmsnap, 100, "/api/events");
             slow.addAll(readers(llmsnap, 20, "/logs/stream"));
             assertThat(llmsnap.chat("loud").statusCode())
-                .as("50 MB of log, and 120 who do not read, in a heap of 96 MB")
+                .as("30 MB of log, and 120 who do not read, in a heap of 96 MB")
                 .isEqualTo(200);
             for (int i = 0; i < 300; i++) {
                 assertThat(llmsnap.chat("loud", "\"max_tokens\":1").statusCode()).isEqualTo(200);

@@ -239,7 +239,7 @@ class LifeTest {
             models:
               a: {cmd: '${sim} --ready-ms 2500'}
               b: {cmd: '${sim} --ready-ms 2000 --exit 1'}
-              c: {cmd: '${sim} --exit 1'}
+              c: {cmd: 'sh -c "exit 1" ${PORT}'}
             """)) {
             String body = llmsnap.chat("a", "\"stream\":true", "\"max_tokens\":3").body();
             assertThat(body)

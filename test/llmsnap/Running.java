@@ -58,7 +58,7 @@ public final class Running implements AutoCloseable {
         new AtomicInteger(20_000 + (int) (ProcessHandle.current().pid() % 400) * 25);
     private static final HttpClient CLIENT =
         HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     public final Process process;
     public final int port;
