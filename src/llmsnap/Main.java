@@ -58,9 +58,8 @@ public final class Main {
         Config config = read(arguments, files, machine, check);
         warnOfItself(arguments, config);
         if (check) {
-            ThisMachine.missing(config).forEach(each ->
-                System.err.println(each + " on this machine (warning)"));
-            throw new Exit(0, Summary.of(config) + "the configuration is valid");
+            throw new Exit(0, Summary.of(config) + ThisMachine.missing(config)
+                + "the configuration is valid");
         }
         if (arguments.address().isUnresolved()) {
             throw new Exit(1, "--listen: there is no host " + arguments.host());

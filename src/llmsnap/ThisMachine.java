@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.StringJoiner;
 import java.util.stream.Stream;
 import llmsnap.config.Config;
 import llmsnap.config.Config.Model;
@@ -43,9 +44,13 @@ record ThisMachine(Memories memory, ModelFiles files) implements Machine {
             .anyMatch(file -> file.isFile() && file.canExecute());
     }
 
-    /** What commands name that is not here, each a sentence. */
-    static List<String> missing(Config config) {
-        List<String> missing = new ArrayList<>();
+    /**
+     * What commands name that is not here, a line each. It is nothing wrong with the configuration,
+     * which may be for another machine.
+     */
+    static String missing(Config config) {
+        var missing = new StringJoiner(" on this machine\n", "", " on this machine\n");
+        missing.setEmptyValue("");
         for (Model model : config.models().values()) {
             List<String> words = model.launch().command().start();
             String program = words.isEmpty() ? "" : words.getFirst();
@@ -57,6 +62,6 @@ record ThisMachine(Memories memory, ModelFiles files) implements Machine {
             words.stream().filter(word -> word.matches("/.*\\.gguf") && !new File(word).exists())
                 .forEach(word -> missing.add("model " + model.id() + ": there is no file " + word));
         }
-        return missing;
+        return missing.toString();
     }
 }

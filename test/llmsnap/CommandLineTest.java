@@ -110,9 +110,9 @@ class CommandLineTest {
             .contains("aliases: z")
             .contains("is unloaded after 5 s")
             .contains("unloads: all others")
-            .contains("model a: there is no program \"run\" on this machine (warning)")
+            .contains("model a: there is no program \"run\" on this machine\n")
             .contains("model c: there is no program \"/no/llama-server\" on")
-            .contains("model c: there is no file /no/c.gguf on this machine (warning)")
+            .contains("model c: there is no file /no/c.gguf on this machine")
             .doesNotContain("none.gguf on").doesNotContain("d.gguf on")
             .contains("the configuration is valid");
         Path bad = config("models:\n  a: {}\nstartPort: x\n");
