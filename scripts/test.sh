@@ -12,11 +12,13 @@ find test -name '*.java' >build/test-sources
   -cp "build/classes:$jars" -d build/test-classes @build/test-sources || exit 1
 
 # Tests start the jar some hundred times: with an archive of its classes for two thirds of the CPU.
-archive=build/test.jsa
+# A JVM that dumps its own classes at its end, beside threads that still run, has crashed: this one
+# only lists them.
+archive=build/test.jsa list=build/test.classes jar=$PWD/build/llmsnap.jar
 rm -f "$archive"
 : >build/archive.log
-"$jdk/bin/java" -XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit="$archive" -Xlog:cds=off \
-  -jar "$PWD/build/llmsnap.jar" --demo --listen 127.0.0.1:0 >build/archive.log 2>&1 &
+"$jdk/bin/java" -XX:TieredStopAtLevel=1 -XX:DumpLoadedClassList="$list" -jar "$jar" --demo \
+  --listen 127.0.0.1:0 >build/archive.log 2>&1 &
 for _ in {1..200}; do
   port=$(sed -nE 's|^listening on http://127.0.0.1:([0-9]+)$|\1|p' build/archive.log)
   [ -z "$port" ] || break
@@ -26,7 +28,8 @@ if exec 3<>"/dev/tcp/127.0.0.1/$port"; then
   printf 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
   cat <&3 >/dev/null
 fi
-kill $! && wait $!
+kill $! && wait $! && "$jdk/bin/java" -Xshare:dump -XX:SharedClassListFile="$list" \
+  -XX:SharedArchiveFile="$archive" -cp "$jar" >build/archive.log 2>&1 || rm -f "$archive"
 
 parallel() { printf -- '--config\njunit.jupiter.execution.parallel.%s\n' "$@"; }
 mapfile -t settings < <(parallel enabled=true mode.default=same_thread \
