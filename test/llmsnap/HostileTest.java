@@ -44,7 +44,7 @@ class HostileTest {
     void aNormalRequestIsServed() {
         long from = System.nanoTime();
         assertThat(llmsnap.chat("a").statusCode()).isEqualTo(200);
-        assertThat(System.nanoTime() - from).isLessThan(TimeUnit.SECONDS.toNanos(1));
+        assertThat(System.nanoTime() - from).isLessThan(TimeUnit.SECONDS.toNanos(5));
     }
 
     private static String raw(String head, String body) throws IOException {

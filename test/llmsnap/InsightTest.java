@@ -173,7 +173,7 @@ class InsightTest {
                                     && number(item, "position") == 1
                                     && number(item, "queue_ms") > 300));
             String explained = llmsnap.get("/api/explain?model=b").body();
-            assertThat(explained)
+            assertThat(explained).as(llmsnap.output())
                 .contains(
                     "\"must_go\":[\"a\"],\"busy\":[\"a\"]",
                     "\"waiting\":1",

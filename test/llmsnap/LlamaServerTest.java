@@ -3,6 +3,7 @@ package llmsnap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -45,6 +46,14 @@ class LlamaServerTest {
             "no llama-server with two models here");
     }
 
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            return "";      // it is not there yet
+        }
+    }
+
     @Test void whatAModelCanDoIsAskedOfItsServerAndRemembered() throws Exception {
         Path state = Files.createTempDirectory("llmsnap-test").resolve("state.json");
         String yaml = "stateFile: " + state + "\n" + TWO;
@@ -56,7 +65,7 @@ class LlamaServerTest {
             llmsnap.post("/api/models/unload", "");
             assertThat(llmsnap.get("/v1/models/alpha").body()).contains("\"n_ctx\":2048",
                 "\"input_modalities\":[\"text\"]", "\"context_length\":2048");
-            Running.await("it is kept", () -> Files.exists(state));
+            Running.await("it is kept", () -> read(state).contains("2048"));
         }
         try (Running again = Running.start(yaml)) {
             assertThat(again.get("/v1/models/alpha").body()).contains("\"n_ctx\":2048");
