@@ -159,8 +159,8 @@ class InsightTest {
                         .anyMatch(
                             item ->
                                 item.text("state").equals("answering")
-                                    && number(item, "tokens") > 3
-                                    && number(item, "bytes") > 300));
+                                    && number(item, "tokens") > 30
+                                    && number(item, "bytes") > 1_000));
             var waiting = inBackground(llmsnap, "b");
             Running.await(
                 "the other waits",
